@@ -1,0 +1,92 @@
+"""The port between the query language and an index engine. The index is derived: it can be lost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from whoosh.query import Query
+
+Sort = Literal["newest", "oldest", "relevance"]
+
+
+@dataclass(frozen=True, slots=True)
+class IndexDocument:
+    """One message as the index sees it.
+
+    `rowid` is also the message's primary key: sent time in seconds, shifted left, plus a counter, so
+    that descending row ids are newest first. The text fields hold plain text. `tags` are exact
+    `name:value` labels, casefolded (`custodian:a@b`, `source:x`, `record:billing`, `hold:h1`,
+    `matter:m1`, `state:ca`, `phi:ssn`, `lang:en`, `patient:mrn-1`, `id:...`, `message-id:...`,
+    `has:attachment`). `size` is the raw size in bytes.
+    """
+
+    rowid: int
+    size: int
+    subject: str = ""
+    body: str = ""
+    attachment: str = ""
+    filename: str = ""
+    from_: str = ""
+    to: str = ""
+    cc: str = ""
+    bcc: str = ""
+    recipient: str = ""
+    header: str = ""
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Hits:
+    """One page of row ids in the asked order, and the exact total of the whole result."""
+
+    total: int
+    rowids: tuple[int, ...]
+    more: bool
+
+
+class IndexWriter(Protocol):
+    """One writer at a time, held by a lock beside the files; all calls are durable on return."""
+
+    def add(self, documents: Sequence[IndexDocument]) -> None:
+        """Add documents, replacing any of the same rowid, in one transaction."""
+        ...
+
+    def tag(self, tag: str, rowids: Iterable[int]) -> None: ...
+
+    def untag(self, tag: str) -> None:
+        """Take a tag off every row."""
+        ...
+
+    def remove(self, rowids: Iterable[int]) -> None:
+        """Remove rows so that their words are in no index file afterwards (secure-delete and merge)."""
+        ...
+
+    def clear(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class IndexReader(Protocol):
+    """Reads beside the writer; each call sees one consistent state. Safe from any thread."""
+
+    def search(
+        self, query: Query, *, limit: int, sort: Sort = "newest", after: str | None = None
+    ) -> tuple[Hits, str | None]:
+        """Return a page and the cursor of the next one (None at the end)."""
+        ...
+
+    def count(self, query: Query) -> int: ...
+
+    def all_rowids(self, query: Query) -> Iterable[int]:
+        """Every matching row id, ascending, without a cap."""
+        ...
+
+    def matching(self, query: Query, rowids: Iterable[int]) -> set[int]:
+        """Those of `rowids` that match: standing holds test new mail with it."""
+        ...
+
+    def words_like(self, query: Query) -> set[str]:
+        """All index words that the query's text leaves stand for, expanded: what the highlighter marks."""
+        ...
