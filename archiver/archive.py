@@ -1,0 +1,241 @@
+"""The vault's one face: commit a batch, open a message, destroy a message's key.
+
+`commit` is the group commit of DESIGN section 3: blobs to the pack, one fsync, one transaction with
+rows, tokens, wrapped keys and ledger leaves. Only the reading room may call `open`; the indexer, the
+retention clock and the scrubber use `scan`, which hands content to nobody.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, delete, select, update
+
+from archiver.capture.prepare import Prepared, Preparer
+from archiver.clock import Clock, to_us
+from archiver.commit import Committed, GroupCommitter
+from archiver.errors import DamagedStore, KeyDestroyed, NotFound
+from archiver.ledger import canonical, log
+from archiver.ledger.log import Log
+from archiver.seal.container import open_sealed
+from archiver.seal.context import object_context
+from archiver.seal.keyring import Keyring
+from archiver.store.packs import PackFolder, Place
+from archiver.store.records import Records
+from archiver.store.schema import data_keys, deliveries, message_tokens, messages, outbox, reports
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One arrival of a message: where it came from and what that copy's envelope said."""
+
+    seq: int
+    source_id: str
+    outcome: str
+    at_us: int
+    report_id: str | None
+    detail: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A message's row, its unsealed description and its deliveries, oldest first; not its bytes."""
+
+    row: RowMapping
+    meta: dict[str, Any]
+    deliveries: tuple[Delivery, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A message or report as it came in: `raw` is byte for byte what arrived."""
+
+    record: Record
+    raw: bytes
+
+
+class Archive:
+    """Messages, sealed. Safe from any thread, except `commit`, which one thread calls at a time."""
+
+    def __init__(
+        self,
+        archive_id: str,
+        records: Records,
+        packs: PackFolder,
+        keyring: Keyring,
+        preparer: Preparer,
+        clock: Clock,
+    ) -> None:
+        self.archive_id = archive_id
+        self._records = records
+        self._packs = packs
+        self._keyring = keyring
+        self._committer = GroupCommitter(records, packs, preparer, clock, self._unwrap)
+        self._clock = clock
+
+    # --- in -----------------------------------------------------------------------------------
+
+    def commit(self, batch: Sequence[Prepared]) -> list[Committed]:
+        """Store a batch, in order. Everything is durable on return.
+
+        Raises StoreError (retry): then nothing of the batch is acknowledged, though a part of it may
+        have been stored all the same and will count as duplicates on the next try.
+        """
+        return self._committer.commit(batch)
+
+    def close(self) -> None:
+        """Release the pack."""
+        self._committer.close()
+
+    # --- out ----------------------------------------------------------------------------------
+
+    def find(self, object_id: str) -> int:
+        """The primary key of the message that a message or report id names. Raises NotFound."""
+        with self._records.read() as connection:
+            pk = connection.scalar(select(messages.c.pk).where(messages.c.id == object_id))
+            if pk is None:
+                pk = connection.scalar(select(reports.c.message_pk).where(reports.c.id == object_id))
+        if pk is None:
+            raise NotFound("there is no message with this id; search again for its id")
+        return int(pk)
+
+    def open(self, object_id: str) -> Opened:
+        """Open a message or a report by its id, for the reading room alone.
+
+        Raises NotFound, KeyDestroyed (disposed of), KeyUnavailable, DamagedStore, SealError.
+        """
+        return self._open(object_id)
+
+    def describe(self, pks: Iterable[int]) -> dict[int, Record]:
+        """Descriptions without bytes, for the reading room alone; disposed messages are left out."""
+        return self._describe(pks)
+
+    def scan(self, pk: int) -> Opened:
+        """Open a message for a machine that hands its content to nobody (indexer, clock, scrubber)."""
+        with self._records.read() as connection:
+            object_id = connection.scalar(select(messages.c.id).where(messages.c.pk == pk))
+        if object_id is None:
+            raise NotFound("there is no message with this key")
+        return self._open(object_id)
+
+    def scan_records(self, pks: Iterable[int]) -> dict[int, Record]:
+        """Descriptions for a machine that hands them to nobody."""
+        return self._describe(pks)
+
+    def scan_report(self, report_id: str) -> Opened:
+        """Open a report for a machine that hands its content to nobody."""
+        return self._open(report_id)
+
+    # --- end ----------------------------------------------------------------------------------
+
+    def destroy(self, connection: Connection, pk: int, disposition_id: str) -> bytes:
+        """Destroy a message's data key, its sealed description and its tokens; return its SHA-256.
+
+        Part of the caller's transaction, which holds LOCK_ARCHIVE. Raises DestructionRefused through
+        the database's guard when the message is held or unexpired, and NotFound.
+        """
+        row = connection.execute(
+            select(messages.c.id, messages.c.sha256, messages.c.disposed_us).where(messages.c.pk == pk)
+        ).first()
+        if row is None or row.disposed_us is not None:
+            raise NotFound("there is no such message to dispose of")
+        if connection.execute(delete(data_keys).where(data_keys.c.message_pk == pk)).rowcount != 1:
+            raise NotFound("the message has no key to destroy")
+        now = to_us(self._clock.now())
+        connection.execute(delete(message_tokens).where(message_tokens.c.message_pk == pk))
+        connection.execute(delete(outbox).where(outbox.c.message_pk == pk))
+        connection.execute(
+            update(messages).where(messages.c.pk == pk).values(sealed_meta=None, disposed_us=now)
+        )
+        connection.execute(update(deliveries).where(deliveries.c.message_pk == pk).values(sealed_detail=None))
+        leaf = {
+            "v": 1,
+            "type": "disposed",
+            "id": row.id,
+            "sha256": row.sha256.hex(),
+            "disposition": disposition_id,
+            "at": now,
+        }
+        log.append(connection, Log.CAPTURES, [canonical.dumps(leaf)])
+        return bytes(row.sha256)
+
+    # --- inside -------------------------------------------------------------------------------
+
+    def _open(self, object_id: str) -> Opened:
+        pk = self.find(object_id)
+        record = self._describe([pk]).get(pk)
+        if record is None:
+            raise KeyDestroyed("this message was disposed of; its certificate says when and by which rule")
+        if object_id == record.row["id"]:
+            kind, holder = "raw", record.row
+        else:
+            with self._records.read() as connection:
+                holder = connection.execute(select(reports).where(reports.c.id == object_id)).mappings().one()
+            kind = "report"
+        blob = self._packs.read(
+            Place(holder["pack_id"], holder["pack_offset"], holder["pack_length"]), object_id
+        )
+        with self._records.read() as connection:
+            key = self._unwrap(connection, [(pk, record.row["id"])])[pk]
+        raw = open_sealed(key, object_context(self.archive_id, object_id, kind), blob)
+        if len(raw) != holder["size"]:
+            raise DamagedStore("the stored bytes are not as long as what was captured")
+        return Opened(record, raw)
+
+    def _describe(self, pks: Iterable[int]) -> dict[int, Record]:
+        wanted = list(pks)
+        found: dict[int, Record] = {}
+        for start in range(0, len(wanted), 500):
+            chunk = wanted[start : start + 500]
+            with self._records.read() as connection:
+                rows = [
+                    row
+                    for row in connection.execute(
+                        select(messages).where(messages.c.pk.in_(chunk), messages.c.disposed_us.is_(None))
+                    ).mappings()
+                ]
+                keys = self._unwrap(connection, [(r["pk"], r["id"]) for r in rows])
+                arrived: dict[int, list[RowMapping]] = {}
+                for d in connection.execute(
+                    select(deliveries).where(deliveries.c.message_pk.in_(chunk)).order_by(deliveries.c.seq)
+                ).mappings():
+                    arrived.setdefault(d["message_pk"], []).append(d)
+            for row in rows:
+                key = keys.get(row["pk"])
+                if key is None:
+                    continue
+                found[row["pk"]] = self._record(row, key, arrived.get(row["pk"], []))
+        return found
+
+    def _record(self, row: RowMapping, key: bytes, arrived: Sequence[RowMapping]) -> Record:
+        return Record(
+            row,
+            self._open_json(key, row["id"], "meta", row["sealed_meta"]),
+            tuple(
+                Delivery(
+                    d["seq"],
+                    d["source_id"],
+                    d["outcome"],
+                    d["at_us"],
+                    d["report_id"],
+                    self._open_json(key, row["id"], "delivery", d["sealed_detail"]),
+                )
+                for d in arrived
+            ),
+        )
+
+    def _open_json(self, key: bytes, message_id: str, kind: str, sealed: bytes) -> dict[str, Any]:
+        plain = open_sealed(key, object_context(self.archive_id, message_id, kind), sealed)
+        value: dict[str, Any] = json.loads(plain.decode("utf-8", "surrogatepass"))
+        return value
+
+    def _unwrap(self, connection: Connection, wanted: Sequence[tuple[int, str]]) -> dict[int, bytes]:
+        ids = dict(wanted)
+        rows = connection.execute(select(data_keys).where(data_keys.c.message_pk.in_(list(ids)))).all()
+        return {
+            row.message_pk: self._keyring.unwrap_data_key(ids[row.message_pk], row.epoch_id, row.wrapped)
+            for row in rows
+        }

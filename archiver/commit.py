@@ -1,0 +1,364 @@
+"""The group commit: many prepared arrivals become durable by one fsync and one transaction."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, select, update
+
+from archiver.capture.ports import Receipt
+from archiver.capture.prepare import Prepared, PreparedReport, Preparer
+from archiver.clock import Clock, to_us
+from archiver.errors import StoreError
+from archiver.ledger import canonical, log
+from archiver.ledger.log import Log
+from archiver.store import dialect, schema, standing
+from archiver.store.packs import PackFolder, PackTail, PackWriter, Place
+from archiver.store.records import Records
+from archiver.store.rowid import make_rowid
+from archiver.store.schema import messages, reports
+
+Unwrap = Callable[[Connection, Sequence[tuple[int, str]]], dict[int, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """What became of one arrival: its receipt, and the message's primary key.
+
+    `fresh` is False for a duplicate, whose index document must be made anew from all deliveries.
+    """
+
+    receipt: Receipt
+    pk: int
+    fresh: bool
+
+
+@dataclass(slots=True)
+class _Batch:
+    """Rows collected for one transaction."""
+
+    now_us: int
+    seq: int
+    rows: defaultdict[str, list[dict[str, Any]]]
+    leaves: list[bytes]
+    tallies: Counter[tuple[str, str]]
+    queued: dict[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """A report whose blob is in the pack."""
+
+    report: PreparedReport
+    place: Place
+    blob_sha256: bytes
+
+    @classmethod
+    def of(cls, report: PreparedReport, sealed: bytes, places: dict[str, Place]) -> _Stored:
+        return cls(report, places[report.id], hashlib.sha256(sealed).digest())
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A message that is in the archive already (or earlier in this batch)."""
+
+    pk: int
+    id: str
+    key: bytes
+
+
+class GroupCommitter:
+    """Owns the pack that is written to. One thread at a time."""
+
+    def __init__(
+        self,
+        records: Records,
+        packs: PackFolder,
+        preparer: Preparer,
+        clock: Clock,
+        unwrap: Unwrap,
+    ) -> None:
+        self._records = records
+        self._packs = packs
+        self._preparer = preparer
+        self._clock = clock
+        self._unwrap = unwrap
+        self._pack: PackWriter | None = None
+
+    def commit(self, batch: Sequence[Prepared]) -> list[Committed]:
+        """See `Archive.commit`."""
+        known = self._known(batch)
+        places = self._write_blobs(batch, known)
+        with self._records.write(dialect.LOCK_ARCHIVE) as connection:
+            return self._write_rows(connection, batch, places)
+
+    def close(self) -> None:
+        """Release the pack for the next writer."""
+        if self._pack is not None:
+            self._pack.close()
+            self._pack = None
+
+    # --- blobs --------------------------------------------------------------------------------
+
+    def _known(self, batch: Sequence[Prepared]) -> set[bytes]:
+        """Which of the batch's messages are stored already, so that their bytes aren't written twice.
+
+        Only a saving: the transaction asks again, under the lock.
+        """
+        with self._records.read() as connection:
+            return set(self._alive(connection, [p.sha256 for p in batch]))
+
+    def _write_blobs(self, batch: Sequence[Prepared], known: set[bytes]) -> dict[str, Place]:
+        blobs = []
+        for prepared in batch:
+            if prepared.sha256 not in known:
+                blobs.append((prepared.id, prepared.sealed_raw))
+                if prepared.report:
+                    blobs.append((prepared.report.id, prepared.report.sealed))
+        return self._append(blobs)
+
+    def _append(self, blobs: list[tuple[str, bytes]]) -> dict[str, Place]:
+        if not blobs:
+            return {}
+        if self._pack is not None and self._pack.full:
+            self.close()
+        if self._pack is None:
+            with self._records.read() as connection:
+                tails = [
+                    PackTail(row.id, row.committed)
+                    for row in connection.execute(
+                        select(schema.packs).order_by(schema.packs.c.created_us.desc()).limit(32)
+                    )
+                ]
+            self._pack = PackWriter(self._packs, tails)
+        try:
+            places = self._pack.append(blobs)
+        except StoreError:
+            self._pack = None
+            raise
+        return {object_id: place for (object_id, _), place in zip(blobs, places, strict=True)}
+
+    # --- rows ---------------------------------------------------------------------------------
+
+    def _write_rows(
+        self, connection: Connection, batch: Sequence[Prepared], places: dict[str, Place]
+    ) -> list[Committed]:
+        known = self._load_known(connection, batch)
+        reports_known = self._reports(connection, [p.report.sha256 for p in batch if p.report])
+        work = _Batch(
+            now_us=to_us(self._clock.now()),
+            seq=log.state(connection, Log.CAPTURES).size,
+            rows=defaultdict(list),
+            leaves=[],
+            tallies=Counter(),
+            queued={},
+        )
+        results = []
+        for prepared in batch:
+            earlier = known.get(prepared.sha256)
+            if earlier is None:
+                pk = self._new_message(work, prepared, places)
+                known[prepared.sha256] = _Known(pk, prepared.id, prepared.key.key)
+                if prepared.report:
+                    reports_known.add((pk, prepared.report.sha256))
+                results.append(Committed(Receipt(prepared.id, "stored"), pk, fresh=True))
+            else:
+                self._repeat(work, prepared, earlier, reports_known, places)
+                results.append(Committed(Receipt(earlier.id, "duplicate"), earlier.pk, fresh=False))
+        self._flush(connection, work)
+        return results
+
+    def _new_message(self, work: _Batch, prepared: Prepared, places: dict[str, Place]) -> int:
+        place = places.get(prepared.id)
+        if place is None:
+            # Another process's copy was disposed of between our look and our lock.
+            places |= self._append([(prepared.id, prepared.sealed_raw)])
+            place = places[prepared.id]
+        now = self._clock.now()
+        sent = prepared.sent_at or now
+        attested = prepared.attested_at
+        anchor = min(attested, now).date() if attested else now.date()
+        pk = make_rowid(sent, work.seq)
+        blob_sha256 = hashlib.sha256(prepared.sealed_raw).digest()
+        work.rows["messages"].append(
+            {
+                "pk": pk,
+                "id": prepared.id,
+                "seq": work.seq,
+                "sha256": prepared.sha256,
+                "size": prepared.size,
+                "captured_us": work.now_us,
+                "sent_us": to_us(sent),
+                "anchor": anchor,
+                "anchor_basis": "attested" if attested else "captured",
+                "parse_failed": prepared.parse_failed,
+                "unsearchable_parts": prepared.unsearchable_parts,
+                "sealed_meta": prepared.sealed_meta,
+                "pack_id": place.pack_id,
+                "pack_offset": place.offset,
+                "pack_length": place.length,
+                "blob_sha256": blob_sha256,
+            }
+        )
+        work.rows["data_keys"].append(
+            {"message_pk": pk, "epoch_id": prepared.key.epoch_id, "wrapped": prepared.key.wrapped}
+        )
+        leaf = {
+            "type": "stored",
+            "id": prepared.id,
+            "sha256": prepared.sha256.hex(),
+            "size": prepared.size,
+            "blob": blob_sha256.hex(),
+            "meta": hashlib.sha256(prepared.sealed_meta).hexdigest(),
+            "sent": to_us(sent),
+            "anchor": anchor.isoformat(),
+            "basis": "attested" if attested else "captured",
+        }
+        stored = _Stored.of(prepared.report, prepared.report.sealed, places) if prepared.report else None
+        self._deliver(work, prepared, _Known(pk, prepared.id, prepared.key.key), leaf, stored)
+        return pk
+
+    def _repeat(
+        self,
+        work: _Batch,
+        prepared: Prepared,
+        earlier: _Known,
+        reports_known: set[tuple[int, bytes]],
+        places: dict[str, Place],
+    ) -> None:
+        """A second delivery: its source, folder, custodians and report join the message it repeats."""
+        stored = None
+        report = prepared.report
+        if report and (earlier.pk, report.sha256) not in reports_known:
+            reports_known.add((earlier.pk, report.sha256))
+            sealed = self._preparer.seal_report(earlier.key, report.id, report.raw)
+            places |= self._append([(report.id, sealed)])
+            stored = _Stored.of(report, sealed, places)
+        leaf = {"type": "duplicate", "id": earlier.id, "sha256": prepared.sha256.hex()}
+        self._deliver(work, prepared, earlier, leaf, stored)
+
+    def _deliver(
+        self,
+        work: _Batch,
+        prepared: Prepared,
+        message: _Known,
+        leaf: dict[str, Any],
+        stored: _Stored | None,
+    ) -> None:
+        sealed = self._preparer.seal_json(message.key, message.id, "delivery", prepared.detail)
+        leaf |= {
+            "v": 1,
+            "at": work.now_us,
+            "source": prepared.source_id,
+            "detail": hashlib.sha256(sealed).hexdigest(),
+        }
+        if stored:
+            leaf["report"] = {
+                "id": stored.report.id,
+                "sha256": stored.report.sha256.hex(),
+                "size": len(stored.report.raw),
+                "blob": stored.blob_sha256.hex(),
+            }
+            work.rows["reports"].append(
+                {
+                    "id": stored.report.id,
+                    "message_pk": message.pk,
+                    "sha256": stored.report.sha256,
+                    "size": len(stored.report.raw),
+                    "captured_us": work.now_us,
+                    "pack_id": stored.place.pack_id,
+                    "pack_offset": stored.place.offset,
+                    "pack_length": stored.place.length,
+                    "blob_sha256": stored.blob_sha256,
+                }
+            )
+        work.rows["deliveries"].append(
+            {
+                "seq": work.seq,
+                "message_pk": message.pk,
+                "source_id": prepared.source_id,
+                "outcome": leaf["type"],
+                "at_us": work.now_us,
+                "report_id": stored.report.id if stored else None,
+                "sealed_detail": sealed,
+            }
+        )
+        tokens = [(schema.CUSTODIAN, t) for t in prepared.custodians]
+        tokens += [(schema.PATIENT, t) for t in prepared.patients]
+        work.rows["message_tokens"] += [{"field": f, "token": t, "message_pk": message.pk} for f, t in tokens]
+        work.queued[message.pk] = work.seq
+        work.tallies[(prepared.source_id, "stored" if leaf["type"] == "stored" else "duplicates")] += 1
+        work.leaves.append(canonical.dumps(leaf))
+        work.seq += 1
+
+    def _flush(self, connection: Connection, work: _Batch) -> None:
+        for table in (schema.messages, schema.data_keys, schema.reports, schema.deliveries):
+            if rows := work.rows[table.name]:
+                connection.execute(table.insert(), rows)
+        if rows := work.rows["message_tokens"]:
+            connection.execute(dialect.insert_or_ignore(connection, schema.message_tokens), rows)
+        dialect.upsert(
+            connection,
+            schema.outbox,
+            [{"message_pk": pk, "seq": seq} for pk, seq in work.queued.items()],
+            update=["seq"],
+        )
+        standing.match(connection, list(work.queued))
+        log.append(connection, Log.CAPTURES, work.leaves)
+        self._tally(connection, work)
+        if self._pack is not None:
+            dialect.upsert(
+                connection,
+                schema.packs,
+                [{"id": self._pack.pack_id, "committed": self._pack.end, "created_us": work.now_us}],
+                update=["committed"],
+            )
+
+    def _tally(self, connection: Connection, work: _Batch) -> None:
+        for source_id in {source for source, _ in work.tallies}:
+            stored = work.tallies[(source_id, "stored")]
+            repeated = work.tallies[(source_id, "duplicates")]
+            columns = schema.sources.c
+            connection.execute(
+                update(schema.sources)
+                .where(columns.id == source_id)
+                .values(
+                    received=columns.received + stored + repeated,
+                    stored=columns.stored + stored,
+                    duplicates=columns.duplicates + repeated,
+                    last_seen_us=work.now_us,
+                )
+            )
+
+    # --- what is known ------------------------------------------------------------------------
+
+    def _alive(self, connection: Connection, hashes: Sequence[bytes]) -> dict[bytes, tuple[int, str]]:
+        found: dict[bytes, tuple[int, str]] = {}
+        for start in range(0, len(hashes), 500):
+            rows = connection.execute(
+                select(messages.c.sha256, messages.c.pk, messages.c.id).where(
+                    messages.c.sha256.in_(hashes[start : start + 500]), messages.c.disposed_us.is_(None)
+                )
+            )
+            found |= {bytes(row.sha256): (row.pk, row.id) for row in rows}
+        return found
+
+    def _load_known(self, connection: Connection, batch: Sequence[Prepared]) -> dict[bytes, _Known]:
+        alive = self._alive(connection, [p.sha256 for p in batch])
+        keys = self._unwrap(connection, list(alive.values()))
+        return {sha256: _Known(pk, mid, keys[pk]) for sha256, (pk, mid) in alive.items()}
+
+    def _reports(self, connection: Connection, hashes: Sequence[bytes]) -> set[tuple[int, bytes]]:
+        found: set[tuple[int, bytes]] = set()
+        for start in range(0, len(hashes), 500):
+            rows = connection.execute(
+                select(reports.c.message_pk, reports.c.sha256).where(
+                    reports.c.sha256.in_(hashes[start : start + 500])
+                )
+            )
+            found |= {(row.message_pk, bytes(row.sha256)) for row in rows}
+        return found

@@ -1,0 +1,88 @@
+"""The two logs in the records database: leaves appended in the transaction of what they record.
+
+Indices are gapless because the size is a row that the appender holds locked, never a sequence. The
+published tiles and checkpoints are made from these rows by `archiver.ledger.publish`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import IntEnum
+
+from sqlalchemy import Connection, select, update
+
+from archiver.errors import LedgerError
+from archiver.ledger.merkle import Frontier, leaf_hash
+from archiver.store.schema import ledger_entries, ledger_state
+
+MAX_LEAF = 65_535
+"""C2SP tlog-tiles: an entry's length is a uint16."""
+
+
+class Log(IntEnum):
+    """Which of the two logs."""
+
+    CAPTURES = 1
+    AUDIT = 2
+
+    @property
+    def folder(self) -> str:
+        """Name of the log's folder and the last part of its origin line."""
+        return self.name.lower()
+
+
+def create(connection: Connection, log: Log) -> None:
+    """Begin an empty log; one that is there already stays as it is."""
+    if connection.execute(select(ledger_state.c.log).where(ledger_state.c.log == log)).first() is None:
+        connection.execute(ledger_state.insert().values(log=int(log), size=0, frontier=Frontier().to_bytes()))
+
+
+def state(connection: Connection, log: Log) -> Frontier:
+    """The log's size and right edge. Raises LedgerError when the row is gone or unreadable."""
+    row = connection.execute(
+        select(ledger_state.c.size, ledger_state.c.frontier).where(ledger_state.c.log == log)
+    ).first()
+    if row is None:
+        raise LedgerError(f"the state of the {log.folder} log is missing; run `holdfast verify --full`")
+    frontier = Frontier.from_bytes(row.frontier)
+    if frontier.size != row.size:
+        raise LedgerError(f"the state of the {log.folder} log is damaged; run `holdfast verify --full`")
+    return frontier
+
+
+def append(connection: Connection, log: Log, leaves: Sequence[bytes]) -> int:
+    """Append leaves and return the first one's index.
+
+    The caller's write transaction must hold the lock that goes with the log (LOCK_ARCHIVE for
+    captures, LOCK_AUDIT for audit). Durable when that transaction commits.
+    """
+    frontier = state(connection, log)
+    first = frontier.size
+    rows = []
+    for leaf in leaves:
+        if len(leaf) > MAX_LEAF:
+            raise LedgerError(f"a leaf of the {log.folder} log may have at most {MAX_LEAF} bytes")
+        rows.append({"log": int(log), "idx": frontier.size, "leaf": leaf})
+        frontier.append(leaf_hash(leaf))
+    if rows:
+        connection.execute(ledger_entries.insert(), rows)
+        changed = connection.execute(
+            update(ledger_state)
+            .where(ledger_state.c.log == log, ledger_state.c.size == first)
+            .values(size=frontier.size, frontier=frontier.to_bytes())
+        )
+        if changed.rowcount != 1:
+            raise LedgerError(f"the {log.folder} log was appended to without its lock")
+    return first
+
+
+def read(connection: Connection, log: Log, start: int, stop: int) -> list[bytes]:
+    """The leaves with `start <= index < stop`, in order. Raises LedgerError when one is missing."""
+    rows = connection.execute(
+        select(ledger_entries.c.idx, ledger_entries.c.leaf)
+        .where(ledger_entries.c.log == log, ledger_entries.c.idx >= start, ledger_entries.c.idx < stop)
+        .order_by(ledger_entries.c.idx)
+    ).all()
+    if [row.idx for row in rows] != list(range(start, stop)):
+        raise LedgerError(f"the {log.folder} log lacks entries between {start} and {stop}")
+    return [bytes(row.leaf) for row in rows]

@@ -1,0 +1,125 @@
+"""Sealed objects, format 1 (docs/FORMAT.md, section 1): compress, then encrypt, chunked and key-committing.
+
+The encryption is c2sp.org/chunked-encryption, instance Cobblestone-256, by the `cryptography` package.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from typing import Final
+
+from cryptography.cobblestone import Cobblestone256Decryptor, Cobblestone256Encryptor
+from cryptography.exceptions import InvalidTag
+
+from archiver.errors import SealError
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+FORMAT: Final = b"\x01"
+KEY_BYTES: Final = 32
+MAX_DECOMPRESSED: Final = 1 << 30
+
+_STORED: Final = b"\x00"
+_ZSTD: Final = b"\x01"
+_LEVEL: Final = 3
+# Below this a zstd frame's own header eats what it saves.
+_SMALLEST_TO_COMPRESS: Final = 64
+# format byte, salt, commitment, one empty chunk's tag, and the byte that says how the body is kept
+_SHORTEST: Final = 1 + 24 + 32 + 16 + 1
+
+_BROKEN: Final = "a sealed object doesn't open: wrong key or context, or changed bytes; run `holdfast verify`"
+
+
+class _Compressors(threading.local):
+    """One zstd context a thread: making one costs more than compressing a small message."""
+
+    def __init__(self) -> None:
+        self.compressor = zstd.ZstdCompressor(level=_LEVEL)
+
+
+_compressors = _Compressors()
+
+
+def seal(key: bytes, context: bytes, plain: bytes | memoryview, *, compress: bool = True) -> bytes:
+    """Seal `plain` under a 32-byte data key, bound to `context`; a fresh random salt each time.
+
+    The result is at most 58 bytes and 16 for each 16 KiB begun longer than `plain`. The same key may
+    seal any number of objects. Raises SealError for a key of another length. Pure: nothing is durable.
+    """
+    encryptor = _encryptor(key, context)
+    packed = _compressed(plain) if compress else None
+    head, body = (_STORED, plain) if packed is None else (_ZSTD, packed)
+    return b"".join((FORMAT, encryptor.update(head), encryptor.update(body), encryptor.finalize()))
+
+
+def open_sealed(key: bytes, context: bytes, sealed: bytes | memoryview) -> bytes:
+    """Return what was sealed, whole and authenticated, or raise SealError; no other error for any bytes.
+
+    The key commitment is compared in constant time before anything is decrypted; nothing is returned
+    before the last chunk is authenticated.
+    """
+    if len(key) != KEY_BYTES:
+        raise SealError("a data key must be 32 bytes")
+    if len(sealed) < _SHORTEST or sealed[:1] != FORMAT:
+        raise SealError(_BROKEN)
+    decryptor = Cobblestone256Decryptor(key, context)
+    try:
+        first = decryptor.update(memoryview(sealed)[1:])
+        last = decryptor.finalize()
+    except InvalidTag:
+        raise SealError(_BROKEN) from None
+    # A short object comes wholly from finalize(). Slices are views, so that a large one is copied once.
+    pieces = [memoryview(piece) for piece in (first, last) if piece]
+    if not pieces:
+        raise SealError(_BROKEN)
+    head = bytes(pieces[0][:1])
+    body = b"".join((pieces[0][1:], *pieces[1:]))
+    if head == _STORED:
+        return body
+    if head == _ZSTD:
+        return _decompressed(body)
+    raise SealError("a sealed object keeps its content in a way this version doesn't know; upgrade Holdfast")
+
+
+def _encryptor(key: bytes, context: bytes) -> Cobblestone256Encryptor:
+    if len(key) != KEY_BYTES:
+        raise SealError("a data key must be 32 bytes")
+    return Cobblestone256Encryptor(key, context)
+
+
+def _compressed(plain: bytes | memoryview) -> bytes | None:
+    """Return one zstd frame with its content size, or None where it wouldn't be smaller."""
+    if not _SMALLEST_TO_COMPRESS <= len(plain) <= MAX_DECOMPRESSED:
+        return None
+    compressor = _compressors.compressor
+    try:
+        compressor.set_pledged_input_size(len(plain))
+        frame = compressor.compress(plain, zstd.ZstdCompressor.FLUSH_FRAME)
+    except BaseException:
+        # An interrupted compressor holds half a frame, which must not lead the next object's.
+        del _compressors.compressor
+        _compressors.compressor = zstd.ZstdCompressor(level=_LEVEL)
+        raise
+    return frame if len(frame) < len(plain) else None
+
+
+def _decompressed(body: bytes) -> bytes:
+    """Return the content of exactly one frame. Its stated size bounds the work before it starts."""
+    try:
+        size = zstd.get_frame_info(body).decompressed_size
+        if size is None or size > MAX_DECOMPRESSED:
+            raise SealError("a sealed object claims more than 1 GiB of content, or doesn't say how much")
+        decompressor = zstd.ZstdDecompressor()
+        plain = decompressor.decompress(body, max_length=size)
+        if not decompressor.eof:
+            # The last block may be pending behind a full output buffer; it must add nothing.
+            plain += decompressor.decompress(b"", max_length=1)
+    except (zstd.ZstdError, EOFError):
+        raise SealError(_BROKEN) from None
+    if not decompressor.eof or decompressor.unused_data or len(plain) != size:
+        raise SealError(_BROKEN)
+    return plain

@@ -1,0 +1,161 @@
+"""Packs: append-only files of sealed blobs. Only bytes below a pack's committed size count.
+
+A process appends to a pack of its own, held by a file lock, so that importers and servers never share
+a tail. What a crash left beyond the committed size is skipped, never cut: a commit that a dead process
+sent may still arrive at the database, and its rows must then find their bytes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import secrets
+import struct
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from archiver.errors import DamagedStore, StoreError
+from archiver.store import durable
+
+MAGIC = b"holdfast-pack/1\n"
+FRAME = struct.Struct(">4sQ16s")
+FRAME_MARK = b"HFbl"
+FULL_AT = 512 * 2**20
+"""A pack of this many bytes takes no further blob."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a blob lies: `offset` is of the blob itself, behind its frame; `length` in bytes."""
+
+    pack_id: str
+    offset: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class PackTail:
+    """A pack as the records know it: everything below `committed` belongs to rows."""
+
+    pack_id: str
+    committed: int
+
+
+def object_mark(object_id: str) -> bytes:
+    """The 16 bytes that name an object in its frame."""
+    return object_id.encode("ascii")[:16].ljust(16, b"\0")
+
+
+class PackFolder:
+    """The local folder of packs. Reads are safe from any thread."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        durable.make_dir(directory)
+
+    def path(self, pack_id: str) -> Path:
+        """The file of a pack; ids are ours, never input."""
+        return self.directory / f"{pack_id}.pack"
+
+    def read(self, place: Place, object_id: str) -> bytes:
+        """Return a blob. Raises DamagedStore if its frame or file isn't as written."""
+        try:
+            with self.path(place.pack_id).open("rb") as file:
+                file.seek(place.offset - FRAME.size)
+                frame = file.read(FRAME.size)
+                blob = file.read(place.length)
+        except FileNotFoundError:
+            raise DamagedStore(f"pack {place.pack_id} is missing; restore it from a backup") from None
+        except (OSError, ValueError):
+            raise StoreError(f"pack {place.pack_id} can't be read now; try again later") from None
+        expected = FRAME.pack(FRAME_MARK, place.length, object_mark(object_id))
+        if frame != expected or len(blob) != place.length:
+            raise DamagedStore(f"pack {place.pack_id} is damaged at offset {place.offset}")
+        return blob
+
+
+class PackWriter:
+    """Appends blobs to one pack. Not thread-safe: the committer owns it."""
+
+    def __init__(self, folder: PackFolder, candidates: Iterable[PackTail] = ()) -> None:
+        """Take over a pack that no living process writes to, or begin a new one."""
+        self._folder = folder
+        for tail in candidates:
+            if tail.committed < FULL_AT and self._take(tail):
+                return
+        self._begin()
+
+    @property
+    def end(self) -> int:
+        """Size of the pack including what is appended but perhaps not yet committed."""
+        return self._end
+
+    @property
+    def full(self) -> bool:
+        """True when the next blob belongs into a new pack."""
+        return self._end >= FULL_AT
+
+    def append(self, blobs: Sequence[tuple[str, bytes]]) -> list[Place]:
+        """Append `(object id, blob)` pairs and return their places. Durable on return (one fsync).
+
+        Raises StoreError; the pack must then be abandoned, since after a failed fsync the kernel may
+        already have thrown away what it could not write.
+        """
+        places = []
+        pieces = []
+        for object_id, blob in blobs:
+            pieces.append(FRAME.pack(FRAME_MARK, len(blob), object_mark(object_id)))
+            pieces.append(blob)
+            places.append(Place(self.pack_id, self._end + FRAME.size, len(blob)))
+            self._end += FRAME.size + len(blob)
+        try:
+            view = memoryview(b"".join(pieces))
+            while view:
+                view = view[os.write(self._descriptor, view) :]
+            os.fsync(self._descriptor)
+        except OSError as error:
+            self.close()
+            raise StoreError(
+                f"the pack folder can't be written ({os.strerror(error.errno or 0)}); free space or repair the disk"
+            ) from None
+        return places
+
+    def close(self) -> None:
+        """Release the pack for the next writer."""
+        # After an I/O error even close may complain; there is nothing left to lose by then.
+        with contextlib.suppress(OSError):
+            os.close(self._descriptor)
+
+    def _take(self, tail: PackTail) -> bool:
+        path = self._folder.path(tail.pack_id)
+        try:
+            descriptor = os.open(path, os.O_RDWR)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            end = os.lseek(descriptor, 0, os.SEEK_END)
+            if end < tail.committed:
+                raise OSError  # a cut pack is evidence: leave it for `verify` to name
+        except OSError:
+            os.close(descriptor)
+            return False
+        self.pack_id, self._descriptor, self._end = tail.pack_id, descriptor, end
+        return True
+
+    def _begin(self) -> None:
+        self.pack_id = "p" + secrets.token_hex(8)
+        path = self._folder.path(self.pack_id)
+        try:
+            durable.make_dir(path.parent)
+            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.write(self._descriptor, MAGIC)
+            durable.fsync_dir(path.parent)
+        except OSError as error:
+            raise StoreError(
+                f"the pack folder can't be written ({os.strerror(error.errno or 0)}); free space or repair the disk"
+            ) from None
+        self._end = len(MAGIC)

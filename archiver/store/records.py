@@ -1,0 +1,88 @@
+"""Connections to the records database, with failures turned into our own errors.
+
+`read()` and `write()` are the only ways in. A `write()` is one transaction: durable when its block
+ends without an error, without trace otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import Connection, create_engine
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
+
+from archiver.errors import DestructionRefused, StoreError
+from archiver.store import dialect, durable
+from archiver.store.schema import KEYS_SCHEMA
+
+
+class Records:
+    """The records database. Safe from any thread."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.sqlite_path: Path | None = None
+        if url.startswith("sqlite:///"):
+            self.sqlite_path = Path(url.removeprefix("sqlite:///"))
+            durable.make_dir(self.sqlite_path.parent)
+            self.sqlite_path.touch(mode=0o600)
+            engine = create_engine(
+                url, connect_args={"check_same_thread": False}, pool_size=8, max_overflow=32
+            )
+            self._engine = engine.execution_options(schema_translate_map={KEYS_SCHEMA: None})
+        else:
+            engine = create_engine(url, pool_pre_ping=True, pool_size=8, max_overflow=32)
+            self._engine = engine
+        dialect.prepare_engine(engine)
+        # A statement's values can be patient information: they must not reach an exception's text.
+        engine.hide_parameters = True
+
+    @property
+    def dialect(self) -> str:
+        """`sqlite` or `postgresql`."""
+        return self._engine.dialect.name
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """One consistent look at the database. Raises StoreError while it can't be reached."""
+        with _translated(), self._engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def write(self, lock: int | None = None) -> Iterator[Connection]:
+        """One transaction; `lock` is taken first. Durable on exit.
+
+        Raises StoreError (retry) when the database fails and DestructionRefused when a guard says no.
+        """
+        with (
+            _translated(),
+            self._engine.connect().execution_options(holdfast_write=True) as connection,
+            connection.begin(),
+        ):
+            if lock is not None:
+                dialect.lock(connection, lock)
+            yield connection
+
+    def close(self) -> None:
+        """Close every pooled connection."""
+        self._engine.dispose()
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except DBAPIError as error:
+        if dialect.is_refusal(error):
+            raise DestructionRefused(
+                "the database refuses: the message is held or not past its disposal date; nothing was destroyed"
+            ) from None
+        if isinstance(error, (OperationalError, InterfaceError)) or error.connection_invalidated:
+            raise StoreError("the records database can't be used now; try again later") from error
+        raise
+    except SQLAlchemyError as error:
+        if error.__class__.__name__ == "TimeoutError":
+            raise StoreError("the records database is too busy; try again later") from error
+        raise

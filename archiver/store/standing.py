@@ -1,0 +1,71 @@
+"""Holds that the database itself can match: by custodian, by date, by both.
+
+Run inside the capture's own transaction for new mail, and inside the hold's for mail already here: a
+hold and a message that must meet can't miss one another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, and_, exists, or_, select
+
+from archiver.store import dialect
+from archiver.store.schema import CUSTODIAN, hold_custodians, hold_items, holds, message_tokens, messages
+
+STANDING = ("applying", "active")
+"""States in which a hold takes in new mail; a cooling one only keeps what it has."""
+
+
+def match(connection: Connection, pks: Sequence[int] | None = None, hold_id: str | None = None) -> None:
+    """Add every message that a standing database hold covers to that hold's items.
+
+    `pks` limits it to these messages, `hold_id` to one hold. The caller holds LOCK_ARCHIVE.
+    """
+    chosen = and_(holds.c.state.in_(STANDING), holds.c.standing, holds.c.by_index.is_(False))
+    if hold_id is not None:
+        chosen = and_(chosen, holds.c.id == hold_id)
+    if connection.execute(select(holds.c.id).where(chosen).limit(1)).first() is None:
+        return
+    for chunk in _chunks(pks):
+        query = select(holds.c.id, messages.c.pk).where(
+            chosen, messages.c.disposed_us.is_(None), custodian_matches(), date_matches()
+        )
+        if chunk is not None:
+            query = query.where(messages.c.pk.in_(chunk))
+        insert = dialect.insert_or_ignore(connection, hold_items)
+        connection.execute(insert.from_select(["hold_id", "message_pk"], query))
+
+
+def custodian_matches():  # type: ignore[no-untyped-def]
+    """True for a (hold, message) pair when the hold names no custodian, or one of the message's."""
+    named = exists().where(hold_custodians.c.hold_id == holds.c.id)
+    shared = exists().where(
+        hold_custodians.c.hold_id == holds.c.id,
+        message_tokens.c.field == CUSTODIAN,
+        message_tokens.c.token == hold_custodians.c.token,
+        message_tokens.c.message_pk == messages.c.pk,
+    )
+    return or_(~named, shared)
+
+
+def date_matches():  # type: ignore[no-untyped-def]
+    """True when the message's claimed date is in the hold's range, or its capture where nobody
+    attested the claim: a forged `Date:` must not slip out of a hold."""
+
+    def inside(moment):  # type: ignore[no-untyped-def]
+        return and_(
+            or_(holds.c.sent_from_us.is_(None), moment >= holds.c.sent_from_us),
+            or_(holds.c.sent_before_us.is_(None), moment < holds.c.sent_before_us),
+        )
+
+    return or_(
+        inside(messages.c.sent_us),
+        and_(messages.c.anchor_basis == "captured", inside(messages.c.captured_us)),
+    )
+
+
+def _chunks(pks: Sequence[int] | None) -> Sequence[Sequence[int] | None]:
+    if pks is None:
+        return [None]
+    return [pks[start : start + 500] for start in range(0, len(pks), 500)]

@@ -1,0 +1,200 @@
+"""The one typed settings object: command line over environment over holdfast.toml over defaults.
+
+Secrets come by reference only (`file:PATH`, `env:NAME`); an unknown key or a bad value stops the
+start with its name and what is allowed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from config.errors import ConfigError
+
+PREFIX = "HOLDFAST_"
+NOT_SETTINGS = frozenset({"HOLDFAST_TOKEN"})
+"""Environment names with our prefix that other things than settings use."""
+
+
+class Endpoint(BaseModel):
+    """A host and a TCP port to listen on; port 0 asks the system for a free one."""
+
+    model_config = ConfigDict(frozen=True)
+    host: str
+    port: Annotated[int, Field(ge=0, le=65535)]
+
+    @classmethod
+    def parse(cls, text: str) -> Endpoint:
+        """Read `HOST:PORT` or `[V6]:PORT`; ValueError otherwise."""
+        host, separator, port = text.strip().rpartition(":")
+        if not separator or not port.isdigit() or not host:
+            raise ValueError("must be HOST:PORT, like 127.0.0.1:2525")
+        return cls(host=host.strip("[]"), port=int(port))
+
+    @property
+    def loopback(self) -> bool:
+        """True when only this machine can reach it."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+class Settings(BaseModel):
+    """All settings of one archive. Frozen: a change needs a restart, and is audited at the start."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    home: Path
+    database_url: str
+    root_key: str
+    store_url: str
+    smtp_listen: Endpoint
+    smtp_domain: Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$")]
+    smtp_require_starttls: bool
+    smtp_max_bytes: Annotated[int, Field(ge=1_048_576)]
+    http_listen: Endpoint
+    public_url: str
+    tls_cert: str
+    tls_key: str
+    provider_type: str
+    jurisdictions: tuple[Annotated[str, Field(pattern=r"^[A-Z]{2}$")], ...]
+    retention_default_years: Annotated[int, Field(ge=6, le=100)]
+    hold_cooling_days: Annotated[int, Field(ge=0, le=365)]
+    key_backup_days: Annotated[int, Field(ge=1, le=365)]
+    token_days: Annotated[int, Field(ge=1, le=366)]
+    session_idle_minutes: Annotated[int, Field(ge=1, le=60)]
+    session_hours: Annotated[int, Field(ge=1, le=12)]
+    imap_poll_seconds: Annotated[int, Field(ge=1)]
+    import_processes: Annotated[int, Field(ge=0, le=64)]
+    group_commit_messages: Annotated[int, Field(ge=1, le=10_000)]
+    group_commit_ms: Annotated[int, Field(ge=0, le=1_000)]
+
+    @field_validator("smtp_listen", "http_listen", mode="before")
+    @classmethod
+    def _endpoint(cls, value: object) -> object:
+        return Endpoint.parse(value) if isinstance(value, str) else value
+
+    @field_validator("jurisdictions", mode="before")
+    @classmethod
+    def _states(cls, value: object) -> object:
+        if isinstance(value, str):
+            value = [part for part in value.replace(",", " ").split() if part]
+        return [str(v).upper() for v in value] if isinstance(value, (list, tuple)) else value
+
+    @field_validator("database_url")
+    @classmethod
+    def _database(cls, value: str) -> str:
+        if value.startswith("postgresql://"):
+            value = "postgresql+psycopg://" + value.removeprefix("postgresql://")
+        if not value.startswith(("sqlite:///", "postgresql+psycopg://")):
+            raise ValueError("must begin with sqlite:/// or postgresql+psycopg://")
+        return value
+
+    @field_validator("store_url")
+    @classmethod
+    def _store(cls, value: str) -> str:
+        if not value.startswith("file:"):
+            raise ValueError("must be file:PATH; object stores are not built in this version")
+        return value
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Settings:
+        if bool(self.tls_cert) != bool(self.tls_key):
+            raise ValueError("tls_cert and tls_key must be set together")
+        if not self.http_listen.loopback and not self.tls_cert:
+            raise ValueError("http_listen beyond loopback needs tls_cert and tls_key")
+        return self
+
+    @property
+    def packs(self) -> Path:
+        """Folder of the pack files."""
+        return Path(self.store_url.removeprefix("file:"))
+
+    @property
+    def index_path(self) -> Path:
+        """The encrypted search index, derived and rebuildable."""
+        return self.home / "index" / "index.db"
+
+    @property
+    def ledger_dir(self) -> Path:
+        """Folder of the published tiles and checkpoints, one sub-folder a log."""
+        return self.home / "ledger"
+
+    @property
+    def spool_dir(self) -> Path:
+        """Folder of sealed temporary files."""
+        return self.home / "spool"
+
+    @property
+    def url(self) -> str:
+        """Where people reach the web desk, without a trailing slash."""
+        if self.public_url:
+            return self.public_url.rstrip("/")
+        return f"{'https' if self.tls_cert else 'http'}://{self.http_listen}"
+
+
+def load(overrides: Mapping[str, object] | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+    """Build the settings from every source. Raises ConfigError naming the key and what is allowed."""
+    environ = os.environ if environ is None else environ
+    overrides = {k: v for k, v in (overrides or {}).items() if v is not None}
+    values: dict[str, Any] = _read_toml(Path(__file__).with_name("default.toml"))
+    from_env = {
+        name.removeprefix(PREFIX).lower(): value
+        for name, value in environ.items()
+        if name.startswith(PREFIX) and name not in NOT_SETTINGS
+    }
+    home = Path(str(overrides.get("home") or from_env.get("home") or Path.home() / ".holdfast"))
+    home = home.expanduser().absolute()
+    toml = home / "holdfast.toml"
+    if toml.exists():
+        values |= _read_toml(toml)
+    values |= from_env
+    values |= overrides
+    values["home"] = home
+    values.setdefault("database_url", f"sqlite:///{home / 'records.db'}")
+    values.setdefault("store_url", f"file:{home / 'packs'}")
+    values.setdefault("root_key", f"file:{default_key_path(home, environ)}")
+    return _validate(values)
+
+
+def default_key_path(home: Path, environ: Mapping[str, str]) -> Path:
+    """Where the root key lives unless told: in the user's configuration folder, one file a home."""
+    base = Path(environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    mark = hashlib.sha256(str(home).encode()).hexdigest()[:8]
+    return base / "holdfast" / f"{home.name.strip('.') or 'home'}-{mark}.key"
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is not valid TOML ({error}); correct that line") from None
+    except (OSError, UnicodeDecodeError):
+        raise ConfigError(f"{path} can't be read; check its permissions and that it is UTF-8") from None
+
+
+def _validate(values: dict[str, Any]) -> Settings:
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0]) if first["loc"] else ""
+        if first["type"] == "extra_forbidden":
+            known = ", ".join(sorted(Settings.model_fields))
+            raise ConfigError(f"unknown setting {name!r}; the settings are: {known}") from None
+        reason = first["msg"].removeprefix("Value error, ")
+        where = f"setting {name!r}" if name else "settings"
+        raise ConfigError(f"{where}: {reason}") from None

@@ -1,0 +1,394 @@
+CREATE SCHEMA IF NOT EXISTS keys
+-- next
+CREATE TABLE audit_details (
+	idx BIGINT NOT NULL, 
+	salt BYTEA NOT NULL, 
+	sealed BYTEA NOT NULL, 
+	CONSTRAINT pk_audit_details PRIMARY KEY (idx)
+)
+-- next
+CREATE TABLE jobs (
+	id BIGSERIAL NOT NULL, 
+	kind VARCHAR NOT NULL, 
+	state VARCHAR NOT NULL, 
+	queued_us BIGINT NOT NULL, 
+	started_us BIGINT, 
+	ended_us BIGINT, 
+	failures INTEGER DEFAULT 0 NOT NULL, 
+	CONSTRAINT pk_jobs PRIMARY KEY (id)
+)
+-- next
+CREATE TABLE keys.data_keys (
+	message_pk BIGINT NOT NULL, 
+	epoch_id VARCHAR NOT NULL, 
+	wrapped BYTEA NOT NULL, 
+	CONSTRAINT pk_data_keys PRIMARY KEY (message_pk)
+)
+-- next
+CREATE TABLE keys.wrapped_keys (
+	kind VARCHAR NOT NULL, 
+	id VARCHAR NOT NULL, 
+	root_id VARCHAR NOT NULL, 
+	wrapped BYTEA NOT NULL, 
+	wraps BIGINT DEFAULT 0 NOT NULL, 
+	added_us BIGINT NOT NULL, 
+	CONSTRAINT pk_wrapped_keys PRIMARY KEY (kind, id)
+)
+-- next
+CREATE TABLE ledger_entries (
+	log SMALLINT NOT NULL, 
+	idx BIGINT NOT NULL, 
+	leaf BYTEA NOT NULL, 
+	CONSTRAINT pk_ledger_entries PRIMARY KEY (log, idx)
+)
+-- next
+CREATE TABLE ledger_state (
+	log SMALLINT NOT NULL, 
+	size BIGINT NOT NULL, 
+	frontier BYTEA NOT NULL, 
+	CONSTRAINT pk_ledger_state PRIMARY KEY (log)
+)
+-- next
+CREATE TABLE message_tokens (
+	field SMALLINT NOT NULL, 
+	token BYTEA NOT NULL, 
+	message_pk BIGINT NOT NULL, 
+	CONSTRAINT pk_message_tokens PRIMARY KEY (field, token, message_pk)
+)
+-- next
+CREATE INDEX ix_message_tokens_message_pk ON message_tokens (message_pk)
+-- next
+CREATE TABLE messages (
+	pk BIGINT NOT NULL, 
+	id VARCHAR NOT NULL, 
+	seq BIGINT NOT NULL, 
+	sha256 BYTEA NOT NULL, 
+	size BIGINT NOT NULL, 
+	captured_us BIGINT NOT NULL, 
+	sent_us BIGINT NOT NULL, 
+	anchor DATE NOT NULL, 
+	anchor_basis VARCHAR NOT NULL, 
+	parse_failed BOOLEAN NOT NULL, 
+	unsearchable_parts INTEGER NOT NULL, 
+	sealed_meta BYTEA, 
+	pack_id VARCHAR NOT NULL, 
+	pack_offset BIGINT NOT NULL, 
+	pack_length BIGINT NOT NULL, 
+	blob_sha256 BYTEA NOT NULL, 
+	disposal_date DATE, 
+	permanent BOOLEAN DEFAULT false NOT NULL, 
+	verdict_version VARCHAR, 
+	disposed_us BIGINT, 
+	CONSTRAINT pk_messages PRIMARY KEY (pk), 
+	CONSTRAINT uq_messages_id UNIQUE (id), 
+	CONSTRAINT uq_messages_seq UNIQUE (seq)
+)
+-- next
+CREATE INDEX ix_messages_disposal_date ON messages (disposal_date)
+-- next
+CREATE UNIQUE INDEX uq_messages_sha256_alive ON messages (sha256) WHERE disposed_us IS NULL
+-- next
+CREATE TABLE meta (
+	name VARCHAR NOT NULL, 
+	value BYTEA NOT NULL, 
+	CONSTRAINT pk_meta PRIMARY KEY (name)
+)
+-- next
+CREATE TABLE outbox (
+	message_pk BIGINT NOT NULL, 
+	seq BIGINT NOT NULL, 
+	CONSTRAINT pk_outbox PRIMARY KEY (message_pk)
+)
+-- next
+CREATE INDEX ix_outbox_seq ON outbox (seq)
+-- next
+CREATE TABLE packs (
+	id VARCHAR NOT NULL, 
+	committed BIGINT NOT NULL, 
+	created_us BIGINT NOT NULL, 
+	CONSTRAINT pk_packs PRIMARY KEY (id)
+)
+-- next
+CREATE TABLE patients (
+	id VARCHAR NOT NULL, 
+	sealed BYTEA NOT NULL, 
+	CONSTRAINT pk_patients PRIMARY KEY (id)
+)
+-- next
+CREATE TABLE sources (
+	id VARCHAR NOT NULL, 
+	kind VARCHAR NOT NULL, 
+	name_token BYTEA NOT NULL, 
+	address_token BYTEA, 
+	sealed_detail BYTEA NOT NULL, 
+	created_us BIGINT NOT NULL, 
+	disabled_us BIGINT, 
+	last_seen_us BIGINT, 
+	received BIGINT DEFAULT 0 NOT NULL, 
+	stored BIGINT DEFAULT 0 NOT NULL, 
+	duplicates BIGINT DEFAULT 0 NOT NULL, 
+	refused BIGINT DEFAULT 0 NOT NULL, 
+	CONSTRAINT pk_sources PRIMARY KEY (id), 
+	CONSTRAINT uq_sources_name_token UNIQUE (name_token), 
+	CONSTRAINT uq_sources_address_token UNIQUE (address_token)
+)
+-- next
+CREATE TABLE unindexed (
+	message_pk BIGINT NOT NULL, 
+	reason VARCHAR NOT NULL, 
+	CONSTRAINT pk_unindexed PRIMARY KEY (message_pk)
+)
+-- next
+CREATE TABLE users (
+	id VARCHAR NOT NULL, 
+	name VARCHAR NOT NULL, 
+	role VARCHAR NOT NULL, 
+	created_us BIGINT NOT NULL, 
+	disabled_us BIGINT, 
+	CONSTRAINT pk_users PRIMARY KEY (id), 
+	CONSTRAINT uq_users_name UNIQUE (name)
+)
+-- next
+CREATE TABLE credentials (
+	hash BYTEA NOT NULL, 
+	user_id VARCHAR NOT NULL, 
+	kind VARCHAR NOT NULL, 
+	created_us BIGINT NOT NULL, 
+	expires_us BIGINT NOT NULL, 
+	last_used_us BIGINT, 
+	revoked_us BIGINT, 
+	CONSTRAINT pk_credentials PRIMARY KEY (hash), 
+	CONSTRAINT fk_credentials_user_id FOREIGN KEY(user_id) REFERENCES users (id)
+)
+-- next
+CREATE INDEX ix_credentials_user_id ON credentials (user_id)
+-- next
+CREATE TABLE deliveries (
+	seq BIGINT NOT NULL, 
+	message_pk BIGINT NOT NULL, 
+	source_id VARCHAR NOT NULL, 
+	outcome VARCHAR NOT NULL, 
+	at_us BIGINT NOT NULL, 
+	report_id VARCHAR, 
+	sealed_detail BYTEA, 
+	CONSTRAINT pk_deliveries PRIMARY KEY (seq), 
+	CONSTRAINT fk_deliveries_message_pk FOREIGN KEY(message_pk) REFERENCES messages (pk), 
+	CONSTRAINT fk_deliveries_source_id FOREIGN KEY(source_id) REFERENCES sources (id)
+)
+-- next
+CREATE INDEX ix_deliveries_message_pk ON deliveries (message_pk)
+-- next
+CREATE INDEX ix_deliveries_source_id ON deliveries (source_id)
+-- next
+CREATE TABLE dispositions (
+	id VARCHAR NOT NULL, 
+	state VARCHAR NOT NULL, 
+	as_of DATE NOT NULL, 
+	created_us BIGINT NOT NULL, 
+	created_by VARCHAR NOT NULL, 
+	decided_us BIGINT, 
+	decided_by VARCHAR, 
+	executed_us BIGINT, 
+	executed_by VARCHAR, 
+	items_sha256 BYTEA NOT NULL, 
+	sealed_certificate BYTEA, 
+	CONSTRAINT pk_dispositions PRIMARY KEY (id), 
+	CONSTRAINT fk_dispositions_decided_by FOREIGN KEY(decided_by) REFERENCES users (id), 
+	CONSTRAINT fk_dispositions_executed_by FOREIGN KEY(executed_by) REFERENCES users (id)
+)
+-- next
+CREATE TABLE imap_checkpoints (
+	source_id VARCHAR NOT NULL, 
+	folder_token BYTEA NOT NULL, 
+	uidvalidity BIGINT NOT NULL, 
+	last_uid BIGINT NOT NULL, 
+	CONSTRAINT pk_imap_checkpoints PRIMARY KEY (source_id, folder_token), 
+	CONSTRAINT fk_imap_checkpoints_source_id FOREIGN KEY(source_id) REFERENCES sources (id)
+)
+-- next
+CREATE TABLE import_items (
+	source_id VARCHAR NOT NULL, 
+	key_token BYTEA NOT NULL, 
+	CONSTRAINT pk_import_items PRIMARY KEY (source_id, key_token), 
+	CONSTRAINT fk_import_items_source_id FOREIGN KEY(source_id) REFERENCES sources (id)
+)
+-- next
+CREATE TABLE matters (
+	id VARCHAR NOT NULL, 
+	name_token BYTEA NOT NULL, 
+	sealed BYTEA NOT NULL, 
+	state VARCHAR NOT NULL, 
+	created_us BIGINT NOT NULL, 
+	created_by VARCHAR NOT NULL, 
+	closed_us BIGINT, 
+	CONSTRAINT pk_matters PRIMARY KEY (id), 
+	CONSTRAINT uq_matters_name_token UNIQUE (name_token), 
+	CONSTRAINT fk_matters_created_by FOREIGN KEY(created_by) REFERENCES users (id)
+)
+-- next
+CREATE TABLE patient_tokens (
+	token BYTEA NOT NULL, 
+	patient_id VARCHAR NOT NULL, 
+	CONSTRAINT pk_patient_tokens PRIMARY KEY (token, patient_id), 
+	CONSTRAINT fk_patient_tokens_patient_id FOREIGN KEY(patient_id) REFERENCES patients (id)
+)
+-- next
+CREATE TABLE refusals (
+	id BIGSERIAL NOT NULL, 
+	source_id VARCHAR NOT NULL, 
+	at_us BIGINT NOT NULL, 
+	reason VARCHAR NOT NULL, 
+	CONSTRAINT pk_refusals PRIMARY KEY (id), 
+	CONSTRAINT fk_refusals_source_id FOREIGN KEY(source_id) REFERENCES sources (id)
+)
+-- next
+CREATE TABLE reports (
+	id VARCHAR NOT NULL, 
+	message_pk BIGINT NOT NULL, 
+	sha256 BYTEA NOT NULL, 
+	size BIGINT NOT NULL, 
+	captured_us BIGINT NOT NULL, 
+	pack_id VARCHAR NOT NULL, 
+	pack_offset BIGINT NOT NULL, 
+	pack_length BIGINT NOT NULL, 
+	blob_sha256 BYTEA NOT NULL, 
+	CONSTRAINT pk_reports PRIMARY KEY (id), 
+	CONSTRAINT fk_reports_message_pk FOREIGN KEY(message_pk) REFERENCES messages (pk)
+)
+-- next
+CREATE INDEX ix_reports_message_pk ON reports (message_pk)
+-- next
+CREATE INDEX ix_reports_sha256 ON reports (sha256)
+-- next
+CREATE TABLE disposition_items (
+	disposition_id VARCHAR NOT NULL, 
+	message_pk BIGINT NOT NULL, 
+	disposal_date DATE NOT NULL, 
+	sealed_rule BYTEA NOT NULL, 
+	outcome VARCHAR, 
+	CONSTRAINT pk_disposition_items PRIMARY KEY (disposition_id, message_pk), 
+	CONSTRAINT fk_disposition_items_disposition_id FOREIGN KEY(disposition_id) REFERENCES dispositions (id)
+)
+-- next
+CREATE INDEX ix_disposition_items_message_pk ON disposition_items (message_pk)
+-- next
+CREATE TABLE exports (
+	id VARCHAR NOT NULL, 
+	state VARCHAR NOT NULL, 
+	format VARCHAR NOT NULL, 
+	purpose VARCHAR NOT NULL, 
+	matter_id VARCHAR, 
+	sealed_spec BYTEA NOT NULL, 
+	created_us BIGINT NOT NULL, 
+	created_by VARCHAR NOT NULL, 
+	downloaded_us BIGINT, 
+	CONSTRAINT pk_exports PRIMARY KEY (id), 
+	CONSTRAINT fk_exports_matter_id FOREIGN KEY(matter_id) REFERENCES matters (id), 
+	CONSTRAINT fk_exports_created_by FOREIGN KEY(created_by) REFERENCES users (id)
+)
+-- next
+CREATE TABLE holds (
+	id VARCHAR NOT NULL, 
+	matter_id VARCHAR NOT NULL, 
+	state VARCHAR NOT NULL, 
+	by_index BOOLEAN NOT NULL, 
+	sent_from_us BIGINT, 
+	sent_before_us BIGINT, 
+	sealed_scope BYTEA NOT NULL, 
+	standing BOOLEAN NOT NULL, 
+	created_us BIGINT NOT NULL, 
+	created_by VARCHAR NOT NULL, 
+	in_force_us BIGINT NOT NULL, 
+	release_asked_by VARCHAR, 
+	release_approved_by VARCHAR, 
+	cooling_until_us BIGINT, 
+	released_us BIGINT, 
+	CONSTRAINT pk_holds PRIMARY KEY (id), 
+	CONSTRAINT fk_holds_matter_id FOREIGN KEY(matter_id) REFERENCES matters (id), 
+	CONSTRAINT fk_holds_created_by FOREIGN KEY(created_by) REFERENCES users (id), 
+	CONSTRAINT fk_holds_release_asked_by FOREIGN KEY(release_asked_by) REFERENCES users (id), 
+	CONSTRAINT fk_holds_release_approved_by FOREIGN KEY(release_approved_by) REFERENCES users (id)
+)
+-- next
+CREATE INDEX ix_holds_matter_id ON holds (matter_id)
+-- next
+CREATE TABLE matter_members (
+	matter_id VARCHAR NOT NULL, 
+	user_id VARCHAR NOT NULL, 
+	CONSTRAINT pk_matter_members PRIMARY KEY (matter_id, user_id), 
+	CONSTRAINT fk_matter_members_matter_id FOREIGN KEY(matter_id) REFERENCES matters (id), 
+	CONSTRAINT fk_matter_members_user_id FOREIGN KEY(user_id) REFERENCES users (id)
+)
+-- next
+CREATE TABLE export_items (
+	export_id VARCHAR NOT NULL, 
+	position INTEGER NOT NULL, 
+	message_pk BIGINT NOT NULL, 
+	CONSTRAINT pk_export_items PRIMARY KEY (export_id, position), 
+	CONSTRAINT fk_export_items_export_id FOREIGN KEY(export_id) REFERENCES exports (id)
+)
+-- next
+CREATE TABLE hold_custodians (
+	hold_id VARCHAR NOT NULL, 
+	token BYTEA NOT NULL, 
+	CONSTRAINT pk_hold_custodians PRIMARY KEY (hold_id, token), 
+	CONSTRAINT fk_hold_custodians_hold_id FOREIGN KEY(hold_id) REFERENCES holds (id)
+)
+-- next
+CREATE TABLE hold_items (
+	hold_id VARCHAR NOT NULL, 
+	message_pk BIGINT NOT NULL, 
+	CONSTRAINT pk_hold_items PRIMARY KEY (hold_id, message_pk), 
+	CONSTRAINT fk_hold_items_hold_id FOREIGN KEY(hold_id) REFERENCES holds (id)
+)
+-- next
+CREATE INDEX ix_hold_items_message_pk ON hold_items (message_pk)
+-- next
+CREATE FUNCTION holdfast_refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'holdfast refuses destruction'; END $$
+-- next
+CREATE FUNCTION holdfast_guard_key() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_advisory_xact_lock(1215261796); IF EXISTS (SELECT 1 FROM messages m WHERE m.pk = OLD.message_pk AND (
+    m.disposal_date IS NULL OR m.permanent OR m.disposal_date > (now() AT TIME ZONE 'UTC' - interval '12 hours')::date
+    OR EXISTS (SELECT 1 FROM hold_items i JOIN holds h ON h.id = i.hold_id
+               WHERE i.message_pk = m.pk AND h.state <> 'released')
+    OR EXISTS (SELECT 1 FROM holds h WHERE h.state = 'applying')
+    OR (EXISTS (SELECT 1 FROM holds h WHERE h.by_index AND h.state <> 'released')
+        AND EXISTS (SELECT 1 FROM outbox o WHERE o.message_pk = m.pk))
+)) THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; IF TG_OP = 'DELETE' THEN RETURN OLD; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_data_keys BEFORE DELETE OR UPDATE ON keys.data_keys FOR EACH ROW EXECUTE FUNCTION holdfast_guard_key()
+-- next
+CREATE TRIGGER guard_messages_delete BEFORE DELETE ON messages FOR EACH ROW EXECUTE FUNCTION holdfast_refuse()
+-- next
+CREATE TRIGGER guard_messages_pk BEFORE UPDATE OF pk, id, sha256, anchor, captured_us, seq ON messages FOR EACH ROW EXECUTE FUNCTION holdfast_refuse()
+-- next
+CREATE FUNCTION holdfast_guard_hold_item() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF EXISTS (SELECT 1 FROM holds h WHERE h.id = OLD.hold_id AND h.state <> 'released') THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN OLD; END $$
+-- next
+CREATE TRIGGER guard_hold_items_delete BEFORE DELETE ON hold_items FOR EACH ROW EXECUTE FUNCTION holdfast_guard_hold_item()
+-- next
+CREATE FUNCTION holdfast_guard_release() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.state = 'released' AND (OLD.state <> 'cooling' OR OLD.cooling_until_us IS NULL OR OLD.cooling_until_us > extract(epoch FROM now()) * 1000000) THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_holds_release BEFORE UPDATE OF state ON holds FOR EACH ROW EXECUTE FUNCTION holdfast_guard_release()
+-- next
+CREATE TRIGGER guard_holds_delete BEFORE DELETE ON holds FOR EACH ROW EXECUTE FUNCTION holdfast_refuse()
+-- next
+CREATE TRIGGER guard_ledger_entries_delete BEFORE DELETE ON ledger_entries FOR EACH ROW EXECUTE FUNCTION holdfast_refuse()
+-- next
+CREATE TRIGGER guard_audit_details_delete BEFORE DELETE ON audit_details FOR EACH ROW EXECUTE FUNCTION holdfast_refuse()
+-- next
+CREATE TRIGGER guard_deliveries_delete BEFORE DELETE ON deliveries FOR EACH ROW EXECUTE FUNCTION holdfast_refuse()
+-- next
+CREATE TRIGGER guard_ledger_entries_update BEFORE UPDATE ON ledger_entries FOR EACH ROW EXECUTE FUNCTION holdfast_refuse()
+-- next
+CREATE TRIGGER guard_keys_data_keys_truncate BEFORE TRUNCATE ON keys.data_keys FOR EACH STATEMENT EXECUTE FUNCTION holdfast_refuse()
+-- next
+CREATE TRIGGER guard_messages_truncate BEFORE TRUNCATE ON messages FOR EACH STATEMENT EXECUTE FUNCTION holdfast_refuse()
+-- next
+CREATE TRIGGER guard_hold_items_truncate BEFORE TRUNCATE ON hold_items FOR EACH STATEMENT EXECUTE FUNCTION holdfast_refuse()
+-- next
+CREATE TRIGGER guard_holds_truncate BEFORE TRUNCATE ON holds FOR EACH STATEMENT EXECUTE FUNCTION holdfast_refuse()
+-- next
+CREATE TRIGGER guard_ledger_entries_truncate BEFORE TRUNCATE ON ledger_entries FOR EACH STATEMENT EXECUTE FUNCTION holdfast_refuse()
+-- next
+CREATE TRIGGER guard_audit_details_truncate BEFORE TRUNCATE ON audit_details FOR EACH STATEMENT EXECUTE FUNCTION holdfast_refuse()
+-- next
+CREATE TRIGGER guard_deliveries_truncate BEFORE TRUNCATE ON deliveries FOR EACH STATEMENT EXECUTE FUNCTION holdfast_refuse()

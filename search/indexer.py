@@ -1,0 +1,239 @@
+"""Feeds the index from the outbox. The index can lag, be lost and be rebuilt; it is never wrong.
+
+What the capture side parsed a moment ago is taken from memory; anything else (after a restart, after a
+second delivery, on `reindex`) is opened and parsed anew by the machines' own door of the archive.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+
+from archiver.capture.journal import unwrap
+from archiver.message.parse import parse
+from sqlalchemy import bindparam, delete, select
+
+from archiver.capture.prepare import Prepared
+from archiver.classify import classify
+from archiver.commit import Committed
+from archiver.errors import ArchiverError, DamagedStore, KeyDestroyed, NotFound, SealError
+from archiver.message.indexable import IndexText, custodians_of, index_text
+from archiver.message.model import Envelope, Recipient
+from archiver.store import dialect
+from archiver.store.schema import deliveries, hold_items, holds, messages, outbox, unindexed
+from archiver.vault import Vault
+from search.engine.ports import IndexDocument, IndexWriter
+
+BATCH = 2_000
+"""Documents a transaction of the index: sorted batches of this size insert fastest (DESIGN section 5)."""
+KEEP_TEXTS = 4_000
+KEEP_BYTES = 96 * 2**20
+
+Standing = Callable[[Sequence[int]], None]
+"""Called with freshly indexed keys before they leave the outbox: places standing query holds."""
+
+
+class FreshTexts:
+    """Index texts of just committed messages, bounded in number and bytes; losing one costs only time."""
+
+    def __init__(self) -> None:
+        self._texts: OrderedDict[int, IndexText] = OrderedDict()
+        self._bytes = 0
+        self._lock = threading.Lock()
+        self.arrived = threading.Event()
+
+    def offer(self, done: Sequence[tuple[Prepared, Committed]]) -> None:
+        """Keep the texts of new messages; a duplicate's old text is no longer the whole story."""
+        with self._lock:
+            for prepared, committed in done:
+                old = self._texts.pop(committed.pk, None)
+                self._bytes -= _weight(old) if old else 0
+                if committed.fresh:
+                    self._texts[committed.pk] = prepared.text
+                    self._bytes += _weight(prepared.text)
+            while self._texts and (len(self._texts) > KEEP_TEXTS or self._bytes > KEEP_BYTES):
+                _, dropped = self._texts.popitem(last=False)
+                self._bytes -= _weight(dropped)
+        self.arrived.set()
+
+    def take(self, pk: int) -> IndexText | None:
+        """Hand out a text once."""
+        with self._lock:
+            text = self._texts.pop(pk, None)
+            if text is not None:
+                self._bytes -= _weight(text)
+            return text
+
+
+class Indexer:
+    """Moves messages from the outbox into the index. One at a time holds the index writer."""
+
+    def __init__(
+        self, vault: Vault, writer: IndexWriter, standing: Standing, fresh: FreshTexts | None = None
+    ) -> None:
+        self._vault = vault
+        self._writer = writer
+        self._standing = standing
+        self._fresh = fresh or FreshTexts()
+        self._source_names: dict[str, str] = {}
+
+    def run_once(self, limit: int = BATCH) -> int:
+        """Index up to `limit` messages of the outbox; return how many left it. Durable on return."""
+        with self._vault.records.read() as connection:
+            queued = connection.execute(select(outbox).order_by(outbox.c.seq).limit(limit)).all()
+        if not queued:
+            return 0
+        documents, failures = self._documents([row.message_pk for row in queued])
+        self._writer.add(documents)
+        self._standing([d.rowid for d in documents])
+        with self._vault.records.write(dialect.LOCK_ARCHIVE) as connection:
+            # Only the state that was indexed leaves: a second delivery has given its row a new number.
+            connection.execute(
+                delete(outbox).where(
+                    outbox.c.message_pk == bindparam("done_pk"), outbox.c.seq == bindparam("done_seq")
+                ),
+                [{"done_pk": row.message_pk, "done_seq": row.seq} for row in queued],
+            )
+            if failures:
+                dialect.upsert(
+                    connection,
+                    unindexed,
+                    [{"message_pk": pk, "reason": reason} for pk, reason in failures.items()],
+                    update=["reason"],
+                )
+        return len(queued)
+
+    def drain(self, progress: Callable[[int], None] | None = None) -> int:
+        """Index until the outbox is empty; return how many."""
+        total = 0
+        while done := self.run_once():
+            total += done
+            if progress:
+                progress(total)
+        return total
+
+    def run(self, stop: threading.Event) -> None:
+        """Index until `stop`: at once when mail arrives, and every second whatever others queued."""
+        while not stop.is_set():
+            self._fresh.arrived.clear()
+            try:
+                if self.run_once():
+                    continue
+            except ArchiverError:
+                # The database or the disk is away; the outbox keeps everything until it is back.
+                stop.wait(1.0)
+            self._fresh.arrived.wait(1.0)
+
+    def rebuild(self, progress: Callable[[int], None] | None = None) -> int:
+        """Throw the index away and make it anew from the archive; return how many messages."""
+        with self._vault.records.write(dialect.LOCK_ARCHIVE) as connection:
+            alive = select(messages.c.pk, messages.c.seq).where(messages.c.disposed_us.is_(None))
+            connection.execute(
+                dialect.insert_or_ignore(connection, outbox).from_select(["message_pk", "seq"], alive)
+            )
+            connection.execute(delete(unindexed))
+        self._writer.clear()
+        return self.drain(progress)
+
+    def _documents(self, pks: Sequence[int]) -> tuple[list[IndexDocument], dict[int, str]]:
+        """Index documents of messages, and a reason code for each that can't be opened."""
+        labels = self._labels(pks)
+        documents: list[IndexDocument] = []
+        failures: dict[int, str] = {}
+        for pk in pks:
+            try:
+                text = self._fresh.take(pk) or self._derive(pk)
+            except (SealError, DamagedStore) as error:
+                failures[pk] = error.code
+                continue
+            except (NotFound, KeyDestroyed):
+                continue  # disposed of since it was queued
+            documents.append(_document(pk, text, labels.get(pk, set())))
+        return documents, failures
+
+    def _labels(self, pks: Sequence[int]) -> dict[int, set[str]]:
+        """Tags that stand in the records rather than in the message: its sources, holds and matters."""
+        labels: dict[int, set[str]] = {}
+        for start in range(0, len(pks), 500):
+            chunk = pks[start : start + 500]
+            with self._vault.records.read() as connection:
+                arrived = connection.execute(
+                    select(deliveries.c.message_pk, deliveries.c.source_id)
+                    .where(deliveries.c.message_pk.in_(chunk))
+                    .distinct()
+                ).all()
+                held = connection.execute(
+                    select(hold_items.c.message_pk, holds.c.id, holds.c.matter_id)
+                    .join(holds, hold_items.c.hold_id == holds.c.id)
+                    .where(hold_items.c.message_pk.in_(chunk), holds.c.state != "released")
+                ).all()
+            for row in arrived:
+                name = self._source_name(row.source_id)
+                labels.setdefault(row.message_pk, set()).update(
+                    (f"source:{row.source_id}", f"source:{name}".casefold())
+                )
+            for row in held:
+                labels.setdefault(row.message_pk, set()).update((f"hold:{row.id}", f"matter:{row.matter_id}"))
+        return labels
+
+    def _derive(self, pk: int) -> IndexText:
+        opened = self._vault.archive.scan(pk)
+        record = opened.record
+        parsed = parse(opened.raw)
+        clear = None
+        for delivery in record.deliveries:
+            if delivery.report_id is not None:
+                report = unwrap(self._vault.archive.scan_report(delivery.report_id).raw)
+                if report and report.clear_copy is not None:
+                    clear = parse(report.clear_copy)
+                    break
+        envelopes = tuple(envelope_from(d.detail["envelope"]) for d in record.deliveries)
+        declared = tuple(a for d in record.deliveries for a in d.detail["custodians"])
+        return index_text(
+            record.row["id"],
+            len(opened.raw),
+            parsed,
+            clear,
+            envelopes,
+            classify(clear if clear is not None else parsed),
+            custodians_of(parsed, envelopes, declared),
+        )
+
+    def _source_name(self, source_id: str) -> str:
+        if source_id not in self._source_names:
+            self._source_names[source_id] = self._vault.sources.get(source_id).name
+        return self._source_names[source_id]
+
+
+def envelope_from(value: dict[str, object]) -> Envelope:
+    """Read an envelope back from a delivery's sealed detail."""
+    recipients = value.get("recipients") or ()
+    return Envelope(
+        sender=value.get("sender"),  # type: ignore[arg-type]
+        on_behalf_of=value.get("on_behalf_of"),  # type: ignore[arg-type]
+        recipients=tuple(Recipient(**r) for r in recipients),  # type: ignore[attr-defined]
+        origin=value.get("origin", "headers"),  # type: ignore[arg-type]
+    )
+
+
+def _document(pk: int, text: IndexText, labels: set[str]) -> IndexDocument:
+    return IndexDocument(
+        rowid=pk,
+        size=text.size,
+        subject=text.subject,
+        body=text.body,
+        attachment=text.attachment,
+        filename=text.filename,
+        from_=text.from_,
+        to=text.to,
+        cc=text.cc,
+        bcc=text.bcc,
+        recipient=text.recipient,
+        header=text.header,
+        tags=tuple(sorted({*text.tags, *labels})),
+    )
+
+
+def _weight(text: IndexText) -> int:
+    return 512 + len(text.body) + len(text.attachment) + len(text.header) + len(text.to)

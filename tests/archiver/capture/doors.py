@@ -1,0 +1,214 @@
+"""Helpers for the tests of the doors: a small honest archive, and an SMTP listener on a loop of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any, TypeVar
+
+from archiver.capture.ports import Arrival, Receipt
+from archiver.capture.smtp import SmtpListener
+from archiver.capture.smtp_ports import JournalSource, SmtpSettings
+from archiver.capture.tls import self_made_certificate, server_context
+
+T = TypeVar("T")
+FEED = "feed-7f3a@journal.test"
+
+
+class MemoryIntake:
+    """Keeps what it is given, tells duplicates by SHA-256, and can be told to misbehave.
+
+    `plan(arrival)` may return an exception (the future fails with it, nothing kept), a number (it is
+    kept and the future ends that many seconds later), "hang" (never ends), "lose" (future cancelled),
+    "block" (submit itself never returns until `release` is set), or None (kept at once). A plan may
+    raise: then submit raises.
+    """
+
+    def __init__(self, plan: Callable[[Arrival], object] | None = None) -> None:
+        self.plan = plan
+        self.arrivals: list[Arrival] = []
+        self.refusals: list[tuple[str, str]] = []
+        self.submitted = 0
+        self.release = threading.Event()
+        self._known: dict[tuple[str, str], str] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def raws(self) -> list[bytes]:
+        return [arrival.raw for arrival in self.arrivals]
+
+    def submit(self, arrival: Arrival) -> Future[Receipt]:
+        with self._lock:
+            self.submitted += 1
+        step = self.plan(arrival) if self.plan else None
+        future: Future[Receipt] = Future()
+        if step == "block":
+            self.release.wait(30)
+        if step == "hang":
+            return future
+        if step == "lose":
+            future.cancel()
+            future.set_running_or_notify_cancel()
+            return future
+        if isinstance(step, BaseException):
+            future.set_exception(step)
+            return future
+        if isinstance(step, int | float):
+            threading.Timer(step, lambda: future.set_result(self._keep(arrival))).start()
+            return future
+        future.set_result(self._keep(arrival))
+        return future
+
+    def refuse(self, source_id: str, reason: str) -> None:
+        with self._lock:
+            self.refusals.append((source_id, reason))
+
+    def _keep(self, arrival: Arrival) -> Receipt:
+        digest = hashlib.sha256(arrival.raw).hexdigest()
+        with self._lock:
+            known = self._known.get((arrival.source_id, digest))
+            if known is not None:
+                return Receipt(known, "duplicate")
+            self.arrivals.append(arrival)
+            receipt = Receipt(f"m{len(self.arrivals)}", "stored")
+            self._known[arrival.source_id, digest] = receipt.id
+            return receipt
+
+
+class Feeds:
+    """A directory of journal feeds in memory."""
+
+    def __init__(self, *sources: JournalSource) -> None:
+        self.sources = {source.address.casefold(): source for source in sources}
+        self.error: Exception | None = None
+
+    def journal_source_for(self, address: str) -> JournalSource | None:
+        if self.error is not None:
+            raise self.error
+        return self.sources.get(address.casefold())
+
+
+def feed(address: str = FEED, source_id: str = "src-1", network: str = "127.0.0.0/8") -> JournalSource:
+    return JournalSource(source_id, address, (ip_network(network),) if network else ())
+
+
+class Loop:
+    """An event loop in a thread, for clients that block."""
+
+    def __init__(self, *, debug: bool = False) -> None:
+        self.loop = asyncio.new_event_loop()
+        self.loop.set_debug(debug)
+        self._thread = threading.Thread(target=self.loop.run_forever, daemon=True)
+        self._thread.start()
+
+    def run(self, work: Coroutine[Any, Any, T], timeout: float = 60) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(timeout)
+
+    def close(self) -> None:
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join(10)
+        self.loop.close()
+
+
+class Served:
+    """A listener being served."""
+
+    def __init__(self, listener: SmtpListener, loop: Loop, certificate: Path) -> None:
+        self.listener = listener
+        self.loop = loop
+        self.port = listener.port
+        self.certificate = certificate
+
+    def stop(self, grace: float = 5.0) -> None:
+        self.loop.run(self.listener.stop(grace))
+
+    def trusting_context(self) -> ssl.SSLContext:
+        return ssl.create_default_context(cafile=str(self.certificate))
+
+
+@contextmanager
+def smtp_served(
+    directory: Path, intake: Any, feeds: Feeds | None = None, *, debug: bool = False, **settings: Any
+) -> Iterator[Served]:
+    """Serve SMTP on loopback with the given settings until the block ends."""
+    certificate, key = self_made_certificate(directory / "tls", "localhost")
+    wanted = SmtpSettings(tls=server_context(certificate, key), spool_directory=directory / "spool", **settings)
+    loop = Loop(debug=debug)
+    listener = SmtpListener(wanted, feeds or Feeds(feed()), intake)
+    loop.run(listener.start())
+    served = Served(listener, loop, certificate)
+    try:
+        yield served
+    finally:
+        served.stop(0.5)
+        loop.close()
+
+
+class Wire:
+    """A raw SMTP client: what is sent is exactly what the test says."""
+
+    def __init__(self, port: int, *, host: str = "127.0.0.1") -> None:
+        self.socket = socket.create_connection((host, port), timeout=20)
+        self._read = b""
+
+    def __enter__(self) -> Wire:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.socket.close()
+
+    def send(self, data: bytes) -> None:
+        self.socket.sendall(data)
+
+    def reply(self) -> bytes:
+        """Return one whole reply, several lines joined; empty when the server closed."""
+        lines = []
+        while True:
+            while b"\r\n" not in self._read:
+                chunk = self.socket.recv(65536)
+                if not chunk:
+                    return b"".join(lines)
+                self._read += chunk
+            line, _, self._read = self._read.partition(b"\r\n")
+            lines.append(line + b"\r\n")
+            if line[3:4] != b"-":
+                return b"".join(lines)
+
+    def ask(self, line: bytes) -> bytes:
+        self.send(line + b"\r\n")
+        return self.reply()
+
+    def open(self, sender: bytes = b"<a@clinic.test>", *recipients: bytes) -> None:
+        """Greeting, EHLO, MAIL, RCPT and DATA, all of which must succeed."""
+        assert self.reply().startswith(b"220 ")
+        assert self.ask(b"EHLO client.test").startswith(b"250-")
+        self.envelope(sender, *recipients)
+
+    def envelope(self, sender: bytes = b"<a@clinic.test>", *recipients: bytes) -> None:
+        assert self.ask(b"MAIL FROM:" + sender).startswith(b"250 2.1.0")
+        for recipient in recipients or (FEED.encode(),):
+            assert self.ask(b"RCPT TO:<" + recipient + b">").startswith(b"250 2.1.5")
+        assert self.ask(b"DATA").startswith(b"354 ")
+
+
+def stuffed(raw: bytes) -> bytes:
+    """Return what a correct client sends for a message ending in CRLF, the final dot included."""
+    assert raw.endswith(b"\r\n")
+    lines = raw[:-2].split(b"\r\n")
+    return b"\r\n".join(b"." + line if line.startswith(b".") else line for line in lines) + b"\r\n.\r\n"
+
+
+def wait_for(condition: Callable[[], bool], timeout: float = 10.0) -> None:
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline, "the condition never came true"
+        time.sleep(0.01)
