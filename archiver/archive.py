@@ -191,12 +191,8 @@ class Archive:
         for start in range(0, len(wanted), 500):
             chunk = wanted[start : start + 500]
             with self._records.read() as connection:
-                rows = [
-                    row
-                    for row in connection.execute(
-                        select(messages).where(messages.c.pk.in_(chunk), messages.c.disposed_us.is_(None))
-                    ).mappings()
-                ]
+                alive = messages.c.pk.in_(chunk) & messages.c.disposed_us.is_(None)
+                rows = connection.execute(select(messages).where(alive)).mappings().all()
                 keys = self._unwrap(connection, [(r["pk"], r["id"]) for r in rows])
                 arrived: dict[int, list[RowMapping]] = {}
                 for d in connection.execute(

@@ -124,9 +124,9 @@ class Settings(BaseModel):
         return Path(self.store_url.removeprefix("file:"))
 
     @property
-    def index_path(self) -> Path:
-        """The encrypted search index, derived and rebuildable."""
-        return self.home / "index" / "index.db"
+    def index_dir(self) -> Path:
+        """Folder of the encrypted search index, derived and rebuildable."""
+        return self.home / "index"
 
     @property
     def ledger_dir(self) -> Path:

@@ -1,10 +1,10 @@
-"""What the clock answers: the disposal date, the rule that governs it, and the trace of all that were asked."""
+"""What the clock answers: the disposal date, the rule that governs it, and the trace of all the others."""
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date
 from typing import Any
 
 ORG_DEFAULT = "ORG-default"
@@ -21,8 +21,8 @@ class Candidate:
     rule_id: str
     jurisdiction: str
     record_type: str
-    date: date | None
-    retain_through: date | None
+    date: datetime.date | None
+    retain_through: datetime.date | None
     citation: str
     explanation: str
     basis: str
@@ -55,7 +55,7 @@ class Result:
     unless something is missing.
     """
 
-    disposal_date: date | None
+    disposal_date: datetime.date | None
     permanent: bool
     governing: Candidate | None
     candidates: tuple[Candidate, ...]
@@ -94,6 +94,6 @@ def conclude(found: Iterable[Candidate], missing: Iterable[str]) -> Result:
 
 
 def _order(candidate: Candidate) -> tuple[int, int, str, str, str, str]:
-    day = candidate.date.toordinal() if candidate.date else date.max.toordinal() + 1
+    day = candidate.date.toordinal() if candidate.date else datetime.date.max.toordinal() + 1
     rank = 2 if candidate.rule_id == ORG_DEFAULT else 1 if candidate.jurisdiction == "US" else 0
     return -day, rank, candidate.rule_id, candidate.jurisdiction, candidate.record_type, candidate.explanation

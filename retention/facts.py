@@ -14,7 +14,7 @@ from retention.errors import FactsError, UnknownFact
 from retention.rules import ANY_PROVIDER
 from retention.schedules import Schedule, default_schedule
 
-Dates = date | None | tuple[date | None, ...]
+Dates = date | tuple[date | None, ...] | None
 MAX_POSSIBILITIES: Final = 4096
 MAX_LIST: Final = 256
 _FIRST_YEAR: Final = 1800
@@ -42,7 +42,7 @@ class Facts:
 
     record_types: tuple[str, ...] | None = None
     jurisdictions: tuple[str, ...] | None = None
-    provider_type: str | None | tuple[str | None, ...] = None
+    provider_type: str | tuple[str | None, ...] | None = None
     anchor: Dates = None
     born: Dates = None
     last_encounter: Dates = None
@@ -64,7 +64,7 @@ class Facts:
     case_closed: Dates = None
     destroyed: Dates = None
     hold_released: Dates = None
-    incompetent: bool | None | tuple[bool | None, ...] = None
+    incompetent: bool | tuple[bool | None, ...] | None = None
 
     def __post_init__(self) -> None:
         possibilities = 1

@@ -97,7 +97,9 @@ def read_rows(file: str, data: bytes, columns: Sequence[str]) -> Iterator[Row]:
 def _check_header(file: str, header: Sequence[str], columns: Sequence[str]) -> None:
     for column in header:
         if column not in columns:
-            raise ScheduleError(f"{file}, line 1, column {column[:40]!r}: unknown; known: {', '.join(columns)}")
+            raise ScheduleError(
+                f"{file}, line 1, column {column[:40]!r}: unknown; known: {', '.join(columns)}"
+            )
     for column in columns:
         if header.count(column) != 1:
             raise ScheduleError(f"{file}, line 1, column {column}: must be there exactly once")

@@ -10,16 +10,16 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
-from archiver.capture.journal import unwrap
-from archiver.message.parse import parse
 from sqlalchemy import bindparam, delete, select
 
+from archiver.capture.journal import unwrap
 from archiver.capture.prepare import Prepared
 from archiver.classify import classify
 from archiver.commit import Committed
 from archiver.errors import ArchiverError, DamagedStore, KeyDestroyed, NotFound, SealError
 from archiver.message.indexable import IndexText, custodians_of, index_text
-from archiver.message.model import Envelope, Recipient
+from archiver.message.model import Envelope
+from archiver.message.parse import parse
 from archiver.store import dialect
 from archiver.store.schema import deliveries, hold_items, holds, messages, outbox, unindexed
 from archiver.vault import Vault
@@ -188,7 +188,7 @@ class Indexer:
                 if report and report.clear_copy is not None:
                     clear = parse(report.clear_copy)
                     break
-        envelopes = tuple(envelope_from(d.detail["envelope"]) for d in record.deliveries)
+        envelopes = tuple(Envelope.from_dict(d.detail["envelope"]) for d in record.deliveries)
         declared = tuple(a for d in record.deliveries for a in d.detail["custodians"])
         return index_text(
             record.row["id"],
@@ -204,17 +204,6 @@ class Indexer:
         if source_id not in self._source_names:
             self._source_names[source_id] = self._vault.sources.get(source_id).name
         return self._source_names[source_id]
-
-
-def envelope_from(value: dict[str, object]) -> Envelope:
-    """Read an envelope back from a delivery's sealed detail."""
-    recipients = value.get("recipients") or ()
-    return Envelope(
-        sender=value.get("sender"),  # type: ignore[arg-type]
-        on_behalf_of=value.get("on_behalf_of"),  # type: ignore[arg-type]
-        recipients=tuple(Recipient(**r) for r in recipients),  # type: ignore[attr-defined]
-        origin=value.get("origin", "headers"),  # type: ignore[arg-type]
-    )
 
 
 def _document(pk: int, text: IndexText, labels: set[str]) -> IndexDocument:

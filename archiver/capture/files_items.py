@@ -54,7 +54,7 @@ class FileItem:
     key: str
 
 
-class FileRefused(CaptureError):  # noqa: N818
+class FileRefused(CaptureError):
     """A file can't be opened or read; `why` is the reason for the list of refusals."""
 
     code = "file_refused"
@@ -72,7 +72,7 @@ def shown(path: Path | str) -> str:
 def item_key(path: Path, status: os.stat_result | None, inner: str = "", size: int = 0) -> str:
     """Return the key of a message: from the file's path, size and change time, and the place inside it."""
     mark = f"{status.st_size}:{status.st_mtime_ns}" if status else "-"
-    text = os.fsencode(os.path.abspath(path)) + f"\0{mark}\0{inner}\0{size}".encode("utf-8", "backslashreplace")  # noqa: PTH100
+    text = os.fsencode(path.absolute()) + f"\0{mark}\0{inner}\0{size}".encode("utf-8", "backslashreplace")
     return hashlib.sha256(text).hexdigest()[:40]
 
 
@@ -82,7 +82,7 @@ def refusal(path: Path, why: Why, folder: str = "", inner: str = "") -> FileItem
 
 
 def open_regular(path: Path, *, follow: bool) -> tuple[BinaryIO, os.stat_result]:
-    """Open a regular file for reading. Raises FileRefused, also for pipes, devices and (unless `follow`) links."""
+    """Open a regular file for reading. Raises FileRefused, for pipes, devices and links too."""
     flags = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
     # Without O_NONBLOCK opening a pipe would wait for a writer for ever.
     flags |= getattr(os, "O_NONBLOCK", 0)

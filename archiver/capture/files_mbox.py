@@ -37,7 +37,7 @@ class Readable(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class MboxMessage:
-    """One message of an mbox: `raw` is None where it is larger than the limit. `offset` is its separator's."""
+    """One message of an mbox, its separator at `offset`; `raw` is None where it is above the limit."""
 
     offset: int
     size: int
@@ -174,7 +174,9 @@ class _Lines:
 
     def _after_blank(self, at: int) -> bool:
         before = bytes(self._window[max(at - 3, 0) : at])
-        return at == 0 or before.endswith((b"\n\n", b"\n\r\n"))
+        # A window that begins a line may begin with the blank one.
+        first = self._at_line_start and at == len(before) and before in (b"", b"\n", b"\r\n")
+        return first or before.endswith((b"\n\n", b"\n\r\n"))
 
     def _drop(self, size: int) -> None:
         if size:

@@ -6,18 +6,22 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, InvalidStateError, ThreadPoolExecutor
+from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass
 
 from archiver.archive import Archive
 from archiver.capture.ports import Arrival, Receipt
-from archiver.capture.prepare import Prepared, Preparer
+from archiver.capture.prepare import Prepared
 from archiver.commit import Committed
 from archiver.errors import ArchiverError, StoreError
 from archiver.sources import Sources
 
 OnStored = Callable[[Sequence[tuple[Prepared, Committed]]], None]
 """Told of each committed batch, so that the indexer needn't parse again. Must not raise."""
+
+
+Prepare = Callable[[Arrival, frozenset[str]], "Future[Prepared]"]
+"""Begins the preparation of an arrival, in a thread or another process."""
 
 
 @dataclass(slots=True)
@@ -29,7 +33,7 @@ class _Waiting:
 
 
 class GroupIntake:
-    """`Intake` over an archive: prepares in a few threads, commits in one. Start it before use.
+    """`Intake` over an archive: prepares in a pool, commits in one thread. Start it before use.
 
     `submit` blocks while `depth` arrivals wait. A receipt is given only when the batch is durable.
     """
@@ -37,27 +41,24 @@ class GroupIntake:
     def __init__(
         self,
         archive: Archive,
-        preparer: Preparer,
         sources: Sources,
+        prepare: Prepare,
         *,
-        journal_addresses: Callable[[str], frozenset[str]],
         on_stored: OnStored,
         batch: int = 256,
         wait_ms: int = 4,
         depth: int = 2_048,
-        threads: int = 2,
     ) -> None:
         self._archive = archive
-        self._preparer = preparer
         self._sources = sources
-        self._journal_addresses = journal_addresses
+        self._prepare = prepare
         self._on_stored = on_stored
         self._batch = batch
         self._wait = wait_ms / 1_000
         self._queue: queue.Queue[_Waiting | None] = queue.Queue(depth)
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="prepare")
         self._thread = threading.Thread(target=self._run, name="commit", daemon=True)
         self._closed = False
+        self._addresses: dict[str, frozenset[str]] = {}
 
     def start(self) -> None:
         """Begin to commit."""
@@ -67,15 +68,9 @@ class GroupIntake:
         """See `Intake.submit`. Raises StoreError once closed."""
         if self._closed:
             raise StoreError("the archive is shutting down; try again later")
-        addresses = self._journal_addresses(arrival.source_id)
-        prepared = self._pool.submit(self._preparer.prepare, arrival, addresses)
-        return self._enqueue(prepared)
-
-    def submit_prepared(self, prepared: Prepared) -> Future[Receipt]:
-        """The same for work that another process has prepared."""
-        done: Future[Prepared] = Future()
-        done.set_result(prepared)
-        return self._enqueue(done)
+        waiting = _Waiting(self._prepare(arrival, self._journal_addresses(arrival.source_id)), Future())
+        self._queue.put(waiting)
+        return waiting.answer
 
     def refuse(self, source_id: str, reason: str) -> None:
         """See `Intake.refuse`."""
@@ -88,12 +83,13 @@ class GroupIntake:
         self._closed = True
         self._queue.put(None)
         self._thread.join()
-        self._pool.shutdown(wait=True)
 
-    def _enqueue(self, prepared: Future[Prepared]) -> Future[Receipt]:
-        waiting = _Waiting(prepared, Future())
-        self._queue.put(waiting)
-        return waiting.answer
+    def _journal_addresses(self, source_id: str) -> frozenset[str]:
+        # A feed's own address is not a recipient of the mail it reports; it never changes.
+        if source_id not in self._addresses:
+            address = self._sources.get(source_id).address
+            self._addresses[source_id] = frozenset({address}) if address else frozenset()
+        return self._addresses[source_id]
 
     def _run(self) -> None:
         open_ = True

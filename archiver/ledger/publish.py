@@ -85,7 +85,7 @@ class Publisher:
                 return path.read_bytes()
             if frontier.size < old_size:
                 raise LedgerError(
-                    f"the {which.folder} log has {frontier.size} entries, its checkpoint {old_size}: its tail is cut"
+                    f"the {which.folder} log is shorter than its checkpoint of {old_size} entries: a cut tail"
                 )
             root = TileWriter(folder).publish(_Rows(self._records, which), old_size, frontier.size)
             if root != frontier.root():

@@ -68,6 +68,7 @@ class _Reader:
         self._words: list[str] = []
         self._comments: list[str] = []
         self._angle: str | None = None
+        self._before_angle = 0
         self._orphan = ""
         self._in_group = False
 
@@ -114,7 +115,11 @@ class _Reader:
         if self._angle is not None:
             # Two addresses without a comma between them: both count.
             self._good = False
+            later = self._words[self._before_angle :]
+            del self._words[self._before_angle :]
             self._flush(" ")
+            self._words = later
+        self._before_angle = len(self._words)
         inside = inside.strip()
         if inside.startswith("@") and ":" in inside:
             inside = inside.partition(":")[2]  # RFC 5322 4.4: a source route says nothing today.
@@ -134,7 +139,7 @@ class _Reader:
                 name = f"{self._orphan}, {name}" if name else self._orphan
                 self._orphan = ""
             self._add(angle, name)
-        elif "@" in text:
+        elif "@" in text or ("=?" in text and "@" in self._decode(text)):
             self._bare(text, comments)
         elif separator == "," and not comments and not self._in_group:
             # `Doe, John <jd@x>` without quotes: hold the surname for the address that follows.
@@ -153,8 +158,8 @@ class _Reader:
         name = self._decode(comments[0]) if comments else ""
         decoded = self._decode(text)
         if decoded != text and "<" in decoded:
-            inner, _ = parse_addresses(decoded.replace("=?", ""))
-            self._found.extend(inner)
+            for inner in parse_addresses(decoded.replace("=?", ""))[0]:
+                self._add(inner.address, inner.name)
             return
         words = decoded.split()
         if len(words) > 1 and not decoded.startswith('"'):

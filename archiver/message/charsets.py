@@ -73,6 +73,8 @@ def decode_bytes(data: bytes, charset: str = "") -> tuple[str, bool]:
         good = not charset or codec == "ascii"
         if data.isascii():
             return data.decode("ascii"), good
+        if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            return clean(data.decode("utf-16", "replace")), True
         return _guess(data, good=not charset)
     try:
         return clean(data.decode(codec)), True
@@ -82,7 +84,7 @@ def decode_bytes(data: bytes, charset: str = "") -> tuple[str, bool]:
 
 def _guess(data: bytes, *, good: bool) -> tuple[str, bool]:
     try:
-        return data.decode("utf-8"), good
+        return data.decode("utf-8-sig"), good
     except UnicodeDecodeError:
         pass
     try:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 Role = Literal["to", "cc", "bcc", "recipient"]
 """How an address came to receive a message; `recipient` where the report doesn't say (MS-XJRNL 2.1)."""
@@ -39,6 +40,12 @@ class Envelope:
     on_behalf_of: str | None = None
     recipients: tuple[Recipient, ...] = ()
     origin: Literal["journal", "smtp", "headers"] = "headers"
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, Any]) -> Envelope:
+        """The inverse of `dataclasses.asdict`, for envelopes read back from a sealed delivery."""
+        recipients = tuple(Recipient(**recipient) for recipient in value["recipients"])
+        return cls(**{**value, "recipients": recipients})
 
 
 @dataclass(frozen=True, slots=True)

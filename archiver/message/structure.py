@@ -82,7 +82,7 @@ def scan(raw: bytes, limit: int | None = None) -> tuple[Entity, list[str]]:
     if b"\n" not in raw and b"\r" in raw:
         raw = raw.replace(b"\r", b"\n")
     state = _State([])
-    entity = _entity(raw, _header_start(raw), len(raw), "", "text/plain", 0, state, limit)
+    entity = _entity(raw, _header_start(raw), len(raw), "", "text/plain", 0, state, limit, message=True)
     return entity, state.problems
 
 
@@ -104,6 +104,7 @@ def _entity(
     depth: int,
     state: _State,
     limit: int | None = None,
+    message: bool = False,
 ) -> Entity:
     fields, body = _read_header(buffer, start, end, state)
     if limit is not None and end - body > limit:
@@ -117,7 +118,10 @@ def _entity(
         entity.content_type = "text/plain"
         if declared:
             state.problems.append("bad_content_type")
-    elif kind == "multipart":
+    if message and kind != "multipart":
+        # As in IMAP (RFC 9051 6.4.5.1): a message's only part is number 1 of it.
+        entity.path = f"{path}.1" if path else "1"
+    if kind == "multipart":
         _open_multipart(entity, depth, state)
     elif entity.content_type in ("message/rfc822", "message/global"):
         _open_message(entity, depth, state)
@@ -236,8 +240,8 @@ def _open_multipart(entity: Entity, depth: int, state: _State) -> None:
         path = f"{prefix}{number}"
         if state.parts >= MAX_PARTS:
             state.problems.append("too_many_parts")
-            rest = Entity(path, entity.buffer, start, start, entity.end, [])
-            rest.content_type, rest.fault = "application/octet-stream", "too_many_parts"
+            rest = Entity(path, entity.buffer, start, start, entity.end, [], "application/octet-stream")
+            rest.fault = "too_many_parts"
             entity.children.append(rest)
             return
         state.parts += 1
@@ -308,6 +312,6 @@ def _open_message(entity: Entity, depth: int, state: _State) -> None:
         if not good:
             state.problems.append("bad_base64")
         start, end = 0, len(buffer)
-    inner = _entity(buffer, start, end, entity.path or "1", "text/plain", depth + 1, state)
+    inner = _entity(buffer, start, end, entity.path, "text/plain", depth + 1, state, message=True)
     inner.parent_type = entity.content_type
     entity.children.append(inner)

@@ -101,7 +101,6 @@ def _compressed(plain: bytes | memoryview) -> bytes | None:
         frame = compressor.compress(plain, zstd.ZstdCompressor.FLUSH_FRAME)
     except BaseException:
         # An interrupted compressor holds half a frame, which must not lead the next object's.
-        del _compressors.compressor
         _compressors.compressor = zstd.ZstdCompressor(level=_LEVEL)
         raise
     return frame if len(frame) < len(plain) else None

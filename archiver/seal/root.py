@@ -211,16 +211,17 @@ def _read_private(path: Path) -> bytes:
         ) from None
     except (OSError, ValueError) as error:
         raise KeyUnavailable(f"the root key file can't be opened: {_reason(error)}") from None
-    with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(file.fileno())
+    try:
+        status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise KeyUnavailable("HOLDFAST_ROOT_KEY doesn't name a regular file")
         if status.st_mode & 0o077:
             raise KeyUnavailable("others than its owner may reach the root key file; run `chmod 600` on it")
-        try:
-            data = file.read(_LARGEST_FILE + 1)
-        except OSError as error:
-            raise KeyUnavailable(f"the root key file can't be read: {_reason(error)}") from None
+        data = os.read(descriptor, _LARGEST_FILE + 1)
+    except OSError as error:
+        raise KeyUnavailable(f"the root key file can't be read: {_reason(error)}") from None
+    finally:
+        os.close(descriptor)
     if len(data) > _LARGEST_FILE:
         raise KeyUnavailable("the root key file is longer than any key file; check HOLDFAST_ROOT_KEY")
     return data

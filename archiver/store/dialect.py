@@ -8,11 +8,14 @@ date. A date counts as reached only when it is that day everywhere on Earth (UTC
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Engine, Table, event, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.dml import Insert
+
+if TYPE_CHECKING:
+    from archiver.store.records import Records
 
 LOCK_ARCHIVE = 0x486F6C64
 """Commits, holds and disposals exclude one another with it; taken before LOCK_AUDIT."""
@@ -144,7 +147,10 @@ def prepare_engine(engine: Engine) -> None:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        writes = connection.get_execution_options().get("holdfast_write", False)
+        options = connection.get_execution_options()
+        if options.get("holdfast_outside", False):
+            return
+        writes = options.get("holdfast_write", False)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
@@ -164,18 +170,42 @@ def insert_or_ignore(connection: Connection, table: Table) -> Insert:
     return sqlite.insert(table).on_conflict_do_nothing()
 
 
-def upsert(connection: Connection, table: Table, values: dict[str, Any], update: Sequence[str]) -> None:
-    """Insert a row, or update the named columns of the one with its key."""
+def upsert(
+    connection: Connection, table: Table, rows: Sequence[dict[str, Any]], update: Sequence[str]
+) -> None:
+    """Insert rows, or update the named columns of those whose key is there; no rows is no work."""
+    if not rows:
+        return
     insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    statement = insert(table).values(**values)
+    statement = insert(table)
     connection.execute(
         statement.on_conflict_do_update(
             index_elements=list(table.primary_key.columns),
             set_={name: statement.excluded[name] for name in update},
-        )
+        ),
+        list(rows),
     )
 
 
 def is_refusal(error: BaseException) -> bool:
     """True when a guard refused the statement."""
     return REFUSED_MARK in str(getattr(error, "orig", error))
+
+
+def integrity(records: Records) -> list[str]:
+    """What the database itself finds wrong with its files; empty when sound.
+
+    SQLite checks every page and index; PostgreSQL has checksums of its own (`initdb -k`).
+    """
+    if records.dialect != "sqlite":
+        return []
+    with records.read() as connection:
+        lines = [str(row[0]) for row in connection.exec_driver_sql("PRAGMA integrity_check(20)")]
+    return [] if lines == ["ok"] else lines
+
+
+def scrub_log(records: Records) -> None:
+    """Take what was deleted out of SQLite's write-ahead log too. PostgreSQL recycles its own in time."""
+    if records.dialect == "sqlite":
+        with records.outside() as connection:
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -117,9 +117,7 @@ class PackWriter:
             os.fsync(self._descriptor)
         except OSError as error:
             self.close()
-            raise StoreError(
-                f"the pack folder can't be written ({os.strerror(error.errno or 0)}); free space or repair the disk"
-            ) from None
+            raise _unwritable(error) from None
         return places
 
     def close(self) -> None:
@@ -155,7 +153,10 @@ class PackWriter:
             os.write(self._descriptor, MAGIC)
             durable.fsync_dir(path.parent)
         except OSError as error:
-            raise StoreError(
-                f"the pack folder can't be written ({os.strerror(error.errno or 0)}); free space or repair the disk"
-            ) from None
+            raise _unwritable(error) from None
         self._end = len(MAGIC)
+
+
+def _unwritable(error: OSError) -> StoreError:
+    reason = os.strerror(error.errno or 0)
+    return StoreError(f"the pack folder can't be written ({reason}); free space or repair the disk")

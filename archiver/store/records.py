@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import Connection, create_engine
+from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 
 from archiver.errors import DestructionRefused, StoreError
@@ -24,6 +24,7 @@ class Records:
     def __init__(self, url: str) -> None:
         self.url = url
         self.sqlite_path: Path | None = None
+        self._engine: Engine
         if url.startswith("sqlite:///"):
             self.sqlite_path = Path(url.removeprefix("sqlite:///"))
             durable.make_dir(self.sqlite_path.parent)
@@ -65,6 +66,15 @@ class Records:
                 dialect.lock(connection, lock)
             yield connection
 
+    @contextmanager
+    def outside(self) -> Iterator[Connection]:
+        """A connection outside any transaction, for the upkeep statements that need it."""
+        with (
+            _translated(),
+            self._engine.connect().execution_options(holdfast_outside=True) as connection,
+        ):
+            yield connection
+
     def close(self) -> None:
         """Close every pooled connection."""
         self._engine.dispose()
@@ -77,7 +87,7 @@ def _translated() -> Iterator[None]:
     except DBAPIError as error:
         if dialect.is_refusal(error):
             raise DestructionRefused(
-                "the database refuses: the message is held or not past its disposal date; nothing was destroyed"
+                "the database refuses: a message is held or not past its disposal date"
             ) from None
         if isinstance(error, (OperationalError, InterfaceError)) or error.connection_invalidated:
             raise StoreError("the records database can't be used now; try again later") from error

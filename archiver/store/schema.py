@@ -130,6 +130,12 @@ messages = Table(
         postgresql_where=text("disposed_us IS NULL"),
     ),
     Index("ix_messages_disposal_date", "disposal_date"),
+    Index(
+        "ix_messages_unsearchable",
+        "pk",
+        sqlite_where=text("parse_failed OR unsearchable_parts > 0"),
+        postgresql_where=text("parse_failed OR unsearchable_parts > 0"),
+    ),
 )
 
 reports = Table(
@@ -325,6 +331,15 @@ hold_custodians = Table(
     Column("token", LargeBinary, primary_key=True),
 )
 
+hold_patients = Table(
+    "hold_patients",
+    metadata,
+    Column("hold_id", String, ForeignKey("holds.id"), primary_key=True),
+    # A patient is known by record number (PATIENT) and by address (CUSTODIAN).
+    Column("field", SmallInteger, primary_key=True),
+    Column("token", LargeBinary, primary_key=True),
+)
+
 hold_items = Table(
     "hold_items",
     metadata,
@@ -358,7 +373,16 @@ disposition_items = Table(
     Column("disposal_date", Date, nullable=False),
     Column("sealed_rule", LargeBinary, nullable=False),
     Column("outcome", String),
+    # Index of the `disposed` leaf in the captures log.
+    Column("ledger_index", BigInteger),
     sqlite_with_rowid=False,
+)
+
+index_removals = Table(
+    "index_removals",
+    metadata,
+    # Disposed messages whose words are still to leave the index.
+    Column("message_pk", _Key, primary_key=True, autoincrement=False),
 )
 
 # --- exports and jobs ---------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Holds that the database itself can match: by custodian, by date, by both.
+"""Holds that the database itself can match: by custodian, by patient, by date.
 
 Run inside the capture's own transaction for new mail, and inside the hold's for mail already here: a
 hold and a message that must meet can't miss one another.
@@ -8,10 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, and_, exists, or_, select
+from sqlalchemy import Column, ColumnElement, Connection, and_, exists, or_, select
 
 from archiver.store import dialect
-from archiver.store.schema import CUSTODIAN, hold_custodians, hold_items, holds, message_tokens, messages
+from archiver.store.schema import (
+    CUSTODIAN,
+    hold_custodians,
+    hold_items,
+    hold_patients,
+    holds,
+    message_tokens,
+    messages,
+)
 
 STANDING = ("applying", "active")
 """States in which a hold takes in new mail; a cooling one only keeps what it has."""
@@ -29,7 +37,11 @@ def match(connection: Connection, pks: Sequence[int] | None = None, hold_id: str
         return
     for chunk in _chunks(pks):
         query = select(holds.c.id, messages.c.pk).where(
-            chosen, messages.c.disposed_us.is_(None), custodian_matches(), date_matches()
+            chosen,
+            messages.c.disposed_us.is_(None),
+            custodian_matches(),
+            patient_matches(),
+            date_matches(),
         )
         if chunk is not None:
             query = query.where(messages.c.pk.in_(chunk))
@@ -37,7 +49,7 @@ def match(connection: Connection, pks: Sequence[int] | None = None, hold_id: str
         connection.execute(insert.from_select(["hold_id", "message_pk"], query))
 
 
-def custodian_matches():  # type: ignore[no-untyped-def]
+def custodian_matches() -> ColumnElement[bool]:
     """True for a (hold, message) pair when the hold names no custodian, or one of the message's."""
     named = exists().where(hold_custodians.c.hold_id == holds.c.id)
     shared = exists().where(
@@ -49,11 +61,23 @@ def custodian_matches():  # type: ignore[no-untyped-def]
     return or_(~named, shared)
 
 
-def date_matches():  # type: ignore[no-untyped-def]
+def patient_matches() -> ColumnElement[bool]:
+    """True for a (hold, message) pair when the hold names no patient, or one the message is about."""
+    named = exists().where(hold_patients.c.hold_id == holds.c.id)
+    shared = exists().where(
+        hold_patients.c.hold_id == holds.c.id,
+        message_tokens.c.field == hold_patients.c.field,
+        message_tokens.c.token == hold_patients.c.token,
+        message_tokens.c.message_pk == messages.c.pk,
+    )
+    return or_(~named, shared)
+
+
+def date_matches() -> ColumnElement[bool]:
     """True when the message's claimed date is in the hold's range, or its capture where nobody
     attested the claim: a forged `Date:` must not slip out of a hold."""
 
-    def inside(moment):  # type: ignore[no-untyped-def]
+    def inside(moment: Column[int]) -> ColumnElement[bool]:
         return and_(
             or_(holds.c.sent_from_us.is_(None), moment >= holds.c.sent_from_us),
             or_(holds.c.sent_before_us.is_(None), moment < holds.c.sent_before_us),

@@ -5,6 +5,11 @@ CREATE TABLE audit_details (
 	CONSTRAINT pk_audit_details PRIMARY KEY (idx)
 )
 -- next
+CREATE TABLE index_removals (
+	message_pk INTEGER NOT NULL, 
+	CONSTRAINT pk_index_removals PRIMARY KEY (message_pk)
+)
+-- next
 CREATE TABLE jobs (
 	id INTEGER NOT NULL, 
 	kind VARCHAR NOT NULL, 
@@ -85,6 +90,8 @@ CREATE TABLE messages (
 )
 -- next
 CREATE INDEX ix_messages_disposal_date ON messages (disposal_date)
+-- next
+CREATE INDEX ix_messages_unsearchable ON messages (pk) WHERE parse_failed OR unsearchable_parts > 0
 -- next
 CREATE UNIQUE INDEX uq_messages_sha256_alive ON messages (sha256) WHERE disposed_us IS NULL
 -- next
@@ -267,6 +274,7 @@ CREATE TABLE disposition_items (
 	disposal_date DATE NOT NULL, 
 	sealed_rule BLOB NOT NULL, 
 	outcome VARCHAR, 
+	ledger_index BIGINT, 
 	CONSTRAINT pk_disposition_items PRIMARY KEY (disposition_id, message_pk), 
 	CONSTRAINT fk_disposition_items_disposition_id FOREIGN KEY(disposition_id) REFERENCES dispositions (id)
 )
@@ -346,6 +354,14 @@ CREATE TABLE hold_items (
  WITHOUT ROWID
 -- next
 CREATE INDEX ix_hold_items_message_pk ON hold_items (message_pk)
+-- next
+CREATE TABLE hold_patients (
+	hold_id VARCHAR NOT NULL, 
+	field SMALLINT NOT NULL, 
+	token BLOB NOT NULL, 
+	CONSTRAINT pk_hold_patients PRIMARY KEY (hold_id, field, token), 
+	CONSTRAINT fk_hold_patients_hold_id FOREIGN KEY(hold_id) REFERENCES holds (id)
+)
 -- next
 CREATE TRIGGER guard_data_keys_delete BEFORE DELETE ON data_keys WHEN EXISTS (SELECT 1 FROM messages m WHERE m.pk = OLD.message_pk AND (
     m.disposal_date IS NULL OR m.permanent OR m.disposal_date > date('now', '-12 hours')

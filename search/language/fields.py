@@ -5,6 +5,8 @@ from __future__ import annotations
 from enum import Enum
 from typing import Final
 
+from search.language.words import clean
+
 
 class Kind(Enum):
     """How a field's value is read."""
@@ -52,10 +54,10 @@ FIELD_LIST: Final = ", ".join(f"{name}:" for name in FIELDS)
 def tag_value(name: str, value: str) -> str:
     """Return a label's value in the one form that index and queries share.
 
-    Casefolded, outer and repeated blanks off; a Message-ID (RFC 5322 section 3.6.4) loses its angle
+    Casefolded, NULs, outer and repeated blanks off; a Message-ID (RFC 5322 section 3.6.4) loses its angle
     brackets, since people paste it with and without. A blank value gives "".
     """
-    folded = " ".join(value.casefold().split())
+    folded = " ".join(clean(value).replace("\0", " ").casefold().split())
     if name == "message-id":
         folded = folded.removeprefix("<").removesuffix(">").strip()
     return folded
@@ -63,4 +65,5 @@ def tag_value(name: str, value: str) -> str:
 
 def tag(name: str, value: str) -> str:
     """Return the label `name:value` as `IndexDocument.tags` holds it."""
+    name = tag_value("", name)
     return f"{name}:{tag_value(name, value)}"

@@ -12,7 +12,7 @@ from search.language.tree import SentRange, SizeRange
 _DAY: Final = timedelta(days=1)
 _DATE: Final = re.compile(r"([0-9]{4})(?:-([0-9]{2})(?:-([0-9]{2}))?)?")
 _RANGE: Final = re.compile(r"\[\s*(\S+)\s+to\s+(\S+)\s*\]", re.IGNORECASE)
-_SIZE: Final = re.compile(r"([0-9]{1,15})([kmg]?)b?", re.IGNORECASE)
+_SIZE: Final = re.compile(r"([0-9]{1,19})([kmg]?)b?", re.IGNORECASE)
 _UNITS: Final = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 _OPEN: Final = "*"
 _DATE_HELP: Final = (
@@ -46,7 +46,7 @@ def period(text: str, *, now: datetime, position: int) -> SentRange:
         raise _bad_date(position, "the calendar has no such date") from None
     if found[3]:
         # The year 10000 can't be written down, so the last day, month and year are open-ended.
-        end = None if start.date() == datetime.max.date() else start + _DAY
+        end = None if (start.year, start.month, start.day) == (9999, 12, 31) else start + _DAY
     else:
         end = _next_month(year, month if found[2] else 12)
     return SentRange(start, end)
@@ -60,7 +60,9 @@ def sent(field: str, text: str, *, now: datetime, position: int) -> SentRange:
     range holds both its ends whole. Raises QueryError `bad_date`.
     """
     if field == "date":
-        return _range(text, now, position) if text.startswith("[") else period(text, now=now, position=position)
+        return (
+            _range(text, now, position) if text.startswith("[") else period(text, now=now, position=position)
+        )
     start = period(text, now=now, position=position).start
     if field == "after":
         return SentRange(start, None)
@@ -93,8 +95,9 @@ def size(field: str, text: str, *, position: int) -> SizeRange:
     found = _SIZE.fullmatch(text)
     if found is None:
         raise QueryError("bad_size", "this is no size; write bytes, or 500k, 2M, 1G", position)
-    # 15 digits of gigabytes leave 64 bits; such a size is as good as the greatest there is.
-    amount = min(int(found[1]) * _UNITS[found[2].lower()], 2**63 - 1)
+    amount = int(found[1]) * _UNITS[found[2].lower()]
+    if amount >= 2**63:
+        raise QueryError("bad_size", "no message is this large", position)
     return SizeRange(amount, None) if field == "larger" else SizeRange(None, amount)
 
 

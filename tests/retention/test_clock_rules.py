@@ -242,7 +242,9 @@ def test_adult_only_rule_is_a_floor_for_minors() -> None:
 )
 def test_events(record_type: str, facts: dict[str, str], expected: str | list[str]) -> None:
     provider = (
-        "employer" if record_type in ("osha_300_log", "occupational_medical", "occupational_lead") else "hospital"
+        "employer"
+        if record_type in ("osha_300_log", "occupational_medical", "occupational_lead")
+        else "hospital"
     )
     found = answer(
         record_types=[record_type],
@@ -311,7 +313,9 @@ def test_federal_only_and_empty_jurisdictions() -> None:
     assert day(answer(jurisdictions=["US"], **facts)) == "2025-01-02"
     assert answer(jurisdictions=[], **facts).missing == ("jurisdictions",)
     assert day(answer(jurisdictions=["US", "NC"], **facts)) == day(answer(jurisdictions=["NC"], **facts))
-    federal_type = answer(record_types=["hipaa_documentation"], anchor="2020-01-01", last_in_effect="2020-01-01")
+    federal_type = answer(
+        record_types=["hipaa_documentation"], anchor="2020-01-01", last_in_effect="2020-01-01"
+    )
     assert day(federal_type) == "2026-01-02"
 
 

@@ -141,15 +141,19 @@ def smtp_served(
 ) -> Iterator[Served]:
     """Serve SMTP on loopback with the given settings until the block ends."""
     certificate, key = self_made_certificate(directory / "tls", "localhost")
-    wanted = SmtpSettings(tls=server_context(certificate, key), spool_directory=directory / "spool", **settings)
+    wanted = SmtpSettings(
+        tls=server_context(certificate, key), spool_directory=directory / "spool", **settings
+    )
     loop = Loop(debug=debug)
     listener = SmtpListener(wanted, feeds or Feeds(feed()), intake)
-    loop.run(listener.start())
-    served = Served(listener, loop, certificate)
     try:
-        yield served
+        loop.run(listener.start())
+        served = Served(listener, loop, certificate)
+        try:
+            yield served
+        finally:
+            served.stop(0.5)
     finally:
-        served.stop(0.5)
         loop.close()
 
 

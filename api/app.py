@@ -1,0 +1,183 @@
+"""The composition root: opens a home and wires every service once, for the server and the command line."""
+
+from __future__ import annotations
+
+import getpass
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from archiver import vault as vaults
+from archiver.capture.intake import GroupIntake
+from archiver.capture.pool import PreparePool
+from archiver.clock import Clock
+from archiver.errors import StoreError
+from archiver.ledger.audit import AuditEvent, Outcome
+from archiver.ledger.log import Log
+from archiver.vault import Vault
+from api.accounts import Accounts
+from config.settings import Settings
+from retention.dispositions import Dispositions
+from retention.explain import Explainer
+from retention.holds import Holds
+from retention.matters import Matters
+from retention.patients import PatientStore
+from retention.run import RetentionRun
+from retention.schedules import Schedule, default_schedule
+from search.access import Gate
+from search.engine.fts import FtsReader, FtsWriter
+from search.errors import IndexLocked
+from search.indexer import FreshTexts, Indexer
+from search.productions import Productions
+from search.reading_room import ReadingRoom
+
+
+@dataclass(slots=True)
+class App:
+    """Every service of one opened archive."""
+
+    settings: Settings
+    vault: Vault
+    reader: FtsReader
+    gate: Gate
+    room: ReadingRoom
+    schedule: Schedule
+    matters: Matters
+    holds: Holds
+    patients: PatientStore
+    explainer: Explainer
+    runs: RetentionRun
+    dispositions: Dispositions
+    exports: Productions
+    accounts: Accounts
+
+    @property
+    def clock(self) -> Clock:
+        """The time, as everything here sees it."""
+        return self.vault.clock
+
+    def operator_event(
+        self,
+        action: str,
+        outcome: Outcome = "success",
+        *,
+        objects: Sequence[str] = (),
+        count: int | None = None,
+        reason: str = "",
+        detail: Mapping[str, Any] | None = None,
+    ) -> int:
+        """Record what somebody with access to the home did by a command; durable on return."""
+        return self.vault.audit.record(
+            AuditEvent(
+                action=action,
+                outcome=outcome,
+                user_id="operator",
+                role="operator",
+                client="cli",
+                objects=tuple(objects),
+                count=count,
+                reason=reason,
+                detail={"system_user": _system_user(), **(detail or {})},
+            )
+        )
+
+    @contextmanager
+    def indexing(self) -> Iterator[tuple[Indexer, FreshTexts] | None]:
+        """The indexer, if no other process (a server) has it; None otherwise: that one will index."""
+        fresh = FreshTexts()
+        try:
+            writer = FtsWriter(self.settings.index_dir, self.vault.keyring.branch_key("index"))
+        except IndexLocked:
+            yield None
+            return
+        try:
+            yield Indexer(self.vault, writer, self.holds.standing_queries, fresh), fresh
+        finally:
+            writer.close()
+
+    @contextmanager
+    def intake(self, fresh: FreshTexts | None, processes: int = 0) -> Iterator[GroupIntake]:
+        """An intake that commits until the block ends; then everything taken in is answered."""
+        pool = PreparePool(self.vault.preparer, self.settings, processes)
+        intake = GroupIntake(
+            self.vault.archive,
+            self.vault.sources,
+            pool,
+            on_stored=fresh.offer if fresh is not None else (lambda _: None),
+            batch=self.settings.group_commit_messages,
+            wait_ms=self.settings.group_commit_ms,
+        )
+        intake.start()
+        try:
+            yield intake
+        finally:
+            intake.close()
+            pool.close()
+
+    def publish(self) -> None:
+        """Publish tiles and checkpoints of both logs."""
+        for which in Log:
+            self.vault.publisher.publish(which)
+
+    def close(self) -> None:
+        """Release everything."""
+        self.reader.close()
+        self.vault.close()
+
+
+def initialise(settings: Settings) -> bool:
+    """Make a home and its empty index; True when the archive is new. Idempotent, durable on return."""
+    fresh = vaults.create(settings)
+    vault = vaults.open_vault(settings)
+    try:
+        FtsWriter(settings.index_dir, vault.keyring.branch_key("index")).close()
+    except IndexLocked:
+        pass  # a server runs on this home: its index is there
+    finally:
+        vault.close()
+    return fresh
+
+
+def open_app(settings: Settings, clock: Clock | None = None) -> App:
+    """Open a home. Raises ConfigError, StoreError (no archive yet), KeyUnavailable."""
+    if not settings.home.is_dir():
+        raise StoreError(f"there is no archive in {settings.home}; run `holdfast init` first")
+    vault = vaults.open_vault(settings, clock)
+    try:
+        return _wire(settings, vault)
+    except BaseException:
+        vault.close()
+        raise
+
+
+def _wire(settings: Settings, vault: Vault) -> App:
+    reader = FtsReader(settings.index_dir, vault.keyring.branch_key("index"))
+    gate = Gate(vault.audit)
+    schedule = default_schedule()
+    patients = PatientStore(vault)
+    explainer = Explainer(vault, schedule, patients)
+    return App(
+        settings=settings,
+        vault=vault,
+        reader=reader,
+        gate=gate,
+        room=(room := ReadingRoom(vault, reader, gate)),
+        schedule=schedule,
+        matters=Matters(vault, gate),
+        holds=Holds(vault, gate, reader),
+        patients=patients,
+        explainer=explainer,
+        runs=RetentionRun(vault, explainer),
+        dispositions=Dispositions(vault, gate, explainer),
+        exports=Productions(vault, room, gate),
+        accounts=Accounts(vault, vault.audit),
+    )
+
+
+def _system_user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return str(os.getuid())

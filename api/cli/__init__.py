@@ -1,0 +1,91 @@
+"""The command line `holdfast`: every verb of INTERFACE, declared in one table."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+
+from api.cli import care, find, keep, legal, out, people, server, taking
+from api.cli.verb import Context, Verb
+from config.errors import HoldfastError
+
+VERBS: tuple[Verb, ...] = (
+    *server.VERBS,
+    *people.VERBS,
+    *taking.VERBS,
+    *find.VERBS,
+    *legal.VERBS,
+    *keep.VERBS,
+    *out.VERBS,
+    *care.VERBS,
+)
+
+_GROUPS = {
+    "users": "people and their tokens",
+    "source": "where mail comes from",
+    "matter": "matters, by name or id",
+    "hold": "legal holds",
+    "roster": "patients",
+    "retention": "schedules and disposal dates",
+    "disposition": "disposals, approved by a second person",
+    "export": "productions",
+    "audit": "who looked at what",
+    "backup": "backups",
+    "keys": "key hierarchy",
+}
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says in one line what is wrong and where to read on."""
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        self.exit(2, f"holdfast: {message}; see `{self.prog} --help`\n")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of all verbs."""
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print JSON")
+    common.add_argument("--home", default=argparse.SUPPRESS, help="the archive's home (HOLDFAST_HOME)")
+    parser = _Parser(prog="holdfast", description=__doc__, parents=[common])
+    levels: dict[tuple[str, ...], argparse._SubParsersAction[argparse.ArgumentParser]] = {
+        (): parser.add_subparsers(metavar="COMMAND", required=True)
+    }
+    for verb in VERBS:
+        for depth in range(1, len(verb.path)):
+            group = verb.path[:depth]
+            if group not in levels:
+                about = _GROUPS.get(group[0], "")
+                holder = levels[group[:-1]].add_parser(group[-1], help=about, parents=[common])
+                levels[group] = holder.add_subparsers(metavar="COMMAND", required=True)
+        sub = levels[verb.path[:-1]].add_parser(
+            verb.path[-1], help=verb.help, description=verb.help, parents=[common]
+        )
+        verb.configure(sub)
+        sub.set_defaults(verb=verb)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code (INTERFACE: 0, 1, 2, 3, 4, 75)."""
+    args = build_parser().parse_args(argv)
+    context = Context(args)
+    verb: Verb = args.verb
+    try:
+        try:
+            return verb.run(context, args)
+        finally:
+            context.close()
+    except HoldfastError as error:
+        if context.json:
+            print(json.dumps({"error": {"code": error.code, "detail": str(error)}}), file=sys.stderr)
+        else:
+            print(f"holdfast: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("holdfast: interrupted; what was acknowledged is kept, run the command again", file=sys.stderr)
+        return 75
+    except BrokenPipeError:
+        return 0

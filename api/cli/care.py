@@ -1,0 +1,174 @@
+"""`verify`, `reindex`, `keys`, `doctor`, `classify`: looking after an archive."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import func, select
+
+from api.cli.verb import Context, LaterError, UsageError, Verb
+from archiver.classify import classify
+from archiver.ledger.offline import verify_proof_file
+from archiver.message.parse import parse
+from archiver.store.schema import data_keys, wrapped_keys
+from archiver.verify import Fault, Scrubber
+from search.verify_index import check_index
+
+
+def _verify(context: Context, args: argparse.Namespace) -> int:
+    if args.proof:
+        return _verify_proof(context, args)
+    app = context.app
+    faults: list[Fault] = []
+    with context.progress() as bar:
+        tasks: dict[str, Any] = {}
+
+        def progress(name: str, done: int, total: int) -> None:
+            if name not in tasks:
+                tasks[name] = bar.add_task(name, total=total)
+            bar.update(tasks[name], completed=done)
+
+        scrubber = Scrubber(app.vault, full=args.full, progress=progress)
+        faults.extend(scrubber.run())
+        faults.extend(check_index(app.vault, app.reader))
+    app.operator_event("archive.verify", "success" if not faults else "failed", count=len(faults))
+    document = {
+        "ok": not faults,
+        "full": bool(args.full),
+        "checked": dict(scrubber.checked),
+        "faults": [{"kind": f.kind, "where": f.where, "what": f.what} for f in faults],
+    }
+
+    def text() -> str:
+        lines = [f"FAULT {f.kind} at {f.where}: {f.what}" for f in faults]
+        seen = ", ".join(f"{n} {name}" for name, n in sorted(scrubber.checked.items()))
+        return "\n".join([*lines, f"checked {seen}: {len(faults)} faults"])
+
+    context.say(document, text)
+    return 0 if not faults else 1
+
+
+def _verify_proof(context: Context, args: argparse.Namespace) -> int:
+    if not args.key:
+        raise UsageError("a proof is checked against a key: --key VKEY")
+    message = Path(args.message) if args.message else None
+    verdict = verify_proof_file(Path(args.proof), args.key, message)
+    document = {"ok": verdict.ok, "faults": list(verdict.faults)}
+    context.say(document, "\n".join(verdict.faults) or "the proof holds")
+    return 0 if verdict.ok else 1
+
+
+def _configure_verify(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--full", action="store_true", help="also read and unseal every message")
+    parser.add_argument("--proof", metavar="FILE", help="check one .tlog-proof instead; needs no archive")
+    parser.add_argument("--key", metavar="VKEY")
+    parser.add_argument("--message", metavar="FILE", help="the message the proof is of")
+
+
+def _reindex(context: Context, _: argparse.Namespace) -> int:
+    app = context.app
+    with app.indexing() as indexing, context.progress() as bar:
+        if indexing is None:
+            raise UsageError("a server is indexing this archive; stop it, or let it run `serve --roles index` alone")
+        task = bar.add_task("indexing", total=None)
+        count = indexing[0].rebuild(lambda done: bar.update(task, completed=done))
+    app.operator_event("index.rebuild", count=count)
+    context.say({"indexed": count}, f"{count} messages indexed anew")
+    return 0
+
+
+def _keys_status(context: Context, _: argparse.Namespace) -> int:
+    app = context.app
+    with app.vault.records.read() as connection:
+        epochs = connection.execute(
+            select(wrapped_keys.c.id, wrapped_keys.c.root_id, wrapped_keys.c.wraps)
+            .where(wrapped_keys.c.kind == "epoch")
+            .order_by(wrapped_keys.c.added_us)
+        ).all()
+        keys = connection.scalar(select(func.count()).select_from(data_keys)) or 0
+    app.operator_event("keys.status")
+    document = {
+        "root_key": app.settings.root_key,
+        "root_key_id": epochs[-1].root_id if epochs else None,
+        "data_keys": int(keys),
+        "epochs": [{"id": e.id, "wraps_reserved": e.wraps} for e in epochs],
+    }
+    context.say(document, lambda: json.dumps(document, indent=1))
+    return 0
+
+
+def _keys_rotate(context: Context, _: argparse.Namespace) -> int:
+    epoch = context.app.vault.keyring.start_epoch()
+    context.app.operator_event("keys.rotate", objects=[epoch])
+    context.say({"epoch": epoch}, f"new messages are sealed under epoch {epoch}")
+    return 0
+
+
+def _doctor(context: Context, _: argparse.Namespace) -> int:
+    checks = context.app_checks()
+    context.app.operator_event("archive.doctor", count=sum(not c["ok"] for c in checks))
+    context.say(
+        {"ok": all(c["ok"] for c in checks), "checks": checks},
+        lambda: "\n".join(f"{'ok  ' if c['ok'] else 'FIX '} {c['control']}: {c['finding']}" for c in checks),
+    )
+    return 0 if all(c["ok"] for c in checks) else 1
+
+
+def _classify(context: Context, args: argparse.Namespace) -> int:
+    if args.roster:
+        raise LaterError("classify --roster comes in a later version; leave it out")
+    for name in args.files:
+        try:
+            raw = Path(name).read_bytes()
+        except OSError:
+            raise UsageError("a file given to classify can't be read; check the spelling") from None
+        if args.text:
+            found = classify(raw.decode("utf-8", "replace"))
+        else:
+            found = classify(parse(raw))
+        document = {
+            "file": name,
+            "phi": [
+                {"type": f.type, "start": f.start, "end": f.end, "text": f.text, "why": f.why} for f in found.phi
+            ],
+            "record_types": [
+                {"type": r.type, "confidence": r.confidence, "why": r.why} for r in found.record_types
+            ],
+            "jurisdictions": list(found.jurisdictions),
+            "language": found.language,
+        }
+        context.say(document, lambda d=document: json.dumps(d, indent=1, ensure_ascii=False))
+    return 0
+
+
+def _configure_classify(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("files", nargs="+", metavar="FILE")
+    parser.add_argument("--text", action="store_true", help="the files are plain text, not messages")
+    parser.add_argument("--roster", metavar="FILE")
+
+
+def _later(what: str) -> Any:
+    def run(_context: Context, _args: argparse.Namespace) -> int:
+        raise LaterError(f"{what} comes in a later version")
+
+    return run
+
+
+def _any(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("rest", nargs="*")
+
+
+VERBS = (
+    Verb(("verify",), "recompute everything and name each fault", _verify, _configure_verify, ("archive.verify",)),
+    Verb(("reindex",), "make the index anew from the archive", _reindex, audits=("index.rebuild",)),
+    Verb(("keys", "status"), "the key hierarchy, without keys", _keys_status, audits=("keys.status",)),
+    Verb(("keys", "rotate"), "begin a new epoch key", _keys_rotate, audits=("keys.rotate",)),
+    Verb(("doctor",), "is this installation configured as HIPAA asks", _doctor, audits=("archive.doctor",)),
+    Verb(("classify",), "what is in a file; needs no archive", _classify, _configure_classify),
+    Verb(("backup", "create"), "comes later", _later("backup"), _any),
+    Verb(("backup", "verify"), "comes later", _later("backup"), _any),
+    Verb(("restore",), "comes later", _later("restore"), _any),
+)

@@ -1,0 +1,99 @@
+"""`search` and `show`: the reading room at the command line."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from api import views
+from api.cli.verb import Context, Verb, acting, write_raw
+
+
+def _search(context: Context, args: argparse.Namespace) -> int:
+    actor = context.actor()
+    purpose = context.purpose_or_denied(actor, "search.query")
+    page = context.app.room.search(
+        actor, purpose, args.query, limit=args.limit, sort=args.sort, cursor=args.cursor
+    )
+    document = views.search_view(page)
+
+    def text() -> str:
+        lines = [f"{page.total} found for: {page.interpreted}"]
+        for item in page.items:
+            lines.append(f"\n{item.id}  {item.sent_at}  {item.from_} -> {', '.join(item.to[:3])}")
+            lines.append(f"  {item.subject}")
+            if shown := views.snippet_text(item.snippet):
+                lines.append(f"  {shown}")
+        hidden = {name: n for name, n in page.not_searchable.items() if n}
+        if hidden:
+            lines.append("\nnot fully searched: " + ", ".join(f"{n} {name}" for name, n in hidden.items()))
+        if page.next:
+            lines.append(f"more: --cursor {page.next}")
+        return "\n".join(lines)
+
+    context.say(document, text)
+    return 0
+
+
+def _configure_search(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("query")
+    acting(parser, purpose=True)
+    parser.add_argument("--limit", type=int, default=20)
+    parser.add_argument("--sort", choices=("newest", "oldest", "relevance"), default="newest")
+    parser.add_argument("--cursor", help="where the page before ended")
+
+
+def _show(context: Context, args: argparse.Namespace) -> int:
+    actor = context.actor()
+    purpose = context.purpose_or_denied(actor, "message.read")
+    opened = context.app.room.open(actor, purpose, args.id)
+    if args.raw:
+        write_raw(opened.raw)
+        return 0
+    document = views.message_view(context.app, args.id, opened)
+    context.say(document, lambda: _text(document))
+    return 0
+
+
+def _text(message: dict[str, Any]) -> str:
+    envelope = message["envelope"]
+    lines = [
+        f"id        {message['id']}",
+        f"sha256    {message['sha256']}  ({message['size']} bytes)",
+        f"captured  {message['captured_at']}  from {message['source']} {message['folder'] or ''}",
+        f"sent      {message['sent_at']}",
+        f"subject   {message['subject']}",
+        f"sender    {envelope['sender']}",
+    ]
+    lines += [f"{r['role']:<9} {r['address']}" + _by(r) for r in envelope["recipients"]]
+    lines += [f"part      {p['path']} {p['content_type']} {p['filename'] or ''}" for p in message["parts"]]
+    retention = message["retention"]
+    until = retention.get("disposal_date") or (
+        "permanent" if retention.get("permanent") else "kept: " + ", ".join(retention.get("missing", []))
+    )
+    lines.append(f"disposal  {until}")
+    lines += [f"held by   {h['id']} ({h['matter']}) {h['state']}" for h in message["holds"]]
+    return "\n".join(lines)
+
+
+def _by(recipient: dict[str, Any]) -> str:
+    group, before = recipient["expanded_from"], recipient["forwarded_from"]
+    return (f", by group {group}" if group else "") + (f", forwarded from {before}" if before else "")
+
+
+def _configure_show(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("id", metavar="ID", help="of a message or a report")
+    acting(parser, purpose=True)
+    parser.add_argument("--raw", action="store_true", help="the exact bytes")
+
+
+VERBS = (
+    Verb(
+        ("search",),
+        "search the archive",
+        _search,
+        _configure_search,
+        ("search.query", "search.results"),
+    ),
+    Verb(("show",), "show a message or a report", _show, _configure_show, ("message.read",)),
+)

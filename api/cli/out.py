@@ -1,0 +1,178 @@
+"""`export` and `audit`: what leaves the archive, and the record of every look."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from api.audit_reading import AuditReader
+from api.cli.verb import Context, LaterError, UsageError, Verb, acting
+from archiver.ledger.log import Log
+from archiver.ledger.proof import format_proof
+from search.access import Action
+from search.production_check import check_folder
+
+
+def _create(context: Context, args: argparse.Namespace) -> int:
+    app, actor = context.app, context.actor()
+    purpose = context.purpose_or_denied(actor, str(Action.EXPORT))
+    matter = app.matters.show(actor, args.matter)["id"] if args.matter else None
+    export = app.exports.create(actor, purpose, matter=matter, query=args.query, format=args.format)
+    context.say(export, f"export {export['id']}: {export['messages']} messages, {export['state']}")
+    return 0
+
+
+def _configure_create(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--matter", metavar="M", help="everything its holds cover")
+    parser.add_argument("--query", metavar="Q")
+    parser.add_argument("--format", default="eml", help="eml; mbox, pdf and loadfile come later")
+    acting(parser, purpose=True)
+
+
+def _status(context: Context, args: argparse.Namespace) -> int:
+    app, actor = context.app, context.actor()
+    if args.id:
+        export = app.exports.status(actor, args.id)
+        context.say(export, f"export {export['id']}: {export['messages']} messages, {export['state']}")
+    else:
+        context.say_list(
+            app.exports.list(actor), lambda e: f"{e['id']}  {e['state']}  {e['messages']} messages", "no exports yet"
+        )
+    return 0
+
+
+def _configure_status(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("id", nargs="?", metavar="ID")
+    acting(parser)
+
+
+def _download(context: Context, args: argparse.Namespace) -> int:
+    actor = context.actor()
+    purpose = context.purpose_or_denied(actor, "export.download")
+    done = context.app.exports.write(actor, purpose, args.id, Path(args.out))
+    context.say(
+        done, f"{done['messages']} messages in {done['directory']}, {len(done['exceptions'])} exceptions"
+    )
+    return 0
+
+
+def _configure_download(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("id", metavar="ID")
+    parser.add_argument("--out", required=True, metavar="DIR", help="a new or empty folder")
+    acting(parser, purpose=True)
+
+
+def _verify(context: Context, args: argparse.Namespace) -> int:
+    if not Path(args.directory).is_dir():
+        raise UsageError("there is no such folder")
+    verdict = check_folder(Path(args.directory), args.key)
+
+    def text() -> str:
+        lines = [f"FAULT {f['where']}: {f['what']}" for f in verdict["faults"]]
+        state = "sound" if verdict["ok"] else "NOT sound"
+        return "\n".join([*lines, f"{verdict['messages']} messages, {state}; signed by {verdict['vkey']}"])
+
+    context.say(verdict, text)
+    return 0 if verdict["ok"] else 1
+
+
+def _configure_verify(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("directory", metavar="DIR")
+    parser.add_argument("--key", metavar="VKEY", help="the archive's export key, had from elsewhere")
+
+
+def _audit_reader(context: Context) -> tuple[AuditReader, Any]:
+    app, actor = context.app, context.actor()
+    app.gate.require(actor, Action.AUDIT_READ)
+    return AuditReader(app.vault), actor
+
+
+def _audit_list(context: Context, args: argparse.Namespace) -> int:
+    reader, actor = _audit_reader(context)
+    context.app.gate.record(actor, Action.AUDIT_READ, "success", detail={"after": args.after, "limit": args.limit})
+    entries = reader.page(args.after, args.limit)
+    context.say_list(
+        entries,
+        lambda e: (
+            f"{e['index']:>7}  {e['at']}  {e['outcome']:<8} {e['action']:<22} {e['user']:<18} {e['purpose']}"
+            f"  {' '.join(e['objects'][:3])}"
+        ),
+        "the audit log is empty",
+    )
+    return 0
+
+
+def _configure_list(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--after", type=int, help="only entries after this index; default: the newest")
+    parser.add_argument("--limit", type=int, default=100)
+    acting(parser)
+
+
+def _audit_report(context: Context, args: argparse.Namespace) -> int:
+    reader, actor = _audit_reader(context)
+    context.app.gate.record(actor, Action.AUDIT_READ, "success", reason="report")
+    report = reader.report()
+    context.say_list(
+        report, lambda r: f"{r['user']:<18} {r['action']:<22} {r['outcome']:<8} {r['count']:>7}", "no entries"
+    )
+    return 0
+
+
+def _audit_export(context: Context, args: argparse.Namespace) -> int:
+    if args.format in ("fhir", "ocsf", "cef"):
+        raise LaterError(f"audit export as {args.format} comes in a later version; use json or csv")
+    reader, actor = _audit_reader(context)
+    context.app.gate.record(actor, "audit.export", "success", reason=args.format)
+    writer = csv.writer(sys.stdout) if args.format == "csv" else None
+    first = True
+    for entry in reader.all():
+        if writer is None:
+            print(json.dumps(entry, ensure_ascii=False))
+            continue
+        if first:
+            writer.writerow(entry)
+            first = False
+        writer.writerow([_cell(value) for value in entry.values()])
+    return 0
+
+
+def _cell(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False) if isinstance(value, (list, dict)) else str(value)
+    # A spreadsheet would run what begins like a formula.
+    return "'" + text if text[:1] in ("=", "+", "-", "@") else text
+
+
+def _audit_proof(context: Context, args: argparse.Namespace) -> int:
+    _, actor = _audit_reader(context)
+    app = context.app
+    app.gate.record(actor, "audit.proof", "success", objects=(str(args.index),))
+    proof = format_proof(app.vault.publisher.proof(Log.AUDIT, args.index)).decode()
+    key = app.vault.publisher.signer(Log.AUDIT).verifier.vkey
+    context.say({"index": args.index, "proof": proof, "vkey": key}, proof.rstrip("\n"))
+    return 0
+
+
+def _configure_proof(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("index", type=int, metavar="N")
+    acting(parser)
+
+
+def _configure_export(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--format", choices=("json", "csv", "fhir", "ocsf", "cef"), default="json")
+    acting(parser)
+
+
+VERBS = (
+    Verb(("export", "create"), "freeze what is to be produced", _create, _configure_create, ("export.create",)),
+    Verb(("export", "status"), "state of one export, or all", _status, _configure_status, ("export.status", "export.list")),
+    Verb(("export", "download"), "write natives, manifest and proofs", _download, _configure_download, ("export.download",)),
+    Verb(("export", "verify"), "check an export's folder; needs nothing else", _verify, _configure_verify),
+    Verb(("audit", "list"), "entries of the audit log", _audit_list, _configure_list, ("audit.read",)),
+    Verb(("audit", "report"), "who did what, how often", _audit_report, acting, ("audit.read",)),
+    Verb(("audit", "export"), "the whole audit log", _audit_export, _configure_export, ("audit.export",)),
+    Verb(("audit", "proof"), "a proof that an entry is in the log", _audit_proof, _configure_proof, ("audit.proof",)),
+)

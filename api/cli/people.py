@@ -1,0 +1,59 @@
+"""`users`: people, their roles and tokens."""
+
+from __future__ import annotations
+
+import argparse
+
+from api.cli.verb import Context, Verb
+from search.access import Role
+
+
+def _add(context: Context, args: argparse.Namespace) -> int:
+    accounts = context.app.accounts
+    user = accounts.add_user(args.name, args.role)
+    document = user.to_json()
+    lines = [f"user {user.name} ({user.role}) added, id {user.id}"]
+    if args.token:
+        document["token"] = accounts.token(user.id, args.days)
+        lines.append(f"token (shown this once): {document['token']}")
+    else:
+        document["link"] = accounts.link(user.id)
+        lines.append(f"sign-in link (one use, 15 minutes): {document['link']}")
+    context.say(document, "\n".join(lines))
+    return 0
+
+
+def _configure_add(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name")
+    parser.add_argument("--role", required=True, help="one of " + ", ".join(Role))
+    parser.add_argument("--token", action="store_true", help="also make an API token and print it once")
+    parser.add_argument("--days", type=int, help="days the token lives")
+
+
+def _list(context: Context, _: argparse.Namespace) -> int:
+    documents = [user.to_json() for user in context.app.accounts.list()]
+    context.say_list(
+        documents,
+        lambda u: f"{u['id']}  {u['role']:<20} {'disabled' if u['disabled'] else 'active':<9} {u['name']}",
+        "no users yet; `holdfast users add NAME --role ROLE` adds one",
+    )
+    return 0
+
+
+def _disable(context: Context, args: argparse.Namespace) -> int:
+    user = context.app.accounts.disable(args.name)
+    context.say(user.to_json(), f"user {user.name} is disabled; all tokens and sessions ended")
+    return 0
+
+
+VERBS = (
+    Verb(("users", "add"), "add a user", _add, _configure_add, ("user.add", "token.issue")),
+    Verb(("users", "list"), "list users", _list, audits=("user.list",)),
+    Verb(
+        ("users", "disable"),
+        "disable a user and end their tokens and sessions",
+        _disable,
+        lambda p: p.add_argument("name", help="name or id") and None,
+        ("user.disable",),
+    ),
+)

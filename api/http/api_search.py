@@ -1,0 +1,64 @@
+"""`/search` and `/messages`: the two routes by which content leaves, both through the reading room."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from api import views
+from api.http.auth import ActorDep, AppDep, PurposeHeader, stated_purpose
+from api.http.routes import API
+from search.access import Action
+from search.engine.ports import Sort
+from search.reading_room import PAGE_LIMIT
+
+router = APIRouter(prefix=API)
+
+ObjectId = Annotated[str, Path(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_-]+$")]
+
+
+class SearchRequest(BaseModel):
+    """A query and how to page through its answer. `cursor` is the `next` of the page before."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    query: Annotated[str, Field(max_length=10_000)]
+    purpose: str | None = None
+    limit: Annotated[int, Field(ge=1, le=PAGE_LIMIT)] = 20
+    sort: Sort = "newest"
+    cursor: Annotated[str | None, Field(max_length=1_000)] = None
+
+
+@router.post("/search", tags=["messages"])
+def search(app: AppDep, actor: ActorDep, body: SearchRequest, x_purpose: PurposeHeader = None) -> dict[str, Any]:
+    """Search. The interpreted form, an exact total and what couldn't be searched come with each page."""
+    purpose = stated_purpose(app, actor, Action.SEARCH, body.purpose, x_purpose)
+    page = app.room.search(
+        actor, purpose, body.query, limit=body.limit, sort=body.sort, cursor=body.cursor
+    )
+    return views.search_page(page)
+
+
+@router.get("/messages/{id}", tags=["messages"])
+def show_message(app: AppDep, actor: ActorDep, id: ObjectId, x_purpose: PurposeHeader = None) -> dict[str, Any]:
+    """A message, or a journal report by its own id: everything but the text."""
+    purpose = stated_purpose(app, actor, Action.READ, x_purpose)
+    opened = app.room.open(actor, purpose, id)
+    return views.object_view(app.vault, opened, id, app.room.scope(actor))
+
+
+@router.get("/messages/{id}/raw", tags=["messages"], response_class=Response)
+def raw_message(app: AppDep, actor: ActorDep, id: ObjectId, x_purpose: PurposeHeader = None) -> Response:
+    """The exact bytes that arrived, as an attachment."""
+    purpose = stated_purpose(app, actor, Action.READ, x_purpose)
+    opened = app.room.open(actor, purpose, id, action="message.raw")
+    return raw_response(id, opened.raw)
+
+
+def raw_response(object_id: str, raw: bytes) -> Response:
+    """Bytes of a message as a download, which no browser shows as a page of ours."""
+    return Response(
+        raw, headers={"Content-Disposition": f'attachment; filename="{object_id}.eml"'}, media_type="message/rfc822"
+    )

@@ -1,0 +1,92 @@
+"""Builds the HTTP application over an opened archive. It refuses a route that doesn't say what it leaves on record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute, Route
+
+from api.http import (
+    api_audit,
+    api_dispositions,
+    api_exports,
+    api_holds,
+    api_matters,
+    api_retention,
+    api_search,
+    api_sources,
+    api_users,
+    auth,
+    desk,
+    health,
+    problem,
+)
+from api.http.ports import App
+from api.http.routes import API, ROUTES
+from api.http.shell import Shell
+from config.errors import HoldfastError
+
+ROUTERS = (
+    api_search,
+    api_matters,
+    api_holds,
+    api_retention,
+    api_dispositions,
+    api_exports,
+    api_audit,
+    api_sources,
+    api_users,
+    health,
+    desk,
+)
+
+
+def create_http_app(app: App) -> FastAPI:
+    """The ASGI application of one opened archive. Raises LookupError for a route missing in `ROUTES`."""
+    http = FastAPI(
+        title="Holdfast",
+        summary="HIPAA e-mail archive and retention",
+        version=_version(),
+        openapi_url=f"{API}/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        responses={
+            "default": {
+                "model": problem.Problem,
+                "description": "any error (RFC 9457, application/problem+json)",
+            }
+        },
+    )
+    http.state.holdfast = app
+    # The routes themselves rather than routers in a router, so that everyone who walks them sees them.
+    for module in ROUTERS:
+        http.router.routes.extend(module.router.routes)
+    for method, path in walk(http.routes):
+        if (method, path) not in ROUTES:
+            raise LookupError(f"{method} {path} doesn't say in api/http/routes.py what it leaves on record")
+    http.add_exception_handler(HoldfastError, problem.on_own_error)
+    http.add_exception_handler(HTTPException, problem.on_http_exception)
+    http.add_exception_handler(RequestValidationError, problem.on_bad_input)
+    http.add_middleware(Shell, https=auth.is_https(app))
+    return http
+
+
+def walk(routes: list[BaseRoute]) -> Iterator[tuple[str, str]]:
+    """Every `(method, path)` served; HEAD goes with GET."""
+    for route in routes:
+        if not isinstance(route, Route):
+            raise LookupError(f"{type(route).__name__} is a kind of route that nobody checks")
+        for method in sorted((route.methods or set()) - {"HEAD"}):
+            yield method, route.path
+
+
+def _version() -> str:
+    try:
+        return version("holdfast")
+    except PackageNotFoundError:
+        return "0"

@@ -1,0 +1,223 @@
+"""The web desk: thin pages over the same services as the API. Queries and ids of content never stand in a
+URL that a browser keeps: everything that asks for content is a form sent by POST.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, cast, get_args
+from urllib.parse import parse_qs
+
+from fastapi import APIRouter, Depends, Path, Request, Response
+from fastapi.responses import RedirectResponse
+
+from api import views
+from api.audit_reading import AuditReading
+from api.errors import BadInput, NoSuchRoute
+from api.http import auth
+from api.http.api_search import ObjectId, raw_response
+from api.http.auth import ActorDep, AppDep
+from api.http.pages import STATIC, page
+from api.http.ports import App
+from archiver.message.parse import parse as parse_message
+from search.access import PERMISSIONS, Action, Actor, Purpose
+from search.engine.ports import Sort
+from search.errors import QueryError
+
+router = APIRouter(include_in_schema=False)
+
+PAGE_SIZE: Final = 20
+SHOWN_TEXT: Final = 512 * 2**10
+_ASSETS: Final = {"desk.css": "text/css; charset=utf-8", "mark.svg": "image/svg+xml"}
+
+Code = Annotated[str, Path(max_length=100)]
+
+
+async def read_form(request: Request) -> dict[str, str]:
+    """The fields of a form as browsers send it; of a field given twice, the last counts."""
+    if not request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+        raise BadInput("the desk takes forms only; programs use /api/v1")
+    try:
+        fields = parse_qs(
+            (await request.body()).decode(), keep_blank_values=True, max_num_fields=50, errors="strict"
+        )
+    except ValueError:
+        raise BadInput("the form can't be read") from None
+    return {name: values[-1] for name, values in fields.items()}
+
+
+Form = Annotated[dict[str, str], Depends(read_form)]
+
+
+def checked_form(request: Request, app: AppDep, actor: ActorDep, form: Form) -> dict[str, str]:
+    """A form of this very session. Raises NotSignedIn, CrossSite."""
+    auth.check_form_token(auth.session_secret(request, app) or "", form.get("form_token", ""))
+    return form
+
+
+CheckedForm = Annotated[dict[str, str], Depends(checked_form)]
+
+
+# --- sign-in -------------------------------------------------------------------------------------
+
+
+@router.get("/sign-in")
+def sign_in_help() -> Response:
+    """What to do without a link."""
+    return page("sign_in_help.html")
+
+
+@router.get("/sign-in/{code}")
+def sign_in_page(code: Code) -> Response:
+    """One button: mail scanners open links, so opening one must not spend it."""
+    return page("sign_in.html")
+
+
+@router.post("/sign-in/{code}")
+def sign_in(request: Request, app: AppDep, code: Code) -> Response:
+    """Spend the link and begin a session."""
+    auth.same_site(request, app)
+    _, secret = app.accounts.redeem(
+        code, "desk", previous=auth.session_secret(request, app), address=auth.address_of(request)
+    )
+    answer = RedirectResponse("/", 303)
+    auth.set_session(answer, app, secret)
+    return answer
+
+
+@router.post("/sign-out")
+def sign_out(request: Request, app: AppDep, actor: ActorDep, form: CheckedForm) -> Response:
+    """End the session on the server."""
+    app.accounts.sign_out(actor, auth.session_secret(request, app) or "")
+    answer = page("signed_out.html")
+    auth.clear_session(answer, app)
+    return answer
+
+
+# --- pages ---------------------------------------------------------------------------------------
+
+
+@router.get("/")
+def home(request: Request, app: AppDep) -> Response:
+    """What the role can do: search, or the lists of those who see no mail."""
+    if not auth.session_secret(request, app):
+        return RedirectResponse("/sign-in", 303)
+    actor = auth.signed_in(request, app)
+    app.gate.record(actor, Action.SESSION, "success")
+    return _home(request, app, actor)
+
+
+@router.post("/search")
+def search(request: Request, app: AppDep, actor: ActorDep, form: CheckedForm) -> Response:
+    """A page of results, or what was wrong with the query."""
+    asked = _asked(form)
+    purpose = auth.stated_purpose(app, actor, Action.SEARCH, asked["purpose"])
+    try:
+        found = app.room.search(
+            actor,
+            purpose,
+            asked["query"],
+            limit=PAGE_SIZE,
+            sort=cast("Sort", asked["sort"]),
+            cursor=asked["cursor"] or None,
+        )
+    except QueryError as error:
+        return _page(request, app, actor, "search.html", 400, asked=asked, results=None, fault=str(error))
+    results = views.search_page(found)
+    return _page(request, app, actor, "search.html", asked=asked, results=results, fault=None)
+
+
+@router.post("/messages/{id}")
+def show(request: Request, app: AppDep, actor: ActorDep, id: ObjectId, form: CheckedForm) -> Response:
+    """One message: who really sent and got it, its text as plain text, how long it stays."""
+    asked = _asked(form)
+    purpose = auth.stated_purpose(app, actor, Action.READ, asked["purpose"])
+    opened = app.room.open(actor, purpose, id)
+    message = views.object_view(app.vault, opened, id, app.room.scope(actor))
+    text, cut = "", False
+    if message["kind"] == "message":
+        text = views.readable(parse_message(opened.raw, text_limit=SHOWN_TEXT).body_text)
+        cut = len(text) >= SHOWN_TEXT
+    return _page(request, app, actor, "message.html", asked=asked, message=message, text=text, cut=cut)
+
+
+@router.post("/messages/{id}/raw")
+def download(request: Request, app: AppDep, actor: ActorDep, id: ObjectId, form: CheckedForm) -> Response:
+    """The exact bytes."""
+    purpose = auth.stated_purpose(app, actor, Action.READ, form.get("purpose"))
+    return raw_response(id, app.room.open(actor, purpose, id, action="message.raw").raw)
+
+
+@router.post("/users")
+def add_user(request: Request, app: AppDep, actor: ActorDep, form: CheckedForm) -> Response:
+    """Add a user and show the link by which they sign in, once."""
+    user = app.accounts.add_user(form.get("name", ""), form.get("role", ""), by=actor)
+    link = app.accounts.link(user.id, by=actor)
+    return _home(request, app, actor, link={"name": user.name, "url": link})
+
+
+@router.post("/users/{id}/link")
+def new_link(request: Request, app: AppDep, actor: ActorDep, id: ObjectId, form: CheckedForm) -> Response:
+    """Show a new sign-in link, once."""
+    link = app.accounts.link(id, by=actor)
+    return _home(request, app, actor, link={"name": form.get("name", ""), "url": link})
+
+
+@router.post("/users/{id}/disable")
+def disable(request: Request, app: AppDep, actor: ActorDep, id: ObjectId, form: CheckedForm) -> Response:
+    """Disable a user."""
+    app.accounts.disable(id, by=actor)
+    return RedirectResponse("/", 303)
+
+
+@router.get("/static/{name}")
+def static(name: Annotated[str, Path(max_length=40)]) -> Response:
+    """The few files that the pages refer to."""
+    if name not in _ASSETS:
+        raise NoSuchRoute("there is no such file")
+    return Response((STATIC / name).read_bytes(), media_type=_ASSETS[name])
+
+
+# --- inside --------------------------------------------------------------------------------------
+
+
+def _asked(form: dict[str, str]) -> dict[str, str]:
+    sort = form.get("sort", "newest")
+    return {
+        "query": form.get("query", ""),
+        "purpose": form.get("purpose", ""),
+        "sort": sort if sort in get_args(Sort) else "newest",
+        "cursor": form.get("cursor", ""),
+    }
+
+
+def _home(request: Request, app: App, actor: Actor, link: dict[str, str] | None = None) -> Response:
+    may = PERMISSIONS[actor.role]
+    if Action.SEARCH in may:
+        asked = _asked({})
+        return _page(request, app, actor, "search.html", asked=asked, results=None, fault=None)
+    shown: dict[str, Any] = {"sources": None, "users": None, "entries": None, "dispositions": None}
+    if Action.USER_MANAGE in may:
+        shown["users"] = [user.to_json() for user in app.accounts.list(by=actor)]
+    if Action.SOURCE_READ in may:
+        found = app.vault.sources.all()
+        app.gate.record(actor, "source.list", "success" if found else "empty", count=len(found))
+        shown["sources"] = [views.source_view(source) for source in found]
+    if Action.AUDIT_READ in may:
+        shown["entries"] = AuditReading(app.vault, app.gate).page(actor, limit=50, order="newest")
+    if Action.DISPOSITION_READ in may:
+        shown["dispositions"] = app.dispositions.list(actor)
+    return _page(request, app, actor, "home.html", link=link, **shown)
+
+
+def _page(
+    request: Request, app: App, actor: Actor, template: str, status: int = 200, **values: Any
+) -> Response:
+    secret = auth.session_secret(request, app) or ""
+    return page(
+        template,
+        status,
+        actor=actor,
+        form_token=auth.form_token(secret),
+        purposes=[str(purpose) for purpose in Purpose],
+        **values,
+    )

@@ -1,0 +1,43 @@
+"""What the HTTP door needs of an opened archive; `api.app.App` is it."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from api.accounts import Accounts
+from archiver.vault import Vault
+from config.settings import Settings
+from retention.schedules import Schedule
+from search.access import Gate
+from search.engine.ports import IndexReader
+from search.productions import Productions
+from search.reading_room import ReadingRoom
+
+
+class App(Protocol):
+    """The services of one opened archive, as read-only attributes."""
+
+    @property
+    def settings(self) -> Settings: ...
+    @property
+    def vault(self) -> Vault: ...
+    @property
+    def reader(self) -> IndexReader: ...
+    @property
+    def gate(self) -> Gate: ...
+    @property
+    def room(self) -> ReadingRoom: ...
+    @property
+    def schedule(self) -> Schedule: ...
+    @property
+    def matters(self) -> Any: ...
+    @property
+    def holds(self) -> Any: ...
+    @property
+    def explainer(self) -> Any: ...
+    @property
+    def dispositions(self) -> Any: ...
+    @property
+    def exports(self) -> Productions: ...
+    @property
+    def accounts(self) -> Accounts: ...

@@ -1,0 +1,115 @@
+"""The outermost layer: hardening headers, the limit on bodies, our own access log, and no leaking exception.
+
+The log names the method, the route's template, the status and the time: never a path, a query or an id.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Final
+
+from fastapi import Request
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.errors import BodyTooLarge
+from api.http import problem
+
+MAX_BODY: Final = 2**20
+_LOG: Final = logging.getLogger("holdfast.access")
+_BODILESS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+
+HEADERS: Final = {
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; "
+        "frame-ancestors 'none'; base-uri 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Cache-Control": "no-store",
+}
+HSTS: Final = "max-age=31536000; includeSubDomains"
+
+
+class Shell:
+    """ASGI middleware around everything."""
+
+    def __init__(self, app: ASGIApp, https: bool) -> None:
+        self._app = app
+        self._https = https
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        status = 0
+
+        async def harden(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers[name] = value
+                if self._https:
+                    headers["Strict-Transport-Security"] = HSTS
+            await send(message)
+
+        try:
+            await self._serve(scope, receive, harden)
+        except Exception as error:
+            if status:
+                # Too late for another answer: the connection is cut, so that half isn't taken for whole.
+                logging.getLogger("holdfast.http").error("answer cut short: %s", problem.locate(error))
+            else:
+                await problem.on_any_error(Request(scope), error)(scope, receive, harden)
+        finally:
+            route = getattr(scope.get("route"), "path", "-")
+            taken = (time.perf_counter() - started) * 1_000
+            _LOG.info("%s %s %d %.1f ms", scope["method"], route, status, taken)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] in _BODILESS:
+            await self._app(scope, receive, send)
+            return
+        body = await _read(scope, receive)
+        if body is None:
+            refusal = problem.response(
+                Request(scope), BodyTooLarge(f"a request may have at most {MAX_BODY} bytes")
+            )
+            refusal.headers["Connection"] = "close"
+            await refusal(scope, receive, send)
+            return
+        given = False
+
+        async def replay() -> Message:
+            nonlocal given
+            if given:
+                return await receive()
+            given = True
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        await self._app(scope, replay, send)
+
+
+async def _read(scope: Scope, receive: Receive) -> bytes | None:
+    """The whole body, which is small here; None when it is over the limit, whatever its header says."""
+    declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+    if not declared.isdigit() or int(declared) > MAX_BODY:
+        return None
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return bytes(body)
+        body += message.get("body", b"")
+        if len(body) > MAX_BODY:
+            return None
+        if not message.get("more_body", False):
+            return bytes(body)

@@ -1,0 +1,252 @@
+"""The JSON documents that the command line and the HTTP API share: one shape each, built in one place."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import date
+from functools import reduce
+from typing import Any
+
+from sqlalchemy import select
+
+from archiver.archive import Opened, Record
+from archiver.clock import from_us, rfc3339
+from archiver.message.envelope import merge_envelopes
+from archiver.message.model import Envelope
+from archiver.sources import Source
+from archiver.store.schema import hold_items, holds
+from archiver.vault import Vault
+from search.access import Actor, Scope
+from search.indexer import envelope_from
+from search.language.highlight import as_html
+from search.reading_room import Item, Page
+
+Document = dict[str, Any]
+
+
+def readable(value: Any) -> Any:
+    """The same document with what no JSON reader takes, lone surrogates, shown as U+FFFD.
+
+    Headers keep undecodable bytes as surrogates, so that nothing is lost inside; the raw bytes are
+    the truth and stay at hand.
+    """
+    if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return value
+    if isinstance(value, dict):
+        return {readable(key): readable(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [readable(item) for item in value]
+    return value
+
+
+# --- search --------------------------------------------------------------------------------------
+
+
+def search_page(page: Page) -> Document:
+    """A page of results. `total` is exact; `next` is the cursor of the following page, or null."""
+    document: Document = readable(
+        {
+            "query": page.query,
+            "interpreted": page.interpreted,
+            "total": page.total,
+            "items": [search_item(item) for item in page.items],
+            "not_searchable": dict(page.not_searchable),
+            "next": page.next,
+        }
+    )
+    return document
+
+
+def search_item(item: Item) -> Document:
+    """One line of a page; `snippet` is HTML-escaped text with each hit in `<mark>`."""
+    return {
+        "id": item.id,
+        "sha256": item.sha256,
+        "sent_at": item.sent_at,
+        "captured_at": item.captured_at,
+        "size": item.size,
+        "from": item.from_,
+        "to": list(item.to),
+        "subject": item.subject,
+        "snippet": as_html(item.snippet),
+        "has_attachment": item.has_attachment,
+    }
+
+
+# --- one message ---------------------------------------------------------------------------------
+
+
+def object_view(
+    vault: Vault, opened: Opened, object_id: str, scope: Scope, retention: Document | None = None
+) -> Document:
+    """What `show ID --json` prints of a message or a report, opened by the reading room.
+
+    `retention` is the explanation of its disposal date, where one was asked for. Holds of matters
+    outside the scope aren't named.
+    """
+    if object_id != opened.record.row["id"]:
+        return report_view(opened, object_id)
+    return message_view(vault, opened.record, scope, retention)
+
+
+def report_view(opened: Opened, report_id: str) -> Document:
+    """A journal report: its own hash and size, and the message it reports."""
+    at = next((d.at_us for d in opened.record.deliveries if d.report_id == report_id), None)
+    captured = opened.record.row["captured_us"] if at is None else at
+    return {
+        "kind": "report",
+        "id": report_id,
+        "message": opened.record.row["id"],
+        "sha256": hashlib.sha256(opened.raw).hexdigest(),
+        "size": len(opened.raw),
+        "captured_at": rfc3339(from_us(captured)),
+    }
+
+
+def message_view(
+    vault: Vault, record: Record, scope: Scope, retention: Document | None = None
+) -> Document:
+    """A message: what it says, who really got it, where it came from and how long it stays."""
+    row, meta = record.row, record.meta
+    sources = delivery_sources(vault, record)
+    document: Document = readable(
+        {
+            "kind": "message",
+            "id": row["id"],
+            "sha256": bytes(row["sha256"]).hex(),
+            "size": row["size"],
+            "captured_at": rfc3339(from_us(row["captured_us"])),
+            "sent_at": rfc3339(from_us(row["sent_us"])),
+            "source": sources[0]["source"] if sources else None,
+            "folder": sources[0]["folder"] if sources else None,
+            "sources": sources,
+            "message_id": meta["message_id"],
+            "subject": meta["subject"],
+            "from": meta["from"],
+            "to": meta["to"],
+            "cc": meta["cc"],
+            "bcc": meta["bcc"],
+            "envelope": envelope_view(record),
+            "parts": meta["parts"],
+            "problems": [*meta["problems"], *meta.get("journal_problems", [])],
+            "parse_failed": bool(row["parse_failed"]),
+            "record_types": [name for name, _ in meta.get("record_types", [])],
+            "jurisdictions": meta.get("jurisdictions", []),
+            "phi": meta.get("phi", []),
+            "retention": retention or retention_view(record),
+            "holds": holds_of(vault, row["pk"], scope),
+        }
+    )
+    return document
+
+
+def envelope_of(record: Record) -> Envelope:
+    """What all deliveries of a message say together: a journal report beats SMTP, SMTP the headers."""
+    envelopes = [envelope_from(d.detail["envelope"]) for d in record.deliveries]
+    return reduce(merge_envelopes, envelopes) if envelopes else Envelope()
+
+
+def envelope_view(record: Record) -> Document:
+    """The merged envelope; `reports` are the ids of the journal reports behind it."""
+    envelope = envelope_of(record)
+    reports = [d.report_id for d in record.deliveries if d.report_id is not None]
+    return {
+        "sender": envelope.sender,
+        "on_behalf_of": envelope.on_behalf_of,
+        "recipients": [asdict(recipient) for recipient in envelope.recipients],
+        "origin": envelope.origin,
+        "reports": list(dict.fromkeys(reports)),
+    }
+
+
+def delivery_sources(vault: Vault, record: Record) -> list[Document]:
+    """Where each copy came from, oldest first."""
+    names: dict[str, str] = {}
+    for source_id in dict.fromkeys(d.source_id for d in record.deliveries):
+        names[source_id] = vault.sources.get(source_id).name
+    return [
+        {
+            "source": names[d.source_id],
+            "source_id": d.source_id,
+            "folder": d.detail["folder"],
+            "at": rfc3339(from_us(d.at_us)),
+            "outcome": d.outcome,
+            "report": d.report_id,
+        }
+        for d in record.deliveries
+    ]
+
+
+def retention_view(record: Record) -> Document:
+    """What the row knows of a message's end; `retention explain` says why."""
+    row = record.row
+    due: date | None = row["disposal_date"]
+    return {
+        "disposal_date": due.isoformat() if due else None,
+        "permanent": bool(row["permanent"]),
+        "anchor": row["anchor"].isoformat(),
+        "anchor_basis": row["anchor_basis"],
+    }
+
+
+def holds_of(vault: Vault, pk: int, scope: Scope) -> list[Document]:
+    """The holds that protect a message now, of the matters in scope."""
+    query = (
+        select(holds.c.id, holds.c.matter_id, holds.c.state, holds.c.in_force_us)
+        .join(hold_items, hold_items.c.hold_id == holds.c.id)
+        .where(hold_items.c.message_pk == pk, holds.c.state != "released")
+        .order_by(holds.c.created_us, holds.c.id)
+    )
+    with vault.records.read() as connection:
+        rows = connection.execute(query).all()
+    return [
+        {
+            "id": row.id,
+            "matter": row.matter_id,
+            "state": row.state,
+            "in_force_at": rfc3339(from_us(row.in_force_us)),
+        }
+        for row in rows
+        if scope.everything or row.matter_id in scope.matters
+    ]
+
+
+# --- sources and the audit log -------------------------------------------------------------------
+
+
+def source_view(source: Source, gaps: Sequence[Document] = ()) -> Document:
+    """A source with its reconciliation: `received` is always the sum of the three after it."""
+    return {
+        "id": source.id,
+        "kind": source.kind,
+        "name": source.name,
+        "address": source.address,
+        "networks": list(source.networks),
+        "received": source.received,
+        "stored": source.stored,
+        "duplicates": source.duplicates,
+        "refused": source.refused,
+        "reconciled": source.received == source.stored + source.duplicates + source.refused,
+        "last_seen": source.last_seen,
+        "disabled": source.disabled,
+        "gaps": list(gaps),
+    }
+
+
+def audit_entry(index: int, leaf: Document, detail: Document) -> Document:
+    """An entry of the audit log: the leaf as it is in the log, with the sealed detail opened beside it."""
+    return {
+        "n": index,
+        "at": rfc3339(from_us(leaf["at"])),
+        **{name: leaf[name] for name in ("action", "outcome", "user", "role", "purpose", "client")},
+        "objects": leaf["objects"] or detail.get("objects", []),
+        "count": leaf["count"],
+        "reason": leaf["reason"],
+        "detail": {name: value for name, value in detail.items() if name != "objects"},
+    }

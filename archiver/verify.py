@@ -1,0 +1,381 @@
+"""The scrubber: recomputes ledgers, rows, keys, packs and tokens against one another and names each fault.
+
+Nothing here trusts what it checks: leaves are re-hashed, blobs re-read and unsealed, counters re-added.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import func, select
+
+from archiver.errors import ArchiverError, DamagedStore, LedgerError, SealError, StoreError
+from archiver.ledger import canonical, log
+from archiver.ledger.log import Log
+from archiver.ledger.merkle import Frontier, leaf_hash
+from archiver.ledger.tiles import TileReader
+from archiver.message.indexable import custodians_of
+from archiver.message.model import Envelope
+from archiver.message.parse import parse
+from archiver.store import dialect, schema
+from archiver.store.packs import MAGIC
+from archiver.store.schema import data_keys, deliveries, ledger_entries, message_tokens, messages, reports
+from archiver.vault import Vault
+
+CHUNK = 500
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that isn't as it was written. `where` names it by id, `kind` is stable."""
+
+    kind: str
+    where: str
+    what: str
+
+
+class Scrubber:
+    """Verifies one vault. `full` also re-reads and unseals every blob."""
+
+    def __init__(self, vault: Vault, *, full: bool, progress: Progress | None = None) -> None:
+        self._vault = vault
+        self._full = full
+        self._progress = progress or (lambda *_: None)
+        self.checked: Counter[str] = Counter()
+
+    def run(self) -> Iterator[Fault]:
+        """Yield every fault found. Raises StoreError only when the database itself can't be read."""
+        yield from self._database()
+        for which in Log:
+            yield from self._log(which)
+        yield from self._captures()
+        yield from self._sources()
+        yield from self._packs()
+        if self._full:
+            yield from self._messages()
+            yield from self._audit_details()
+
+    # --- database and logs --------------------------------------------------------------------
+
+    def _database(self) -> Iterator[Fault]:
+        for line in dialect.integrity(self._vault.records):
+            yield Fault("database", "records", line)
+
+    def _log(self, which: Log) -> Iterator[Fault]:
+        name = which.folder
+        frontier = Frontier()
+        roots: dict[int, bytes] = {}
+        checkpoint = None
+        try:
+            checkpoint = self._vault.publisher.published(which)
+        except (LedgerError, StoreError) as error:
+            yield Fault("checkpoint", name, str(error))
+        with self._vault.records.read() as connection:
+            try:
+                state = log.state(connection, which)
+            except LedgerError as error:
+                yield Fault("ledger_state", name, str(error))
+                return
+            highest = connection.scalar(
+                select(func.max(ledger_entries.c.idx)).where(ledger_entries.c.log == which)
+            )
+        if (highest if highest is not None else -1) >= state.size:
+            yield Fault("ledger_entry", f"{name}/{highest}", "an entry beyond the log's size")
+        for start in range(0, state.size, 2_000):
+            stop = min(start + 2_000, state.size)
+            with self._vault.records.read() as connection:
+                try:
+                    leaves = log.read(connection, which, start, stop)
+                except LedgerError as error:
+                    yield Fault("ledger_entry", f"{name}/{start}", str(error))
+                    return
+            for leaf in leaves:
+                frontier.append(leaf_hash(leaf))
+                if checkpoint is not None and frontier.size == checkpoint.size:
+                    roots[checkpoint.size] = frontier.root()
+            self.checked[f"{name}_entries"] += len(leaves)
+            self._progress(f"{name} log", stop, state.size)
+        if frontier.root() != state.root():
+            yield Fault(
+                "ledger_entry", name, "the entries don't give the recorded root: an entry was changed"
+            )
+        if checkpoint is None:
+            return
+        if checkpoint.size > state.size:
+            lost = checkpoint.size - state.size
+            yield Fault("cut_tail", name, f"the log is {lost} entries shorter than its published checkpoint")
+        elif checkpoint.size and roots.get(checkpoint.size) != checkpoint.root:
+            yield Fault("checkpoint", name, "the entries don't give the root of the published checkpoint")
+        try:
+            if TileReader(self._vault.publisher.folder(which), checkpoint.size).check() != checkpoint.root:
+                yield Fault("tile", name, "the published tiles don't give the checkpoint's root")
+        except (LedgerError, StoreError) as error:
+            yield Fault("tile", name, str(error))
+
+    # --- rows against leaves ------------------------------------------------------------------
+
+    def _captures(self) -> Iterator[Fault]:
+        """Each leaf must find its rows as it describes them, and no row may be without a leaf."""
+        with self._vault.records.read() as connection:
+            try:
+                size = log.state(connection, Log.CAPTURES).size
+            except LedgerError:
+                return
+            counts = {
+                table.name: connection.scalar(select(func.count()).select_from(table)) or 0
+                for table in (messages, deliveries, reports)
+            }
+        seen: Counter[str] = Counter()
+        for start in range(0, size, CHUNK):
+            stop = min(start + CHUNK, size)
+            with self._vault.records.read() as connection:
+                try:
+                    leaves = log.read(connection, Log.CAPTURES, start, stop)
+                except LedgerError:
+                    return  # named by _log
+                arrived = {
+                    row["seq"]: row
+                    for row in connection.execute(
+                        select(deliveries).where(deliveries.c.seq >= start, deliveries.c.seq < stop)
+                    ).mappings()
+                }
+                stored = {
+                    row["seq"]: row
+                    for row in connection.execute(
+                        select(messages).where(messages.c.seq >= start, messages.c.seq < stop)
+                    ).mappings()
+                }
+                kept = {
+                    row["id"]: row
+                    for row in connection.execute(
+                        select(reports).where(
+                            reports.c.id.in_([r["report_id"] for r in arrived.values() if r["report_id"]])
+                        )
+                    ).mappings()
+                }
+            for seq, raw in enumerate(leaves, start):
+                try:
+                    leaf: Any = canonical.loads(raw)
+                except LedgerError:
+                    yield Fault("ledger_entry", f"captures/{seq}", "the entry is not readable")
+                    continue
+                seen[leaf["type"]] += 1
+                if leaf["type"] == "disposed":
+                    continue
+                seen["report"] += 1 if "report" in leaf else 0
+                yield from self._leaf(seq, leaf, arrived.get(seq), stored.get(seq), kept)
+            self._progress("captures against rows", stop, size)
+        for table, expected in (
+            (messages.name, seen["stored"]),
+            (deliveries.name, seen["stored"] + seen["duplicate"]),
+            (reports.name, seen["report"]),
+        ):
+            if counts[table] > expected:
+                yield Fault("extra_row", table, f"{counts[table] - expected} rows have no entry in the log")
+
+    def _leaf(
+        self, seq: int, leaf: Any, delivery: Any, message: Any, kept: dict[str, Any]
+    ) -> Iterator[Fault]:
+        where = f"captures/{seq} ({leaf['id']})"
+        if delivery is None:
+            yield Fault("missing_row", where, "its delivery row is gone")
+        else:
+            wrong = [
+                name
+                for name, is_, was in (
+                    ("source", delivery["source_id"], leaf["source"]),
+                    ("time", delivery["at_us"], leaf["at"]),
+                    ("outcome", delivery["outcome"], leaf["type"]),
+                    ("detail", _sha256(delivery["sealed_detail"]), leaf["detail"]),
+                )
+                if is_ != was and is_ is not None
+            ]
+            if wrong:
+                yield Fault("changed_row", where, f"its delivery row was changed: {', '.join(wrong)}")
+        if "report" in leaf:
+            report = kept.get(leaf["report"]["id"])
+            if report is None:
+                yield Fault("missing_row", where, "its report row is gone")
+            elif (bytes(report["sha256"]).hex(), report["size"], bytes(report["blob_sha256"]).hex()) != (
+                leaf["report"]["sha256"],
+                leaf["report"]["size"],
+                leaf["report"]["blob"],
+            ):
+                yield Fault("changed_row", where, "its report row was changed")
+        if leaf["type"] != "stored":
+            return
+        if message is None:
+            yield Fault("missing_row", where, "its message row is gone")
+            return
+        wrong = [
+            name
+            for name, is_, was in (
+                ("id", message["id"], leaf["id"]),
+                ("sha256", bytes(message["sha256"]).hex(), leaf["sha256"]),
+                ("size", message["size"], leaf["size"]),
+                ("blob", bytes(message["blob_sha256"]).hex(), leaf["blob"]),
+                ("sent", message["sent_us"], leaf["sent"]),
+                ("captured", message["captured_us"], leaf["at"]),
+                ("anchor", message["anchor"].isoformat(), leaf["anchor"]),
+                ("basis", message["anchor_basis"], leaf["basis"]),
+                ("description", _sha256(message["sealed_meta"]), leaf["meta"]),
+            )
+            if is_ != was and is_ is not None
+        ]
+        if wrong:
+            yield Fault("changed_row", where, f"its message row was changed: {', '.join(wrong)}")
+        if message["sealed_meta"] is None and message["disposed_us"] is None:
+            yield Fault("missing_row", where, "its description is gone without a disposal")
+
+    def _sources(self) -> Iterator[Fault]:
+        with self._vault.records.read() as connection:
+            counted: Counter[tuple[str, str]] = Counter()
+            for row in connection.execute(
+                select(deliveries.c.source_id, deliveries.c.outcome, func.count()).group_by(
+                    deliveries.c.source_id, deliveries.c.outcome
+                )
+            ):
+                counted[(row[0], row[1])] = row[2]
+            refusals = connection.execute(
+                select(schema.refusals.c.source_id, func.count()).group_by(schema.refusals.c.source_id)
+            )
+            refused = {row[0]: row[1] for row in refusals}
+            rows = connection.execute(select(schema.sources)).mappings().all()
+        for row in rows:
+            told = (row["stored"], row["duplicates"], row["refused"])
+            found = (
+                counted[(row["id"], "stored")],
+                counted[(row["id"], "duplicate")],
+                refused.get(row["id"], 0),
+            )
+            if told != found or row["received"] != sum(told):
+                yield Fault("reconciliation", row["id"], f"counters say {told}, the rows {found}")
+
+    # --- blobs --------------------------------------------------------------------------------
+
+    def _packs(self) -> Iterator[Fault]:
+        with self._vault.records.read() as connection:
+            rows = connection.execute(select(schema.packs)).all()
+        for row in rows:
+            path = self._vault.packs.path(row.id)
+            try:
+                if path.stat().st_size < row.committed:
+                    yield Fault("cut_tail", f"pack {row.id}", "the file is shorter than what was committed")
+                with path.open("rb") as file:
+                    if file.read(len(MAGIC)) != MAGIC:
+                        yield Fault("pack", f"pack {row.id}", "the file's first bytes are not a pack's")
+            except OSError:
+                yield Fault("pack", f"pack {row.id}", "the file is missing or unreadable")
+
+    def _messages(self) -> Iterator[Fault]:
+        archive = self._vault.archive
+        with self._vault.records.read() as connection:
+            total = connection.scalar(select(func.count()).select_from(messages)) or 0
+        last, done = None, 0
+        while True:
+            with self._vault.records.read() as connection:
+                query = select(messages.c.pk, messages.c.id, messages.c.disposed_us)
+                if last is not None:
+                    query = query.where(messages.c.pk > last)
+                rows = connection.execute(query.order_by(messages.c.pk).limit(CHUNK)).all()
+                if not rows:
+                    return
+                pks = [row.pk for row in rows]
+                keyed = set(
+                    connection.scalars(select(data_keys.c.message_pk).where(data_keys.c.message_pk.in_(pks)))
+                )
+                tokens: dict[int, set[bytes]] = {}
+                for token in connection.execute(
+                    select(message_tokens).where(
+                        message_tokens.c.message_pk.in_(pks), message_tokens.c.field == schema.CUSTODIAN
+                    )
+                ):
+                    tokens.setdefault(token.message_pk, set()).add(bytes(token.token))
+            for row in rows:
+                if row.disposed_us is not None:
+                    if row.pk in keyed:
+                        yield Fault("key", row.id, "the message was disposed of, yet its key is there")
+                elif row.pk not in keyed:
+                    yield Fault("key", row.id, "the message's key is gone without a disposal")
+                else:
+                    yield from self._content(archive, row.pk, row.id, tokens.get(row.pk, set()))
+            last, done = rows[-1].pk, done + len(rows)
+            self.checked["messages"] += len(rows)
+            self._progress("messages", done, total)
+
+    def _content(self, archive: Any, pk: int, message_id: str, tokens: set[bytes]) -> Iterator[Fault]:
+        try:
+            opened = archive.scan(pk)
+        except (SealError, DamagedStore) as error:
+            yield Fault(error.code, message_id, str(error))
+            return
+        except ArchiverError as error:
+            yield Fault(error.code, message_id, str(error))
+            return
+        if hashlib.sha256(opened.raw).digest() != bytes(opened.record.row["sha256"]):
+            yield Fault("changed_row", message_id, "the bytes are not those whose SHA-256 was recorded")
+        for delivery in opened.record.deliveries:
+            if delivery.report_id is None:
+                continue
+            try:
+                archive.scan_report(delivery.report_id)
+                self.checked["reports"] += 1
+            except ArchiverError as error:
+                yield Fault(error.code, delivery.report_id, str(error))
+        envelopes = tuple(Envelope.from_dict(d.detail["envelope"]) for d in opened.record.deliveries)
+        declared = tuple(a for d in opened.record.deliveries for a in d.detail["custodians"])
+        expected = {
+            self._vault.blind.token("address", address)
+            for address in custodians_of(parse(opened.raw), envelopes, declared)
+        }
+        if tokens != expected:
+            yield Fault(
+                "tokens", message_id, "its custodian tokens are not those its bytes and deliveries give"
+            )
+
+    def _audit_details(self) -> Iterator[Fault]:
+        with self._vault.records.read() as connection:
+            try:
+                size = log.state(connection, Log.AUDIT).size
+            except LedgerError:
+                return
+        for start in range(0, size, CHUNK):
+            stop = min(start + CHUNK, size)
+            with self._vault.records.read() as connection:
+                try:
+                    leaves = log.read(connection, Log.AUDIT, start, stop)
+                except LedgerError:
+                    return
+                details = {
+                    row.idx: row
+                    for row in connection.execute(
+                        select(schema.audit_details).where(
+                            schema.audit_details.c.idx >= start, schema.audit_details.c.idx < stop
+                        )
+                    )
+                }
+            for index, leaf in enumerate(leaves, start):
+                row = details.get(index)
+                where = f"audit/{index}"
+                if row is None:
+                    yield Fault("missing_row", where, "its sealed detail is gone")
+                    continue
+                try:
+                    plain = self._vault.audit.open_detail(index, row.sealed)
+                    said = json.loads(leaf)["detail"]
+                except (SealError, ValueError, KeyError):
+                    yield Fault("seal_broken", where, "its sealed detail doesn't open")
+                    continue
+                if hashlib.sha256(bytes(row.salt) + plain).hexdigest() != said:
+                    yield Fault("changed_row", where, "its detail is not what the log committed to")
+            self._progress("audit details", stop, size)
+
+
+def _sha256(value: bytes | None) -> str | None:
+    return hashlib.sha256(value).hexdigest() if value is not None else None

@@ -1,0 +1,80 @@
+"""The index's own term list: which indexed words a stem or an ending stands for.
+
+A table of ours rather than `fts5vocab`, which reads the postings of every word it passes: for a common
+beginning that grows with the archive, and an ending makes it read the whole index.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import apsw
+
+from search.errors import QueryTooBroad
+from search.language.words import STEMMER_VERSION, stem
+
+MAX_EXPANSION: Final = 2_000
+"""The most words one pattern may stand for; beyond it the query is refused."""
+
+LONGEST_WORD_BYTES: Final = 256
+"""Longer words (encoded data, mostly) are searchable as such, but no pattern finds them by their ending."""
+
+_STEMMER: Final = "stemmer"
+
+
+def with_stem(db: apsw.Connection, root: str) -> list[str]:
+    """Return every indexed word whose English stem is `root`, sorted. Raises QueryTooBroad."""
+    rows = db.execute("SELECT word FROM word WHERE stem = ? LIMIT ?", (root, MAX_EXPANSION + 1))
+    found = [str(word) for (word,) in rows]
+    # A word that is its own stem isn't stored with one; asking for it costs nothing if it is nowhere.
+    if stem(root) == root:
+        found.append(root)
+    return _bounded(found)
+
+
+def with_ending(db: apsw.Connection, ending: str) -> list[str]:
+    """Return every indexed word that ends in `ending`, sorted. Raises QueryTooBroad."""
+    rows = db.execute(
+        "SELECT word FROM word WHERE substr(word, ?) = ? LIMIT ?", (-len(ending), ending, MAX_EXPANSION + 1)
+    )
+    return _bounded([str(word) for (word,) in rows])
+
+
+def _bounded(found: list[str]) -> list[str]:
+    if len(found) > MAX_EXPANSION:
+        raise QueryTooBroad(
+            "too_broad", f"a word pattern stands for more than {MAX_EXPANSION:,} words; make it longer"
+        )
+    return sorted(found)
+
+
+def add_words(db: apsw.Connection, found: set[str]) -> None:
+    """Add words to the list, in the caller's transaction; words already there are left alone."""
+    words = tuple(sorted(word for word in found if len(word.encode()) <= LONGEST_WORD_BYTES))
+    if not words:
+        return
+    listed = db.execute(
+        "SELECT word FROM word WHERE word IN (SELECT value FROM carray(?))", (apsw.carray(words),)
+    )
+    new = set(words).difference(word for (word,) in listed)
+    db.executemany("INSERT INTO word (word, stem) VALUES (?, ?)", ((w, _stored_stem(w)) for w in sorted(new)))
+
+
+def _stored_stem(word: str) -> str | None:
+    root = stem(word)
+    return None if root == word else root
+
+
+def drop_unused(db: apsw.Connection) -> None:
+    """Take the words off the list that no document holds any more, in the caller's transaction."""
+    db.execute("DELETE FROM word WHERE word NOT IN (SELECT term FROM vocabulary)")
+
+
+def refresh_stems(db: apsw.Connection) -> None:
+    """Work all stems out anew where another stemmer made them, in the caller's transaction."""
+    row = db.execute("SELECT value FROM meta WHERE name = ?", (_STEMMER,)).fetchone()
+    if row is not None and row[0] == STEMMER_VERSION:
+        return
+    listed = [str(word) for (word,) in db.execute("SELECT word FROM word")]
+    db.executemany("UPDATE word SET stem = ? WHERE word = ?", ((_stored_stem(word), word) for word in listed))
+    db.execute("INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)", (_STEMMER, STEMMER_VERSION))

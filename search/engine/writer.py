@@ -1,0 +1,271 @@
+"""The one writer of the index: adds, tags and removes messages, each call durable on return."""
+
+from __future__ import annotations
+
+import threading
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import apsw
+
+from search.engine import terms
+from search.engine.database import FILE_NAME, TEXT_COLUMNS, open_database, own_errors
+from search.engine.lock import WriterLock
+from search.engine.ports import IndexDocument
+from search.errors import IndexLocked
+from search.language.fields import tag as tag_of
+from search.language.words import clean, words
+
+_CACHE_MIB: Final = 64
+_MERGE_PAGES: Final = 2_000
+_KNOWN_WORDS: Final = 300_000
+_KNOWN_LABELS: Final = 50_000
+_SCRUB: Final = "scrub"
+
+
+class FtsWriter:
+    """`IndexWriter` over SQLite FTS5. Safe from any thread; calls take turns.
+
+    Holds `index.lock` in the folder from construction to `close`; a second writer gets IndexLocked.
+    Any call may raise IndexDamaged, IndexLocked or IndexUnavailable: then nothing of it was done,
+    except that after `remove` or `clear` the rows may be gone already while their words aren't. The next
+    `remove`, or opening the writer again, finishes that.
+    """
+
+    def __init__(self, folder: Path, key: bytes) -> None:
+        self._turn = threading.RLock()
+        self._lock = WriterLock(folder)
+        try:
+            self._db = open_database(folder, key, create=True, cache_mib=_CACHE_MIB)
+            self._known_words: set[str] = set()
+            self._known_labels: dict[str, int] = {}
+            with self._transaction():
+                terms.refresh_stems(self._db)
+            if self._scrub_is_due():
+                self._scrub()
+        except BaseException:
+            self._lock.release()
+            raise
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """One transaction; on an error all of it is undone, what was remembered of it too."""
+        with self._turn, own_errors():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._db.execute("COMMIT")
+            except BaseException:
+                self._known_words.clear()
+                self._known_labels.clear()
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+
+    def add(self, documents: Sequence[IndexDocument]) -> None:
+        """Add documents, replacing any of the same row id; of two in one call the later one counts.
+
+        One transaction, on disk when it returns. Larger batches are faster per document.
+        """
+        latest = {document.rowid: document for document in documents}
+        if not latest:
+            return
+        # Postings go to disk in row-id order; in arrival order FTS5 must rearrange them.
+        batch = [latest[rowid] for rowid in sorted(latest)]
+        with self._transaction():
+            old = self._present(latest)
+            if old:
+                self._delete(old)
+            self._insert(batch)
+
+    def _insert(self, batch: list[IndexDocument]) -> None:
+        fresh: set[str] = set()
+        rows = []
+        for document in batch:
+            texts = _texts(document)
+            for text in texts:
+                if text:
+                    fresh.update(words(text))
+            rows.append((document.rowid, *texts))
+        self._db.executemany(
+            f"INSERT INTO ft (rowid, {', '.join(TEXT_COLUMNS)}) VALUES (?{', ?' * len(TEXT_COLUMNS)})",
+            rows,
+        )
+        self._db.executemany(
+            "INSERT INTO doc (id, size) VALUES (?, ?)",
+            ((document.rowid, document.size) for document in batch),
+        )
+        self._insert_labels(batch)
+        terms.add_words(self._db, fresh - self._known_words)
+        if len(self._known_words) > _KNOWN_WORDS:
+            self._known_words.clear()
+        self._known_words |= fresh
+
+    def _insert_labels(self, batch: list[IndexDocument]) -> None:
+        labels = [{_label(tag) for tag in document.tags} for document in batch]
+        ids = self._label_ids({name for names in labels for name in names})
+        pairs = [(ids[name], doc.rowid) for doc, names in zip(batch, labels, strict=True) for name in names]
+        self._db.executemany("INSERT INTO doc_tag (tag, doc) VALUES (?, ?)", sorted(pairs))
+
+    def _label_ids(self, names: set[str]) -> dict[str, int]:
+        """Return the id of each label, making those that are new."""
+        known, unknown = self._known_labels, tuple(sorted(names - self._known_labels.keys()))
+        if unknown:
+            if len(known) + len(unknown) > _KNOWN_LABELS:
+                known.clear()
+                unknown = tuple(sorted(names))
+            sql = "SELECT name, id FROM label WHERE name IN (SELECT value FROM carray(?))"
+            known.update(self._db.execute(sql, (apsw.carray(unknown),)))
+            last = self._db.execute("SELECT coalesce(max(id), 0) FROM label").get
+            new = [
+                (name, last + place) for place, name in enumerate((n for n in unknown if n not in known), 1)
+            ]
+            self._db.executemany("INSERT INTO label (name, id) VALUES (?, ?)", new)
+            known.update(new)
+        return {name: known[name] for name in names}
+
+    def _present(self, rowids: Iterable[int]) -> array[int]:
+        wanted = array("q", rowids)
+        if not wanted:
+            return wanted
+        sql = "SELECT id FROM doc WHERE id IN (SELECT value FROM carray(?)) ORDER BY id"
+        return array("q", (rowid for (rowid,) in self._db.execute(sql, (apsw.carray(wanted),))))
+
+    def _delete(self, rowids: array[int]) -> None:
+        """Delete rows that are there, and the labels that nothing bears any more."""
+        these = "(SELECT value FROM carray(?))"
+        bound = (apsw.carray(rowids),)
+        borne = array(
+            "q",
+            (i for (i,) in self._db.execute(f"SELECT DISTINCT tag FROM doc_tag WHERE doc IN {these}", bound)),
+        )
+        for rowid in rowids:
+            self._db.execute("DELETE FROM ft WHERE rowid = ?", (rowid,))
+        self._db.execute(f"DELETE FROM doc WHERE id IN {these}", bound)
+        self._db.execute(f"DELETE FROM doc_tag WHERE doc IN {these}", bound)
+        if borne:
+            self._db.execute(
+                f"DELETE FROM label WHERE id IN {these}"
+                " AND NOT EXISTS (SELECT 1 FROM doc_tag WHERE doc_tag.tag = label.id)",
+                (apsw.carray(borne),),
+            )
+            self._known_labels.clear()
+
+    def tag(self, tag: str, rowids: Iterable[int]) -> None:
+        """Put a tag on rows. Rows not in the index are passed over: their document brings its own tags."""
+        with self._transaction():
+            present = self._present(rowids)
+            if present:
+                name = _label(tag)
+                label = self._label_ids({name})[name]
+                self._db.executemany(
+                    "INSERT OR IGNORE INTO doc_tag (tag, doc) VALUES (?, ?)",
+                    ((label, rowid) for rowid in present),
+                )
+
+    def untag(self, tag: str) -> None:
+        """Take a tag off every row."""
+        with self._transaction():
+            name = _label(tag)
+            self._db.execute("DELETE FROM doc_tag WHERE tag = (SELECT id FROM label WHERE name = ?)", (name,))
+            self._db.execute("DELETE FROM label WHERE name = ?", (name,))
+            self._known_labels.pop(name, None)
+
+    def remove(self, rowids: Iterable[int]) -> None:
+        """Remove rows; when this returns, words that only they held are in no file of the index.
+
+        The rows stop being found at once; the words go by rewriting the postings, so the time grows
+        with the index, not with the number of rows: remove many at a time. Other writes get their turn
+        in between. IndexLocked (retry) where a long read kept the old pages in use.
+        """
+        with self._transaction():
+            present = self._present(rowids)
+            if present:
+                self._delete(present)
+                self._db.execute("INSERT OR REPLACE INTO meta (name, value) VALUES (?, 'due')", (_SCRUB,))
+        if self._scrub_is_due():
+            self._scrub()
+
+    def clear(self) -> None:
+        """Empty the index and give the space back, for a rebuild."""
+        with self._transaction():
+            self._db.execute("INSERT INTO ft (ft) VALUES ('delete-all')")
+            self._db.execute("DELETE FROM doc; DELETE FROM doc_tag; DELETE FROM label; DELETE FROM word")
+            self._db.execute("INSERT OR REPLACE INTO meta (name, value) VALUES (?, 'due')", (_SCRUB,))
+            self._known_words.clear()
+            self._known_labels.clear()
+        with self._turn, own_errors():
+            self._db.execute("VACUUM")
+        self._scrub()
+
+    def _scrub_is_due(self) -> bool:
+        with self._turn, own_errors():
+            return self._db.execute("SELECT 1 FROM meta WHERE name = ?", (_SCRUB,)).get is not None
+
+    def _scrub(self) -> None:
+        """Rewrite the postings without deleted rows, drop words left over, and empty the log."""
+        # A negative number starts a merge of everything; each further step goes on with it. Steps of
+        # their own keep the log short and let captures in between.
+        step = -_MERGE_PAGES
+        while True:
+            with self._transaction():
+                before = self._db.total_changes()
+                self._db.execute("INSERT INTO ft (ft, rank) VALUES ('merge', ?)", (step,))
+                done = self._db.total_changes() - before < 2
+            if done and step > 0:
+                break
+            step = _MERGE_PAGES
+        with self._transaction():
+            terms.drop_unused(self._db)
+            self._known_words.clear()
+        self._checkpoint()
+        with self._transaction():
+            self._db.execute("DELETE FROM meta WHERE name = ?", (_SCRUB,))
+
+    def _checkpoint(self) -> None:
+        with self._turn, own_errors():
+            busy = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()[0][0]
+        if busy:
+            raise IndexLocked("A long read keeps removed words in the index files; try the removal again")
+
+    def close(self) -> None:
+        """Close the file and let the next writer in. Calling it again does nothing."""
+        with self._turn:
+            self._db.close()
+            self._lock.release()
+
+
+def _label(tag: str) -> str:
+    """Return a tag in the form queries have it in, whoever made it."""
+    name, _, value = tag.partition(":")
+    return tag_of(name, value)
+
+
+def _texts(document: IndexDocument) -> tuple[str, ...]:
+    """Return the texts in the order of TEXT_COLUMNS."""
+    texts = (
+        document.subject,
+        document.body,
+        document.attachment,
+        document.filename,
+        document.from_,
+        document.to,
+        document.cc,
+        document.bcc,
+        document.recipient,
+        document.header,
+    )
+    return tuple(clean(text) for text in texts)
+
+
+def erase_index(folder: Path) -> None:
+    """Delete the index files, so that a damaged index can be rebuilt. Raises IndexLocked."""
+    lock = WriterLock(folder)
+    try:
+        for suffix in ("", "-wal", "-shm"):
+            (folder / f"{FILE_NAME}{suffix}").unlink(missing_ok=True)
+    finally:
+        lock.release()

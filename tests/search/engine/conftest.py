@@ -1,0 +1,45 @@
+"""The engines the index contract is tested with, and index documents for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from search.engine.fts import FtsReader, FtsWriter
+
+KEY = bytes(range(32))
+
+
+@dataclass
+class Engine:
+    """One engine over one folder; whatever it opened is closed at the end of the test."""
+
+    folder: Path
+    make_writer: Callable[[Path, bytes], Any]
+    make_reader: Callable[[Path, bytes], Any]
+
+    def __post_init__(self) -> None:
+        self._opened: list[Any] = []
+
+    def writer(self) -> Any:
+        self._opened.append(self.make_writer(self.folder, KEY))
+        return self._opened[-1]
+
+    def reader(self) -> Any:
+        self._opened.append(self.make_reader(self.folder, KEY))
+        return self._opened[-1]
+
+    def close(self) -> None:
+        for each in reversed(self._opened):
+            each.close()
+
+
+@pytest.fixture(params=[(FtsWriter, FtsReader)], ids=["fts5"])
+def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
+    engine = Engine(tmp_path / "index", *request.param)
+    yield engine
+    engine.close()

