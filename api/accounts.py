@@ -1,4 +1,4 @@
-"""Accounts: users, their API tokens, sign-in links and sessions. Every change is on record in its transaction.
+"""Accounts: users, their tokens, sign-in links and sessions. Every change is on record in its transaction.
 
 Rights are looked up at every request and never carried in a credential, so that disabling a user or
 ending a session works at once (OWASP ASVS 5.0, 7.4.1, 7.4.2 and 8.3.2).
@@ -131,6 +131,11 @@ class Accounts:
             ended = credentials.revoke(connection, now, found.id)
             self._record(connection, by, "user.disable", found.id, {"credentials": ended})
         return User(found.id, found.name, found.role, found.created_at, disabled=True)
+
+    def find(self, user: str) -> User:
+        """The user of a name or an id. Raises NoSuchUser."""
+        with self._records.read() as connection:
+            return self._find(connection, user)
 
     # --- credentials --------------------------------------------------------------------------
 

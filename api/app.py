@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from api.accounts import Accounts
 from archiver import vault as vaults
 from archiver.capture.intake import GroupIntake
 from archiver.capture.pool import PreparePool
@@ -17,7 +18,6 @@ from archiver.errors import StoreError
 from archiver.ledger.audit import AuditEvent, Outcome
 from archiver.ledger.log import Log
 from archiver.vault import Vault
-from api.accounts import Accounts
 from config.settings import Settings
 from retention.dispositions import Dispositions
 from retention.explain import Explainer

@@ -39,7 +39,12 @@ def hash_secret(secret: str) -> bytes | None:
 
 
 def add(
-    connection: Connection, user_id: str, kind: Kind, now: datetime, expires: datetime, ever_used: bool = False
+    connection: Connection,
+    user_id: str,
+    kind: Kind,
+    now: datetime,
+    expires: datetime,
+    ever_used: bool = False,
 ) -> str:
     """Make a credential in the caller's transaction and return the secret, which is nowhere else."""
     secret = new_secret()
@@ -127,6 +132,4 @@ def trim_sessions(connection: Connection, user_id: str, now: datetime) -> None:
         .order_by(credentials.c.created_us.desc())
     ).all()
     for old in alive[SESSIONS_EACH - 1 :]:
-        connection.execute(
-            update(credentials).where(credentials.c.hash == old).values(revoked_us=to_us(now))
-        )
+        connection.execute(update(credentials).where(credentials.c.hash == old).values(revoked_us=to_us(now)))

@@ -68,9 +68,7 @@ class Server:
         self._begin_threads()
         try:
             with contextlib.ExitStack() as stack:
-                intake = await asyncio.to_thread(
-                    stack.enter_context, self._app.intake(self._fresh)
-                )
+                intake = await asyncio.to_thread(stack.enter_context, self._app.intake(self._fresh))
                 await self._serve(intake, ending, ready)
         finally:
             await asyncio.to_thread(self._end_threads)

@@ -18,8 +18,7 @@ from archiver.message.model import Envelope
 from archiver.sources import Source
 from archiver.store.schema import hold_items, holds
 from archiver.vault import Vault
-from search.access import Actor, Scope
-from search.indexer import envelope_from
+from search.access import Scope
 from search.language.highlight import as_html
 from search.reading_room import Item, Page
 
@@ -109,9 +108,7 @@ def report_view(opened: Opened, report_id: str) -> Document:
     }
 
 
-def message_view(
-    vault: Vault, record: Record, scope: Scope, retention: Document | None = None
-) -> Document:
+def message_view(vault: Vault, record: Record, scope: Scope, retention: Document | None = None) -> Document:
     """A message: what it says, who really got it, where it came from and how long it stays."""
     row, meta = record.row, record.meta
     sources = delivery_sources(vault, record)
@@ -148,7 +145,7 @@ def message_view(
 
 def envelope_of(record: Record) -> Envelope:
     """What all deliveries of a message say together: a journal report beats SMTP, SMTP the headers."""
-    envelopes = [envelope_from(d.detail["envelope"]) for d in record.deliveries]
+    envelopes = [Envelope.from_dict(d.detail["envelope"]) for d in record.deliveries]
     return reduce(merge_envelopes, envelopes) if envelopes else Envelope()
 
 

@@ -21,7 +21,7 @@ from archiver.errors import DamagedStore, KeyDestroyed, NotFound
 from archiver.ledger import canonical, log
 from archiver.ledger.log import Log
 from archiver.seal.container import open_sealed
-from archiver.seal.context import object_context
+from archiver.seal.context import Kind, object_context
 from archiver.seal.keyring import Keyring
 from archiver.store.packs import PackFolder, Place
 from archiver.store.records import Records
@@ -169,6 +169,7 @@ class Archive:
         record = self._describe([pk]).get(pk)
         if record is None:
             raise KeyDestroyed("this message was disposed of; its certificate says when and by which rule")
+        kind: Kind
         if object_id == record.row["id"]:
             kind, holder = "raw", record.row
         else:
@@ -223,7 +224,7 @@ class Archive:
             ),
         )
 
-    def _open_json(self, key: bytes, message_id: str, kind: str, sealed: bytes) -> dict[str, Any]:
+    def _open_json(self, key: bytes, message_id: str, kind: Kind, sealed: bytes) -> dict[str, Any]:
         plain = open_sealed(key, object_context(self.archive_id, message_id, kind), sealed)
         value: dict[str, Any] = json.loads(plain.decode("utf-8", "surrogatepass"))
         return value

@@ -246,16 +246,16 @@ class Scrubber:
                 select(schema.refusals.c.source_id, func.count()).group_by(schema.refusals.c.source_id)
             )
             refused = {row[0]: row[1] for row in refusals}
-            rows = connection.execute(select(schema.sources)).mappings().all()
-        for row in rows:
-            told = (row["stored"], row["duplicates"], row["refused"])
+            told_by = connection.execute(select(schema.sources)).mappings().all()
+        for source in told_by:
+            told = (source["stored"], source["duplicates"], source["refused"])
             found = (
-                counted[(row["id"], "stored")],
-                counted[(row["id"], "duplicate")],
-                refused.get(row["id"], 0),
+                counted[(source["id"], "stored")],
+                counted[(source["id"], "duplicate")],
+                refused.get(source["id"], 0),
             )
-            if told != found or row["received"] != sum(told):
-                yield Fault("reconciliation", row["id"], f"counters say {told}, the rows {found}")
+            if told != found or source["received"] != sum(told):
+                yield Fault("reconciliation", source["id"], f"counters say {told}, the rows {found}")
 
     # --- blobs --------------------------------------------------------------------------------
 

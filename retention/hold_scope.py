@@ -72,7 +72,8 @@ class HoldScope:
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> HoldScope:
         """The inverse of `to_json`."""
-        return cls(**{name: tuple(v) if isinstance(v, list) else v for name, v in value.items()})
+        plain: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in value.items()}
+        return cls(**plain)
 
 
 def read_scope(
@@ -108,7 +109,10 @@ def read_scope(
 
 
 def lay_down(vault: Vault, connection: Connection, hold_id: str, scope: HoldScope) -> None:
-    """Write the tokens a hold is matched by, and the items it names by id. Raises NotThere, AlreadyDisposed."""
+    """Write the tokens a hold is matched by, and the items it names by id.
+
+    Raises NotThere, AlreadyDisposed.
+    """
     tokens = {vault.blind.token("address", one) for one in scope.custodians}
     if tokens:
         connection.execute(
@@ -117,6 +121,7 @@ def lay_down(vault: Vault, connection: Connection, hold_id: str, scope: HoldScop
     pairs = {(PATIENT, vault.blind.token("mrn", mrn)) for mrn in scope.patients}
     for address in PatientStore(vault).addresses(connection, scope.patients):
         pairs.add((CUSTODIAN, vault.blind.token("address", address)))
+        pairs.add((PATIENT, vault.blind.token("email", address)))
     if pairs:
         connection.execute(
             hold_patients.insert(),

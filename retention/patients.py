@@ -103,9 +103,7 @@ class PatientStore:
                 counts["unchanged"] += 1
                 continue
             patient_id = before[0] if before is not None else new_id("p")
-            own = {token}
-            if patient.email:
-                own.add(self._vault.blind.token("address", patient.email))
+            own = {token, *self._address_tokens(patient)}
             touched |= own
             sealed = self._fields.seal(patient_id, _plain(patient))
             if before is None:
@@ -113,8 +111,7 @@ class PatientStore:
                 added.append({"id": patient_id, "sealed": sealed})
             else:
                 counts["changed"] += 1
-                if before[1].email:
-                    touched.add(self._vault.blind.token("address", before[1].email))
+                touched.update(self._address_tokens(before[1]))
                 connection.execute(update(patients).where(patients.c.id == patient_id).values(sealed=sealed))
                 connection.execute(delete(patient_tokens).where(patient_tokens.c.patient_id == patient_id))
             links += [{"token": one, "patient_id": patient_id} for one in own]
@@ -123,6 +120,12 @@ class PatientStore:
         if links:
             connection.execute(patient_tokens.insert(), links)
         _forget_verdicts(connection, sorted(touched))
+
+    def _address_tokens(self, patient: Patient) -> list[bytes]:
+        """Tokens of a patient's address: as sender or recipient, and as the text of a message names it."""
+        if not patient.email:
+            return []
+        return [self._vault.blind.token(kind, patient.email) for kind in ("address", "email")]
 
     def _by_token(self, connection: Connection, tokens: Sequence[bytes]) -> dict[bytes, tuple[str, Patient]]:
         found: dict[bytes, tuple[str, Patient]] = {}

@@ -21,7 +21,7 @@ from archiver.message.indexable import IndexText, custodians_of, index_text
 from archiver.message.model import Envelope
 from archiver.message.parse import parse
 from archiver.store import dialect
-from archiver.store.schema import deliveries, hold_items, holds, messages, outbox, unindexed
+from archiver.store.schema import deliveries, hold_items, holds, index_removals, messages, outbox, unindexed
 from archiver.vault import Vault
 from search.engine.ports import IndexDocument, IndexWriter
 
@@ -104,6 +104,19 @@ class Indexer:
                 )
         return len(queued)
 
+    def drain_removals(self) -> int:
+        """Take disposed messages' words out of the index files; return how many. Durable on return."""
+        with self._vault.records.read() as connection:
+            pks = list(connection.scalars(select(index_removals.c.message_pk)))
+        if not pks:
+            return 0
+        self._writer.remove(pks)
+        with self._vault.records.write(dialect.LOCK_ARCHIVE) as connection:
+            for start in range(0, len(pks), 500):
+                chunk = pks[start : start + 500]
+                connection.execute(delete(index_removals).where(index_removals.c.message_pk.in_(chunk)))
+        return len(pks)
+
     def drain(self, progress: Callable[[int], None] | None = None) -> int:
         """Index until the outbox is empty; return how many."""
         total = 0
@@ -118,6 +131,7 @@ class Indexer:
         while not stop.is_set():
             self._fresh.arrived.clear()
             try:
+                self.drain_removals()
                 if self.run_once():
                     continue
             except ArchiverError:
@@ -173,8 +187,10 @@ class Indexer:
                 labels.setdefault(row.message_pk, set()).update(
                     (f"source:{row.source_id}", f"source:{name}".casefold())
                 )
-            for row in held:
-                labels.setdefault(row.message_pk, set()).update((f"hold:{row.id}", f"matter:{row.matter_id}"))
+            for item in held:
+                labels.setdefault(item.message_pk, set()).update(
+                    (f"hold:{item.id}", f"matter:{item.matter_id}")
+                )
         return labels
 
     def _derive(self, pk: int) -> IndexText:

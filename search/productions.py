@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -94,7 +94,7 @@ class Productions:
         if query is not None:
             parsed = parse(query, now=self._vault.clock.now())
             interpreted = parsed.interpreted
-            pks = self._room.matching(actor, parsed.tree)
+            pks: Sequence[int] = self._room.matching(actor, parsed.tree)
         else:
             pks = self._held(actor, str(matter))
         export_id = new_id("x")
@@ -136,7 +136,7 @@ class Productions:
             self._vault.audit.record_in(connection, event)
         return self.status(actor, export_id)
 
-    def list(self, actor: Actor, limit: int = 100) -> list[dict[str, Any]]:
+    def list(self, actor: Actor, limit: int = 100) -> Sequence[dict[str, Any]]:
         """The newest exports that the actor may see."""
         self._gate.require(actor, Action.EXPORT, Purpose.OPERATIONS)
         with self._vault.records.read() as connection:
@@ -165,7 +165,9 @@ class Productions:
         self._gate.require(actor, Action.EXPORT, purpose)
         export = self._load(export_id)
         if not self._may_see(actor, export_id):
-            self._gate.record(actor, "export.download", "denied", purpose, objects=(export_id,), reason="scope")
+            self._gate.record(
+                actor, "export.download", "denied", purpose, objects=(export_id,), reason="scope"
+            )
             raise AccessDenied("this export is another person's; ask a compliance officer")
         items = self._items(export_id)
         allowed = self._room.visible(actor, [pk for pk, _ in items])
@@ -174,7 +176,7 @@ class Productions:
             "export.download",
             "success",
             purpose,
-            objects=tuple([export_id, *(message_id for _, message_id in items)]),
+            objects=(export_id, *(message_id for _, message_id in items)),
             count=len(items),
         )
         entries: list[dict[str, Any]] = []
@@ -186,8 +188,9 @@ class Productions:
                 opened = self._room.produce(message_id)
                 entry = self._entry(opened)
                 yield entry["file"], opened.raw
-                yield entry["proof"], format_proof(
-                    self._vault.publisher.proof(Log.CAPTURES, opened.record.row["seq"])
+                yield (
+                    entry["proof"],
+                    format_proof(self._vault.publisher.proof(Log.CAPTURES, opened.record.row["seq"])),
                 )
                 entries.append(entry)
             except (ArchiverError, AccessDenied) as error:
@@ -225,27 +228,25 @@ class Productions:
 
     # --- inside -------------------------------------------------------------------------------
 
-    def _held(self, actor: Actor, matter_id: str) -> list[int]:
+    def _held(self, actor: Actor, matter_id: str) -> Sequence[int]:
         scope = self._room.scope(actor)
         if not scope.everything and matter_id not in scope.matters:
             self._gate.record(actor, Action.EXPORT, "denied", objects=(matter_id,), reason="scope")
             raise AccessDenied("you are not a member of this matter")
         with self._vault.records.read() as connection:
-            return list(
-                connection.scalars(
-                    select(messages.c.pk)
-                    .where(
-                        messages.c.pk.in_(
-                            select(hold_items.c.message_pk)
-                            .join(holds, holds.c.id == hold_items.c.hold_id)
-                            .where(holds.c.matter_id == matter_id, holds.c.state != "released")
-                        )
+            return connection.scalars(
+                select(messages.c.pk)
+                .where(
+                    messages.c.pk.in_(
+                        select(hold_items.c.message_pk)
+                        .join(holds, holds.c.id == hold_items.c.hold_id)
+                        .where(holds.c.matter_id == matter_id, holds.c.state != "released")
                     )
-                    .order_by(messages.c.pk)
                 )
-            )
+                .order_by(messages.c.pk)
+            ).all()
 
-    def _items(self, export_id: str) -> list[tuple[int, str]]:
+    def _items(self, export_id: str) -> Sequence[tuple[int, str]]:
         with self._vault.records.read() as connection:
             rows = connection.execute(
                 select(messages.c.pk, messages.c.id)
@@ -277,8 +278,8 @@ class Productions:
         actor: Actor,
         purpose: Purpose | None,
         export: _Export,
-        entries: list[dict[str, Any]],
-        exceptions: list[dict[str, str]],
+        entries: Sequence[dict[str, Any]],
+        exceptions: Sequence[dict[str, str]],
     ) -> dict[str, Any]:
         return {
             "format": "holdfast-export/1",
@@ -349,4 +350,3 @@ class Productions:
 def _time(us: int | None) -> str | None:
     moment: datetime | None = from_us(us) if us is not None else None
     return rfc3339(moment) if moment else None
-

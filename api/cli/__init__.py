@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from api.cli import care, find, keep, legal, out, people, server, taking
 from api.cli.verb import Context, Verb
@@ -50,7 +51,7 @@ def build_parser() -> argparse.ArgumentParser:
     common.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print JSON")
     common.add_argument("--home", default=argparse.SUPPRESS, help="the archive's home (HOLDFAST_HOME)")
     parser = _Parser(prog="holdfast", description=__doc__, parents=[common])
-    levels: dict[tuple[str, ...], argparse._SubParsersAction[argparse.ArgumentParser]] = {
+    levels: dict[tuple[str, ...], argparse._SubParsersAction[Any]] = {
         (): parser.add_subparsers(metavar="COMMAND", required=True)
     }
     for verb in VERBS:

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import func, select
 
 from api.cli.verb import Context, LaterError, UsageError, Verb
+from api.doctor import check_all
 from archiver.classify import classify
 from archiver.ledger.offline import verify_proof_file
 from archiver.message.parse import parse
@@ -56,9 +57,9 @@ def _verify_proof(context: Context, args: argparse.Namespace) -> int:
         raise UsageError("a proof is checked against a key: --key VKEY")
     message = Path(args.message) if args.message else None
     verdict = verify_proof_file(Path(args.proof), args.key, message)
-    document = {"ok": verdict.ok, "faults": list(verdict.faults)}
+    document = {"ok": not verdict.faults, "faults": list(verdict.faults)}
     context.say(document, "\n".join(verdict.faults) or "the proof holds")
-    return 0 if verdict.ok else 1
+    return 0 if not verdict.faults else 1
 
 
 def _configure_verify(parser: argparse.ArgumentParser) -> None:
@@ -72,7 +73,9 @@ def _reindex(context: Context, _: argparse.Namespace) -> int:
     app = context.app
     with app.indexing() as indexing, context.progress() as bar:
         if indexing is None:
-            raise UsageError("a server is indexing this archive; stop it, or let it run `serve --roles index` alone")
+            raise UsageError(
+                "a server is indexing this archive; stop it, or let it run `serve --roles index` alone"
+            )
         task = bar.add_task("indexing", total=None)
         count = indexing[0].rebuild(lambda done: bar.update(task, completed=done))
     app.operator_event("index.rebuild", count=count)
@@ -108,7 +111,7 @@ def _keys_rotate(context: Context, _: argparse.Namespace) -> int:
 
 
 def _doctor(context: Context, _: argparse.Namespace) -> int:
-    checks = context.app_checks()
+    checks = check_all(context.app)
     context.app.operator_event("archive.doctor", count=sum(not c["ok"] for c in checks))
     context.say(
         {"ok": all(c["ok"] for c in checks), "checks": checks},
@@ -132,7 +135,8 @@ def _classify(context: Context, args: argparse.Namespace) -> int:
         document = {
             "file": name,
             "phi": [
-                {"type": f.type, "start": f.start, "end": f.end, "text": f.text, "why": f.why} for f in found.phi
+                {"type": f.type, "start": f.start, "end": f.end, "text": f.text, "why": f.why}
+                for f in found.phi
             ],
             "record_types": [
                 {"type": r.type, "confidence": r.confidence, "why": r.why} for r in found.record_types
@@ -140,7 +144,7 @@ def _classify(context: Context, args: argparse.Namespace) -> int:
             "jurisdictions": list(found.jurisdictions),
             "language": found.language,
         }
-        context.say(document, lambda d=document: json.dumps(d, indent=1, ensure_ascii=False))
+        context.say(document, json.dumps(document, indent=1, ensure_ascii=False))
     return 0
 
 
@@ -162,7 +166,13 @@ def _any(parser: argparse.ArgumentParser) -> None:
 
 
 VERBS = (
-    Verb(("verify",), "recompute everything and name each fault", _verify, _configure_verify, ("archive.verify",)),
+    Verb(
+        ("verify",),
+        "recompute everything and name each fault",
+        _verify,
+        _configure_verify,
+        ("archive.verify",),
+    ),
     Verb(("reindex",), "make the index anew from the archive", _reindex, audits=("index.rebuild",)),
     Verb(("keys", "status"), "the key hierarchy, without keys", _keys_status, audits=("keys.status",)),
     Verb(("keys", "rotate"), "begin a new epoch key", _keys_rotate, audits=("keys.rotate",)),

@@ -7,6 +7,7 @@ from typing import Any
 
 from api import views
 from api.cli.verb import Context, Verb, acting, write_raw
+from search.language.highlight import as_text
 
 
 def _search(context: Context, args: argparse.Namespace) -> int:
@@ -15,14 +16,14 @@ def _search(context: Context, args: argparse.Namespace) -> int:
     page = context.app.room.search(
         actor, purpose, args.query, limit=args.limit, sort=args.sort, cursor=args.cursor
     )
-    document = views.search_view(page)
+    document = views.search_page(page)
 
     def text() -> str:
         lines = [f"{page.total} found for: {page.interpreted}"]
         for item in page.items:
             lines.append(f"\n{item.id}  {item.sent_at}  {item.from_} -> {', '.join(item.to[:3])}")
             lines.append(f"  {item.subject}")
-            if shown := views.snippet_text(item.snippet):
+            if shown := as_text(item.snippet):
                 lines.append(f"  {shown}")
         hidden = {name: n for name, n in page.not_searchable.items() if n}
         if hidden:
@@ -50,12 +51,17 @@ def _show(context: Context, args: argparse.Namespace) -> int:
     if args.raw:
         write_raw(opened.raw)
         return 0
-    document = views.message_view(context.app, args.id, opened)
+    app = context.app
+    pk = opened.record.row["pk"]
+    retention = app.explainer.verdicts.of([pk])[pk].result.to_json()
+    document = views.object_view(app.vault, opened, args.id, app.room.scope(actor), retention)
     context.say(document, lambda: _text(document))
     return 0
 
 
 def _text(message: dict[str, Any]) -> str:
+    if message["kind"] == "report":
+        return "\n".join(f"{name:<12}{value}" for name, value in message.items())
     envelope = message["envelope"]
     lines = [
         f"id        {message['id']}",

@@ -43,7 +43,10 @@ def _compute(context: Context, args: argparse.Namespace) -> int:
             head = "kept, until these facts are known: " + ", ".join(_strings(result["missing"]))
         else:
             head = f"disposal is lawful from {result['disposal_date']}"
-        trace = [f"  {c['date'] or 'permanent'}  {c['rule_id']}: {c['explanation']}" for c in _dicts(result["candidates"])]
+        trace = [
+            f"  {c['date'] or 'permanent'}  {c['rule_id']}: {c['explanation']}"
+            for c in _dicts(result["candidates"])
+        ]
         return "\n".join([head, *trace])
 
     context.say(result, shown)
@@ -67,17 +70,16 @@ def _schedules(context: Context, args: argparse.Namespace) -> int:
     rules = schedules(args.state.upper() if args.state else None)
     context.say_list(
         rules,
-        lambda r: f"{r['rule_id']:<50} {r['min_years'] or '-':>3} years from {r['runs_from']}; {r['citation']}",
+        lambda r: (
+            f"{r['rule_id']:<50} {r['min_years'] or '-':>3} years from {r['runs_from']}; {r['citation']}"
+        ),
         "no schedule for this State",
     )
     return 0
 
 
 def _explain(context: Context, args: argparse.Namespace) -> int:
-    actor = context.actor()
-    context.app.gate.require(actor, Action.RETENTION_READ)
-    context.app.gate.record(actor, Action.RETENTION_READ, "success", objects=(args.id,))
-    document = context.app.explainer.explain(context.app.vault.archive.find(args.id))
+    document = context.app.explainer.explain(context.actor(), args.id)
     context.say(document, lambda: json.dumps(document, indent=1, ensure_ascii=False))
     return 0
 
@@ -151,27 +153,66 @@ def _configure_reject(parser: argparse.ArgumentParser) -> None:
 
 
 VERBS = (
-    Verb(("retention", "compute"), "facts in, disposal date out; needs no archive", _compute, _configure_compute),
+    Verb(
+        ("retention", "compute"),
+        "facts in, disposal date out; needs no archive",
+        _compute,
+        _configure_compute,
+    ),
     Verb(
         ("retention", "schedules"),
         "the schedules, with citations",
         _schedules,
-        lambda p: p.add_argument("--state") and None,
+        lambda p: p.add_argument("--state"),
     ),
-    Verb(("retention", "explain"), "why a message is kept until when", _explain, _one, ("retention.read",)),
-    Verb(("retention", "simulate"), "what would be due on a day", _simulate, _configure_simulate, ("retention.simulate",)),
+    Verb(
+        ("retention", "explain"), "why a message is kept until when", _explain, _one, ("retention.explain",)
+    ),
+    Verb(
+        ("retention", "simulate"),
+        "what would be due on a day",
+        _simulate,
+        _configure_simulate,
+        ("retention.simulate",),
+    ),
     Verb(
         ("retention", "run"),
         "recompute disposal dates and propose what is due",
         _run,
-        lambda p: p.add_argument("--as-of", metavar="DATE") and None,
+        lambda p: p.add_argument("--as-of", metavar="DATE"),
         ("retention.run",),
     ),
-    Verb(("disposition", "list"), "due lists and their state", _disposition_list, acting, ("disposition.read",)),
-    Verb(("disposition", "show"), "what a due list names, and why", _disposition("show"), _one, ("disposition.read",)),
-    Verb(("disposition", "approve"), "approve, as a second person", _disposition("approve"), _one, ("disposition.decide",)),
-    Verb(("disposition", "reject"), "reject", _disposition("reject"), _configure_reject, ("disposition.decide",)),
-    Verb(("disposition", "execute"), "destroy the keys of an approved list", _execute, _one, ("disposition.execute",)),
+    Verb(
+        ("disposition", "list"), "due lists and their state", _disposition_list, acting, ("disposition.read",)
+    ),
+    Verb(
+        ("disposition", "show"),
+        "what a due list names, and why",
+        _disposition("show"),
+        _one,
+        ("disposition.read",),
+    ),
+    Verb(
+        ("disposition", "approve"),
+        "approve, as a second person",
+        _disposition("approve"),
+        _one,
+        ("disposition.decide",),
+    ),
+    Verb(
+        ("disposition", "reject"),
+        "reject",
+        _disposition("reject"),
+        _configure_reject,
+        ("disposition.decide",),
+    ),
+    Verb(
+        ("disposition", "execute"),
+        "destroy the keys of an approved list",
+        _execute,
+        _one,
+        ("disposition.execute",),
+    ),
     Verb(
         ("disposition", "certificate"),
         "the signed certificate of an executed disposition",

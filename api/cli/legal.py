@@ -119,7 +119,9 @@ def _hold_release(context: Context, args: argparse.Namespace) -> int:
 def _hold_notices(context: Context, _: argparse.Namespace) -> int:
     notices = context.app.holds.notices(context.actor())
     context.say_list(
-        notices, lambda n: f"{n['hold']}  {n['custodian']}  notified: {n['notified'] or 'no'}", "no notices due"
+        notices,
+        lambda n: f"{n['hold']}  {n['custodian']}  notified: {n['notified'] or 'no'}",
+        "no notices due",
     )
     return 0
 
@@ -139,9 +141,23 @@ VERBS = (
     Verb(("matter", "list"), "list matters", _matter_list, acting, ("matter.read",)),
     Verb(("matter", "show"), "show a matter", _matter_show, _named, ("matter.read",)),
     Verb(("matter", "close"), "close a matter", _matter_close, _named, ("matter.manage",)),
-    Verb(("matter", "add-member"), "let a person into a matter", _matter_member, _configure_member, ("matter.manage",)),
-    Verb(("hold", "create"), "place a hold; in force at once", _hold_create, _configure_hold, ("hold.manage",)),
-    Verb(("hold", "preview"), "count what a hold would cover", _hold_preview, _configure_criteria, ("hold.read",)),
+    Verb(
+        ("matter", "add-member"),
+        "let a person into a matter",
+        _matter_member,
+        _configure_member,
+        ("matter.manage",),
+    ),
+    Verb(
+        ("hold", "create"), "place a hold; in force at once", _hold_create, _configure_hold, ("hold.manage",)
+    ),
+    Verb(
+        ("hold", "preview"),
+        "count what a hold would cover",
+        _hold_preview,
+        _configure_criteria,
+        ("hold.read",),
+    ),
     Verb(("hold", "list"), "list holds", _hold_list, acting, ("hold.read",)),
     Verb(("hold", "report"), "who placed it, when, on what", _hold_report, _one_hold, ("hold.read",)),
     Verb(

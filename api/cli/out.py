@@ -6,13 +6,14 @@ import argparse
 import csv
 import json
 import sys
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from api.audit_reading import AuditReader
+from api.audit_reading import PAGE_LIMIT, AuditReading, Order
 from api.cli.verb import Context, LaterError, UsageError, Verb, acting
 from archiver.ledger.log import Log
-from archiver.ledger.proof import format_proof
 from search.access import Action
 from search.production_check import check_folder
 
@@ -40,7 +41,9 @@ def _status(context: Context, args: argparse.Namespace) -> int:
         context.say(export, f"export {export['id']}: {export['messages']} messages, {export['state']}")
     else:
         context.say_list(
-            app.exports.list(actor), lambda e: f"{e['id']}  {e['state']}  {e['messages']} messages", "no exports yet"
+            app.exports.list(actor),
+            lambda e: f"{e['id']}  {e['state']}  {e['messages']} messages",
+            "no exports yet",
         )
     return 0
 
@@ -85,20 +88,18 @@ def _configure_verify(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--key", metavar="VKEY", help="the archive's export key, had from elsewhere")
 
 
-def _audit_reader(context: Context) -> tuple[AuditReader, Any]:
-    app, actor = context.app, context.actor()
-    app.gate.require(actor, Action.AUDIT_READ)
-    return AuditReader(app.vault), actor
+def _reading(context: Context) -> AuditReading:
+    return AuditReading(context.app.vault, context.app.gate)
 
 
 def _audit_list(context: Context, args: argparse.Namespace) -> int:
-    reader, actor = _audit_reader(context)
-    context.app.gate.record(actor, Action.AUDIT_READ, "success", detail={"after": args.after, "limit": args.limit})
-    entries = reader.page(args.after, args.limit)
+    order: Order = "oldest" if args.after is not None else "newest"
+    page = _reading(context).page(context.actor(), after=args.after, limit=args.limit, order=order)
+    items = page["items"] if order == "oldest" else page["items"][::-1]
     context.say_list(
-        entries,
+        items,
         lambda e: (
-            f"{e['index']:>7}  {e['at']}  {e['outcome']:<8} {e['action']:<22} {e['user']:<18} {e['purpose']}"
+            f"{e['n']:>7}  {e['at']}  {e['outcome']:<8} {e['action']:<22} {e['user']:<18} {e['purpose']}"
             f"  {' '.join(e['objects'][:3])}"
         ),
         "the audit log is empty",
@@ -107,17 +108,29 @@ def _audit_list(context: Context, args: argparse.Namespace) -> int:
 
 
 def _configure_list(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--after", type=int, help="only entries after this index; default: the newest")
+    parser.add_argument("--after", type=int, help="only entries after this number; default: the newest")
     parser.add_argument("--limit", type=int, default=100)
     acting(parser)
 
 
-def _audit_report(context: Context, args: argparse.Namespace) -> int:
-    reader, actor = _audit_reader(context)
-    context.app.gate.record(actor, Action.AUDIT_READ, "success", reason="report")
-    report = reader.report()
+def _entries(context: Context) -> Iterator[dict[str, Any]]:
+    """Every entry up to this very look, oldest first."""
+    reading, actor, after, left = _reading(context), context.actor(), -1, None
+    while left is None or left > 0:
+        page = reading.page(actor, after=after, limit=PAGE_LIMIT)
+        # Each page is itself an entry: stop where the log ended when we began.
+        left = (page["size"] if left is None else left) - len(page["items"])
+        yield from page["items"]
+        if page["next"] is None:
+            return
+        after = page["next"]
+
+
+def _audit_report(context: Context, _: argparse.Namespace) -> int:
+    counts = Counter((e["user"], e["action"], e["outcome"]) for e in _entries(context))
+    rows = [{"user": u, "action": a, "outcome": o, "count": n} for (u, a, o), n in sorted(counts.items())]
     context.say_list(
-        report, lambda r: f"{r['user']:<18} {r['action']:<22} {r['outcome']:<8} {r['count']:>7}", "no entries"
+        rows, lambda r: f"{r['user']:<18} {r['action']:<22} {r['outcome']:<8} {r['count']:>7}", "no entries"
     )
     return 0
 
@@ -125,17 +138,13 @@ def _audit_report(context: Context, args: argparse.Namespace) -> int:
 def _audit_export(context: Context, args: argparse.Namespace) -> int:
     if args.format in ("fhir", "ocsf", "cef"):
         raise LaterError(f"audit export as {args.format} comes in a later version; use json or csv")
-    reader, actor = _audit_reader(context)
-    context.app.gate.record(actor, "audit.export", "success", reason=args.format)
     writer = csv.writer(sys.stdout) if args.format == "csv" else None
-    first = True
-    for entry in reader.all():
+    for number, entry in enumerate(_entries(context)):
         if writer is None:
             print(json.dumps(entry, ensure_ascii=False))
             continue
-        if first:
+        if number == 0:
             writer.writerow(entry)
-            first = False
         writer.writerow([_cell(value) for value in entry.values()])
     return 0
 
@@ -147,11 +156,8 @@ def _cell(value: Any) -> str:
 
 
 def _audit_proof(context: Context, args: argparse.Namespace) -> int:
-    _, actor = _audit_reader(context)
-    app = context.app
-    app.gate.record(actor, "audit.proof", "success", objects=(str(args.index),))
-    proof = format_proof(app.vault.publisher.proof(Log.AUDIT, args.index)).decode()
-    key = app.vault.publisher.signer(Log.AUDIT).verifier.vkey
+    proof = _reading(context).proof(context.actor(), args.index).decode()
+    key = context.app.vault.publisher.signer(Log.AUDIT).verifier.vkey
     context.say({"index": args.index, "proof": proof, "vkey": key}, proof.rstrip("\n"))
     return 0
 
@@ -167,12 +173,32 @@ def _configure_export(parser: argparse.ArgumentParser) -> None:
 
 
 VERBS = (
-    Verb(("export", "create"), "freeze what is to be produced", _create, _configure_create, ("export.create",)),
-    Verb(("export", "status"), "state of one export, or all", _status, _configure_status, ("export.status", "export.list")),
-    Verb(("export", "download"), "write natives, manifest and proofs", _download, _configure_download, ("export.download",)),
+    Verb(
+        ("export", "create"), "freeze what is to be produced", _create, _configure_create, ("export.create",)
+    ),
+    Verb(
+        ("export", "status"),
+        "state of one export, or all",
+        _status,
+        _configure_status,
+        ("export.status", "export.list"),
+    ),
+    Verb(
+        ("export", "download"),
+        "write natives, manifest and proofs",
+        _download,
+        _configure_download,
+        ("export.download",),
+    ),
     Verb(("export", "verify"), "check an export's folder; needs nothing else", _verify, _configure_verify),
     Verb(("audit", "list"), "entries of the audit log", _audit_list, _configure_list, ("audit.read",)),
     Verb(("audit", "report"), "who did what, how often", _audit_report, acting, ("audit.read",)),
-    Verb(("audit", "export"), "the whole audit log", _audit_export, _configure_export, ("audit.export",)),
-    Verb(("audit", "proof"), "a proof that an entry is in the log", _audit_proof, _configure_proof, ("audit.proof",)),
+    Verb(("audit", "export"), "the whole audit log", _audit_export, _configure_export, ("audit.read",)),
+    Verb(
+        ("audit", "proof"),
+        "a proof that an entry is in the log",
+        _audit_proof,
+        _configure_proof,
+        ("audit.proof",),
+    ),
 )

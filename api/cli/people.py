@@ -53,7 +53,7 @@ VERBS = (
         ("users", "disable"),
         "disable a user and end their tokens and sessions",
         _disable,
-        lambda p: p.add_argument("name", help="name or id") and None,
+        lambda p: p.add_argument("name", help="name or id"),
         ("user.disable",),
     ),
 )

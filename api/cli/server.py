@@ -57,7 +57,7 @@ def _serve(context: Context, args: argparse.Namespace) -> int:
         print(
             json.dumps(document)
             if context.json
-            else f"serving {', '.join(roles)}: http {addresses.http}, smtp {addresses.smtp}; stop with Ctrl-C",
+            else f"serving {', '.join(roles)}: http {addresses.http}, smtp {addresses.smtp}; Ctrl-C stops",
             flush=True,
         )
 
@@ -77,7 +77,7 @@ VERBS = (
         ("serve",),
         "run the archive",
         _serve,
-        lambda p: p.add_argument("--roles", metavar="ROLE,...") and None,
+        lambda p: p.add_argument("--roles", metavar="ROLE,..."),
         ("archive.start", "archive.stop"),
     ),
 )

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import threading
 from pathlib import Path
-from typing import Any
 
+from api import views
 from api.app import App
 from api.cli.verb import Context, UsageError, Verb
 from archiver.capture.checkpoints import RecordsImportJournal
@@ -17,24 +17,6 @@ from archiver.capture.pool import processes_for
 from archiver.capture.secrets import check_reference
 from archiver.sources import Source
 from retention.roster import read_roster
-
-
-def source_view(source: Source) -> dict[str, Any]:
-    """A source as `source list` and the API show it."""
-    return {
-        "id": source.id,
-        "kind": source.kind,
-        "name": source.name,
-        "address": source.address,
-        "networks": list(source.networks),
-        "received": source.received,
-        "stored": source.stored,
-        "duplicates": source.duplicates,
-        "refused": source.refused,
-        "gaps": source.received - source.stored - source.duplicates - source.refused,
-        "last_seen": source.last_seen,
-        "disabled": source.disabled,
-    }
 
 
 def _add_journal(context: Context, args: argparse.Namespace) -> int:
@@ -77,7 +59,9 @@ def _configure_imap(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name")
     parser.add_argument("url", help="imaps://user@host:993/Folder")
     parser.add_argument("--user")
-    parser.add_argument("--password", required=True, metavar="REF", help="file:PATH or env:NAME, never itself")
+    parser.add_argument(
+        "--password", required=True, metavar="REF", help="file:PATH or env:NAME, never itself"
+    )
     parser.add_argument("--ca", metavar="FILE", help="PEM file of the authority that signed the server")
     parser.add_argument("--folder", action="append", metavar="PATTERN")
     parser.add_argument("--custodian", metavar="ADDRESS", help="whose mailbox it is")
@@ -85,7 +69,7 @@ def _configure_imap(parser: argparse.ArgumentParser) -> None:
 
 
 def _list(context: Context, _: argparse.Namespace) -> int:
-    documents = [source_view(source) for source in context.app.vault.sources.all()]
+    documents = [views.source_view(source) for source in context.app.vault.sources.all()]
     context.app.operator_event("source.list", count=len(documents))
     context.say_list(
         documents,
@@ -188,20 +172,30 @@ def _roster(context: Context, args: argparse.Namespace) -> int:
     patients = read_roster(text)
     counts = context.app.patients.import_roster(patients)
     context.app.operator_event("roster.import", count=len(patients))
-    context.say(counts, f"roster: {len(patients)} patients read; disposal dates follow at the next retention run")
+    context.say(
+        counts, f"roster: {len(patients)} patients read; disposal dates follow at the next retention run"
+    )
     return 0
 
 
 VERBS = (
-    Verb(("source", "add", "journal"), "add a journal feed", _add_journal, _configure_journal, ("source.add",)),
+    Verb(
+        ("source", "add", "journal"), "add a journal feed", _add_journal, _configure_journal, ("source.add",)
+    ),
     Verb(("source", "add", "imap"), "add a mailbox to poll", _add_imap, _configure_imap, ("source.add",)),
     Verb(("source", "list"), "sources and their reconciliation", _list, audits=("source.list",)),
-    Verb(("import",), "import EML files, folders, mbox, Maildir, ZIP", _import, _configure_import, ("import.run",)),
+    Verb(
+        ("import",),
+        "import EML files, folders, mbox, Maildir, ZIP",
+        _import,
+        _configure_import,
+        ("import.run",),
+    ),
     Verb(
         ("roster", "import"),
         "import patients from CSV",
         _roster,
-        lambda p: p.add_argument("file") and None,
+        lambda p: p.add_argument("file"),
         ("roster.import",),
     ),
 )

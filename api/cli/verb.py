@@ -19,7 +19,7 @@ from config import settings as settings_module
 from config.settings import Settings
 from search.access import Actor, NotSignedIn, Purpose, PurposeMissing, read_purpose
 
-Configure = Callable[[argparse.ArgumentParser], None]
+Configure = Callable[[argparse.ArgumentParser], object]
 
 
 class UsageError(ApiError):

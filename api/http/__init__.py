@@ -1,4 +1,4 @@
-"""The HTTP door: the API for programs and the web desk for people, over the same services as the command line."""
+"""The HTTP door: the API for programs and the web desk for people, over the command line's own services."""
 
 from __future__ import annotations
 

@@ -32,17 +32,19 @@ class SearchRequest(BaseModel):
 
 
 @router.post("/search", tags=["messages"])
-def search(app: AppDep, actor: ActorDep, body: SearchRequest, x_purpose: PurposeHeader = None) -> dict[str, Any]:
+def search(
+    app: AppDep, actor: ActorDep, body: SearchRequest, x_purpose: PurposeHeader = None
+) -> dict[str, Any]:
     """Search. The interpreted form, an exact total and what couldn't be searched come with each page."""
     purpose = stated_purpose(app, actor, Action.SEARCH, body.purpose, x_purpose)
-    page = app.room.search(
-        actor, purpose, body.query, limit=body.limit, sort=body.sort, cursor=body.cursor
-    )
+    page = app.room.search(actor, purpose, body.query, limit=body.limit, sort=body.sort, cursor=body.cursor)
     return views.search_page(page)
 
 
 @router.get("/messages/{id}", tags=["messages"])
-def show_message(app: AppDep, actor: ActorDep, id: ObjectId, x_purpose: PurposeHeader = None) -> dict[str, Any]:
+def show_message(
+    app: AppDep, actor: ActorDep, id: ObjectId, x_purpose: PurposeHeader = None
+) -> dict[str, Any]:
     """A message, or a journal report by its own id: everything but the text."""
     purpose = stated_purpose(app, actor, Action.READ, x_purpose)
     opened = app.room.open(actor, purpose, id)
@@ -60,5 +62,7 @@ def raw_message(app: AppDep, actor: ActorDep, id: ObjectId, x_purpose: PurposeHe
 def raw_response(object_id: str, raw: bytes) -> Response:
     """Bytes of a message as a download, which no browser shows as a page of ours."""
     return Response(
-        raw, headers={"Content-Disposition": f'attachment; filename="{object_id}.eml"'}, media_type="message/rfc822"
+        raw,
+        headers={"Content-Disposition": f'attachment; filename="{object_id}.eml"'},
+        media_type="message/rfc822",
     )

@@ -1,4 +1,4 @@
-"""Builds the HTTP application over an opened archive. It refuses a route that doesn't say what it leaves on record."""
+"""Builds the HTTP application. It refuses a route that doesn't say what it leaves on record."""
 
 from __future__ import annotations
 

@@ -98,9 +98,7 @@ def set_session(response: Response, app: App, secret: str) -> None:
 
 def clear_session(response: Response, app: App) -> None:
     """Take it back, with everything the browser may have kept of our pages."""
-    response.delete_cookie(
-        cookie_name(app), path="/", secure=is_https(app), httponly=True, samesite="strict"
-    )
+    response.delete_cookie(cookie_name(app), path="/", secure=is_https(app), httponly=True, samesite="strict")
     response.headers["Clear-Site-Data"] = '"cache", "cookies", "storage"'
 
 

@@ -1,4 +1,4 @@
-"""Health for machines: `/healthz`, `/readyz` and `/metrics`. Counts, sizes and source ids; nothing of any mail."""
+"""Health for machines: `/healthz`, `/readyz`, `/metrics`. Counts, sizes and source ids; nothing of any mail."""
 
 from __future__ import annotations
 
@@ -79,7 +79,12 @@ def _samples(app: App) -> Iterator[Sample]:
         )
     yield "holdfast_messages", "gauge", "Messages in the archive.", [({}, float(alive or 0))]
     yield "holdfast_outbox_messages", "gauge", "Messages that wait for the index.", [({}, float(waiting))]
-    yield "holdfast_unindexed_messages", "gauge", "Messages that can't be in the index.", [({}, float(cannot))]
+    yield (
+        "holdfast_unindexed_messages",
+        "gauge",
+        "Messages that can't be in the index.",
+        [({}, float(cannot))],
+    )
     yield "holdfast_ledger_entries", "gauge", "Entries, by log.", sizes
     usage = resource.getrusage(resource.RUSAGE_SELF)
     yield (

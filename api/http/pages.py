@@ -23,7 +23,7 @@ _TEMPLATES: Final = Environment(
 
 
 def _when(moment: str | None) -> str:
-    """An RFC 3339 time as people read it; the zone is named because the archive's people may be in several."""
+    """An RFC 3339 time as people read it; the zone is named, as its readers may live in several."""
     return f"{moment[:10]} {moment[11:16]} UTC" if moment else "never"
 
 

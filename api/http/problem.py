@@ -55,9 +55,7 @@ def document(error: HoldfastError, errors: list[dict[str, str]] | None = None) -
     return value
 
 
-def response(
-    request: Request, error: HoldfastError, errors: list[dict[str, str]] | None = None
-) -> Response:
+def response(request: Request, error: HoldfastError, errors: list[dict[str, str]] | None = None) -> Response:
     """An error as an answer: a page at the desk, a problem document everywhere else."""
     value = document(error, errors)
     headers = {}

@@ -100,7 +100,7 @@ class ImapPoller:
                         )
             await connection.sign_off()
         finally:
-            connection.close()
+            await connection.close()
         return result
 
     def _wanted(self, name: str) -> bool:

@@ -8,6 +8,7 @@ here as SourceUnreachable, or NotAnsweredError for a NO or BAD, never with text 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import ssl
 from collections.abc import Coroutine
@@ -50,24 +51,27 @@ class _Protocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop)
         self.lost = asyncio.Event()
+        self.closed = asyncio.Event()
 
     def data_received(self, d: bytes) -> None:
         try:
             super().data_received(d)
         except Exception:
             # The exception's text quotes the server. The answer can't be trusted any more: hang up.
-            self._give_up()
+            self.give_up()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._give_up()
+        self.give_up()
+        self.closed.set()
 
     async def welcome(self, command: bytes) -> None:
         try:
             await super().welcome(command)
         except Exception:
-            self._give_up()
+            self.give_up()
 
-    def _give_up(self) -> None:
+    def give_up(self) -> None:
+        """Wake everyone who waits, with an error, and drop the connection."""
         self.lost.set()
         waiting = list(self.pending_async_commands.values())
         if self.pending_sync_command is not None:
@@ -76,7 +80,8 @@ class _Protocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
             command._exception = SourceUnreachable("the mailbox server closed the connection")
             command._event.set()
         if self.transport is not None:
-            self.transport.close()
+            # Not close(): over TLS that waits for a peer which may be the one that hangs.
+            self.transport.abort()
 
     def _handle_responses(self, data: bytes, line_handler: Any, current_cmd: Any = None) -> None:
         """The library's parser, line after line in a loop instead of a call within a call."""
@@ -154,17 +159,17 @@ class ImapConnection:
             if protocol.state == aioimaplib.NONAUTH:
                 await connection._sign_in(password)
         except ssl.SSLCertVerificationError as error:
-            connection.close()
+            await connection.close()
             raise SourceUnreachable(
                 "the mailbox server's certificate isn't trusted for this host: check the host or its CA file"
             ) from error
         except (OSError, TimeoutError) as error:
-            connection.close()
+            await connection.close()
             raise SourceUnreachable(
                 "the mailbox server can't be reached by TLS: check host, port and network"
             ) from error
         except BaseException:
-            connection.close()
+            await connection.close()
             raise
         return connection
 
@@ -193,11 +198,14 @@ class ImapConnection:
         except (CaptureError, aioimaplib.AioImapException):
             return
         finally:
-            self.close()
+            await self.close()
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Close without a word. May be called again."""
-        self._protocol._give_up()
+        self._protocol.give_up()
+        if self._protocol.transport is not None:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._protocol.closed.wait(), 1.0)
 
     async def _sign_in(self, password: str) -> None:
         user = quote(self._source.user)
@@ -215,7 +223,7 @@ class ImapConnection:
             response = await self._bounded(work, self._source.transfer_timeout)
         except aioimaplib.AioImapException:
             # From None: the library's exceptions quote the command and the server.
-            self.close()
+            self._protocol.give_up()
             raise SourceUnreachable("the mailbox server did not answer in time") from None
         lines: Lines = response.lines
         # This NO only says that some of the messages asked for are gone; the others were sent.
@@ -237,7 +245,7 @@ class ImapConnection:
                 return call.result()
             if lost.done():
                 raise SourceUnreachable("the mailbox server closed the connection")
-            self.close()
+            self._protocol.give_up()
             raise SourceUnreachable("the mailbox server did not answer in time")
         finally:
             lost.cancel()

@@ -27,9 +27,7 @@ _MARKERS = frozenset(
 )
 # Exchange 2003 misspelt it; the right spelling is accepted too.
 _MARKERS_2003 = frozenset({"content-identifer", "content-identifier"})
-_QUICK = re.compile(
-    rb"journal-report|x-archive-journal|exjournalreport|multipart/report", re.IGNORECASE
-)
+_QUICK = re.compile(rb"journal-report|x-archive-journal|exjournalreport|multipart/report", re.IGNORECASE)
 _LINE = re.compile(r"([A-Za-z][A-Za-z-]{0,39})[ \t]*:[ \t]*(.*)")
 _ROLES: dict[str, Role] = {"to": "to", "cc": "cc", "bcc": "bcc", "recipient": "recipient"}
 _KNOWN_LINES = frozenset({"message-id", "subject", "on-behalf-of", "recipients", *_ROLES})

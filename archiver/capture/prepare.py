@@ -24,7 +24,7 @@ from archiver.message.model import Envelope, ParsedMessage
 from archiver.message.parse import parse
 from archiver.seal.blind import BlindIndex
 from archiver.seal.container import seal
-from archiver.seal.context import object_context
+from archiver.seal.context import Kind, object_context
 from archiver.seal.keyring import DataKey, Keyring
 
 
@@ -113,7 +113,7 @@ class Preparer:
             text=index_text(message_id, len(raw), parsed, clear, (envelope,), found, custodians),
         )
 
-    def seal_json(self, key: bytes, message_id: str, kind: str, value: dict[str, Any]) -> bytes:
+    def seal_json(self, key: bytes, message_id: str, kind: Kind, value: dict[str, Any]) -> bytes:
         """Seal a JSON object under a message's data key."""
         plain = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
         # Headers may hold lone surrogates from undecodable bytes; they must survive the round trip.

@@ -69,7 +69,9 @@ def valid_card(number: str) -> bool:
     elif number.startswith("4"):
         right = length in (13, 16, 19)
     else:
-        right = length == 16 and ("51" <= number[:2] <= "55" or "2221" <= number[:4] <= "2720" or number[0] == "6")
+        right = length == 16 and (
+            "51" <= number[:2] <= "55" or "2221" <= number[:4] <= "2720" or number[0] == "6"
+        )
     return right and len(set(number)) > 1 and luhn(number)
 
 

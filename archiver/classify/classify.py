@@ -13,7 +13,8 @@ from archiver.message.model import ParsedMessage
 
 _MARKS = {
     ord(mark): " "
-    for mark in string.punctuation + "\u00a0\u00ab\u00bb\u00b7\u2010\u2011\u2012\u2013\u2014\u2018\u2019\u201c\u201d\u2022\u2026"
+    for mark in string.punctuation
+    + "\u00a0\u00ab\u00bb\u00b7\u2010\u2011\u2012\u2013\u2014\u2018\u2019\u201c\u201d\u2022\u2026"
 }
 
 

@@ -23,7 +23,7 @@ PHIType = Literal[
 
 @dataclass(frozen=True, slots=True)
 class PHIFinding:
-    """One piece of patient information: `text` is the characters `start:end`; `why` is a stable reason code."""
+    """One piece of patient information: `text` is the characters `start:end`; `why` a stable reason code."""
 
     type: PHIType
     start: int

@@ -81,7 +81,10 @@ _CONTEXTS: tuple[_Context, ...] = (
     (
         "mrn",
         "medical_record_label",
-        ("medical rec", "med rec", "chart", "patient i", "patient n", "patient #", "mr#", "mr #", "hospital n"),
+        (
+            "medical rec", "med rec", "med. rec", "chart", "patient i", "patient n", "patient #", "mr#",
+            "mr #", "hospital n",
+        ),
         _pattern(
             r"\b(?:medical\s+record|med\.?\s+rec|MR\s?\#|chart\s*(?:\#|no\b|number|id\b)|hospital\s+number"
             r"|patient\s*(?:\#|id\b|identifier|identification|no\b|number))" + _JOIN + _ID
@@ -91,7 +94,10 @@ _CONTEXTS: tuple[_Context, ...] = (
     (
         "health_plan_id",
         "health_plan_label",
-        ("member", "subscriber", "insur", "health plan", "beneficiary", "medicaid", "medicare", "hicn", "hpbn"),
+        (
+            "member", "subscriber", "insur", "health plan", "health insur", "beneficiary", "medicaid",
+            "medicare", "hicn", "hpbn",
+        ),
         _pattern(
             r"\b(?:member(?:ship)?|subscriber|(?:health\s+)?insurance(?:\s+policy)?|insured"
             r"|insurance\s+plan|health\s+plan(?:\s+beneficiary)?|beneficiary|medicaid|medicare|HICN|HPBN)"
@@ -119,13 +125,20 @@ _CONTEXTS: tuple[_Context, ...] = (
         ),
         _date,
     ),
-    ("npi", "npi_check_digit", ("npi", "provider id"), _pattern(r"\b(?:NPI|provider\s+identifier)" + _JOIN + r"([0-9]{10})(?![0-9])"), _npi),
+    (
+        "npi",
+        "npi_check_digit",
+        ("npi", "provider id"),
+        _pattern(r"\b(?:NPI|provider\s+identifier)" + _JOIN + r"([0-9]{10})(?![0-9])"),
+        _npi,
+    ),
     (
         "ssn",
         "ssn_label",
         ("ssn", "ss#", "ss #", "soc"),
         _pattern(
-            r"\b(?:SSN|SS\s?\#|soc(?:ial)?\.?\s+sec(?:urity)?\.?)" + _JOIN + r"([0-9]{3}[- ]?[0-9]{2}[- ]?[0-9]{4})(?![0-9])"
+            r"\b(?:SSN|SS\s?\#|soc(?:ial)?\.?\s+sec(?:urity)?\.?)" + _JOIN
+            + r"([0-9]{3}[- ]?[0-9]{2}[- ]?[0-9]{4})(?![0-9])"
         ),
         _ssn,
     ),
@@ -133,7 +146,9 @@ _CONTEXTS: tuple[_Context, ...] = (
 
 _LOCAL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}\Z")
 _CODE_WORD = re.compile(r"\b(?:icd|dx|diagnos[ei]s|diagnosed|diagnostic|code[sd]?)\b", re.IGNORECASE)
-_PHONE_WORD = re.compile(r"(?:phone|tel|call|cell|mobile|fax|contact|reach|pager|number|dial|at)\b", re.IGNORECASE)
+_PHONE_WORD = re.compile(
+    r"(?:phone|tel|call|cell|mobile|fax|contact|reach|pager|number|dial|at)\b", re.IGNORECASE
+)
 _NOT_BEFORE = frozenset("-./+#_\\")
 
 

@@ -17,7 +17,8 @@ _STATES = {
     "NM": ("New Mexico", "8"), "NY": ("New York", "01"), "NC": ("North Carolina", "2"),
     "ND": ("North Dakota", "5"), "OH": ("Ohio", "4"), "OK": ("Oklahoma", "7"), "OR": ("Oregon", "9"),
     "PA": ("Pennsylvania", "1"), "PR": ("Puerto Rico", "0"), "RI": ("Rhode Island", "0"),
-    "SC": ("South Carolina", "2"), "SD": ("South Dakota", "5"), "TN": ("Tennessee", "3"), "TX": ("Texas", "78"),
+    "SC": ("South Carolina", "2"), "SD": ("South Dakota", "5"), "TN": ("Tennessee", "3"),
+    "TX": ("Texas", "78"),
     "UT": ("Utah", "8"), "VT": ("Vermont", "0"), "VA": ("Virginia", "2"), "WA": ("Washington", "9"),
     "WV": ("West Virginia", "2"), "WI": ("Wisconsin", "5"), "WY": ("Wyoming", "8"),
 }  # fmt: skip

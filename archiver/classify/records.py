@@ -1,4 +1,4 @@
-"""Record types by weighted lexicons (config/lexicons): scored on distinct words, so length alone proves little."""
+"""Record types by weighted lexicons (config/lexicons), scored on distinct words: repetition proves little."""
 
 from __future__ import annotations
 

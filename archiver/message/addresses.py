@@ -75,27 +75,27 @@ class _Reader:
     def read(self) -> tuple[list[Address], bool]:
         depth = 0
         comment: list[str] = []
-        for token in _TOKEN.findall(self._value):
+        for piece in _TOKEN.findall(self._value):
             if depth:
                 # Inside a comment only the parentheses mean anything; quotes there are text.
-                depth += token.count("(") - token.count(")") if token in "()" else 0
+                depth += piece.count("(") - piece.count(")") if piece in "()" else 0
                 if depth:
-                    comment.append(token)
+                    comment.append(piece)
                 else:
                     self._comments.append("".join(comment).strip())
                 continue
-            if token == "(":
+            if piece == "(":
                 depth, comment = 1, []
-            elif token in (",", ";"):
-                self._flush(token)
-            elif token == ":":
+            elif piece in (",", ";"):
+                self._flush(piece)
+            elif piece == ":":
                 self._colon()
-            elif token[0] == "<" and len(token) > 1:
-                self._take_angle(token[1:-1])
-            elif token in ("<", ">", '"', ")", "\\"):
+            elif piece[0] == "<" and len(piece) > 1:
+                self._take_angle(piece[1:-1])
+            elif piece in ("<", ">", '"', ")", "\\"):
                 self._good = False
             else:
-                self._words.append(token)
+                self._words.append(piece)
         if depth:
             self._good = False
             self._words.append(" " + "".join(comment))

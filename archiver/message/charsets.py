@@ -58,8 +58,7 @@ def codec_name(charset: str) -> str | None:
     info = codecs.lookup(name)
     if not getattr(info, "_is_text_encoding", True) or info.name in _REFUSED:
         return None
-    superset = _SUPERSET.get(info.name.replace("-", "_"), info.name)
-    return superset
+    return _SUPERSET.get(info.name.replace("-", "_"), info.name)
 
 
 def decode_bytes(data: bytes, charset: str = "") -> tuple[str, bool]:

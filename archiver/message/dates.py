@@ -11,10 +11,8 @@ _USUAL = re.compile(
     r"\s+(\d{1,2}):(\d{2})(?::(\d{2}))?\s*(?:([+-])(\d{2}):?(\d{2})(?!\d)|(?:GMT|UTC?|Z)\b|(?=\Z))",
     re.ASCII | re.IGNORECASE,
 )
-_MONTHS = {
-    name: number
-    for number, name in enumerate("jan feb mar apr may jun jul aug sep oct nov dec".split(), start=1)
-}
+_MONTH_NAMES = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_MONTHS = {name: number for number, name in enumerate(_MONTH_NAMES, start=1)}
 
 
 def parse_date(value: str) -> datetime | None:

@@ -1,4 +1,4 @@
-"""Who really sent and received a message, from the best witness there is: journal, then SMTP, then headers."""
+"""Who really sent and received a message, from the best witness: journal, then SMTP, then headers."""
 
 from __future__ import annotations
 
@@ -101,5 +101,6 @@ def merge_envelopes(a: Envelope, b: Envelope) -> Envelope:
 
 def _tells_nothing_new(bare: Recipient, known: Recipient | None) -> bool:
     return known is not None and (
-        bare.expanded_from in (None, known.expanded_from) and bare.forwarded_from in (None, known.forwarded_from)
+        bare.expanded_from in (None, known.expanded_from)
+        and bare.forwarded_from in (None, known.forwarded_from)
     )

@@ -13,12 +13,15 @@ _BLOCK = re.compile(
     re.IGNORECASE,
 )
 _TAG_NAME = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]{0,20})")
-_ALT = re.compile(r"<img\b[^<>]{0,2000}?\balt\s*=\s*(?:\"([^\"<>]{1,1000})\"|'([^'<>]{1,1000})')", re.IGNORECASE)
+_ALT = re.compile(
+    r"<img\b[^<>]{0,2000}?\balt\s*=\s*(?:\"([^\"<>]{1,1000})\"|'([^'<>]{1,1000})')", re.IGNORECASE
+)
 _TRAILING = re.compile(r"[ \t\xa0]+\n")
 _BLANK_LINES = re.compile(r"\n\s*\n\s*")
-_NO_CONTENT = frozenset(
-    "p li td tr th dt dd option br img hr meta input link area base col wbr html body head".split()
-)
+_NO_CONTENT = frozenset({
+    "p", "li", "td", "tr", "th", "dt", "dd", "option", "br", "img", "hr", "meta", "input", "link", "area",
+    "base", "col", "wbr", "html", "body", "head",
+})  # fmt: skip
 _HIDDEN = ("script", "style")
 
 MAX_DEPTH = 256

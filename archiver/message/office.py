@@ -1,4 +1,4 @@
-"""Text of office documents: OOXML and OpenDocument, which are ZIP files of XML. Nothing in them is trusted."""
+"""Text of OOXML and OpenDocument files, which are ZIP files of XML. Nothing in them is trusted."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ _TEXT_MEMBER = re.compile(
 _EMBEDDED = re.compile(
     r"(?:word|xl|ppt)/embeddings/[^/]+|(?:word/)?[^/]*\.(?:html?|xhtml|mht|txt|rtf)", re.IGNORECASE
 )
-_BREAKS = frozenset(
-    "p br cr tab tr tc row c si h line-break table-cell table-row list-item comment "
-    "title creator subject description keywords".split()
-)
+_BREAKS = frozenset({
+    "p", "br", "cr", "tab", "tr", "tc", "row", "c", "si", "h", "line-break", "table-cell", "table-row",
+    "list-item", "comment", "title", "creator", "subject", "description", "keywords",
+})  # fmt: skip
 
 
 class _TooLarge(Exception):
@@ -108,7 +108,9 @@ def _read_archive(archive: zipfile.ZipFile, out: list[str], depth: int) -> TextS
     complete = True
     for member in members:
         if _EMBEDDED.fullmatch(member.filename):
-            complete = _read_embedded(member.filename, _member(archive, member, budget), depth, out) and complete
+            complete = (
+                _read_embedded(member.filename, _member(archive, member, budget), depth, out) and complete
+            )
     return "indexed" if complete else "not_supported"
 
 

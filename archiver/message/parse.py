@@ -116,7 +116,9 @@ class _Reader:
         if entity.fault != "bad_boundary":
             self._append_part(entity, None, len(entity.content), True, "failed", prefix)
             return
-        plain = Entity(entity.path or "1", entity.buffer, entity.start, entity.body, entity.end, entity.fields)
+        plain = Entity(
+            entity.path or "1", entity.buffer, entity.start, entity.body, entity.end, entity.fields
+        )
         self._read_leaf(plain, nested, prefix)
 
     def _read_multipart(self, entity: Entity, nested: bool, prefix: str) -> None:

@@ -64,9 +64,7 @@ def rtf_text(data: bytes) -> tuple[str, bool]:
             to_skip = 0
         elif word == b"bin":
             position += max(0, int(number or 0))
-        elif word is not None and word in _SKIPPED:
-            skipping = True
-        elif symbol == b"*":
+        elif (word is not None and word in _SKIPPED) or symbol == b"*":
             skipping = True
         elif skipping:
             continue

@@ -18,6 +18,7 @@ MAX_PARTS = 5_000
 MAX_HEADER = 2 * 2**20
 
 _BLANK_LINE = re.compile(rb"\n\r*\n")
+_LEADING_BLANKS = re.compile(rb"(?:[ \t\r]*\n)*")
 _DELIMITER_TAIL = re.compile(rb"(--)?[ \t\r]*(?:\n|\Z)")
 _FIELD_NAME = re.compile(r"([!-9;-~]{1,200})[ \t]*:")
 _CHARSET_HINT = re.compile(rb"(?i)charset[ \t]*=[ \t]*\"?([\w.:+-]{1,40})")
@@ -88,8 +89,7 @@ def scan(raw: bytes, limit: int | None = None) -> tuple[Entity, list[str]]:
 
 def _header_start(raw: bytes) -> int:
     start = 3 if raw.startswith(b"\xef\xbb\xbf") else 0
-    while raw[start : start + 1] in (b"\r", b"\n"):
-        start += 1
+    start = _LEADING_BLANKS.match(raw, start).end()  # type: ignore[union-attr]  # matches anything
     if raw.startswith((b"From ", b">From "), start):
         start = raw.find(b"\n", start) + 1 or len(raw)
     return start

@@ -16,9 +16,11 @@ from archiver.message.transfer import decode_transfer, is_identity, is_known
 _BY_SUFFIX = {
     "txt": "text/plain", "text": "text/plain", "log": "text/plain", "md": "text/plain", "csv": "text/csv",
     "tsv": "text/csv", "json": "text/plain", "ndjson": "text/plain", "xml": "text/plain", "ini": "text/plain",
-    "yaml": "text/plain", "yml": "text/plain", "ics": "text/calendar", "vcf": "text/vcard", "hl7": "text/plain",
+    "yaml": "text/plain", "yml": "text/plain", "hl7": "text/plain",
+    "ics": "text/calendar", "vcf": "text/vcard",
     "htm": "text/html", "html": "text/html", "xhtml": "text/html", "rtf": "application/rtf",
-    "docx": "office", "docm": "office", "dotx": "office", "xlsx": "office", "xlsm": "office", "xltx": "office",
+    "docx": "office", "docm": "office", "dotx": "office", "xlsx": "office", "xlsm": "office",
+    "xltx": "office",
     "pptx": "office", "pptm": "office", "ppsx": "office", "odt": "office", "ods": "office", "odp": "office",
     "ott": "office", "eml": "message/rfc822",
 }  # fmt: skip
@@ -29,7 +31,9 @@ _TEXT_TYPE = re.compile(
     r"text/|message/|application/(?:json|xml|x-ndjson|ics|csv|x-csv|hl7-v2|fhir\+json|x-yaml|sql|x-sh)\b"
     r"|application/.*\+(?:xml|json)\Z|image/svg\+xml"
 )
-_MARKUP_TYPE = frozenset({"text/html", "application/xhtml+xml", "text/enriched", "text/richtext", "image/svg+xml"})
+_MARKUP_TYPE = frozenset(
+    {"text/html", "application/xhtml+xml", "text/enriched", "text/richtext", "image/svg+xml"}
+)
 _SIGNATURES = frozenset(
     {"application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature"}
 )

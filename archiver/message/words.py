@@ -5,7 +5,7 @@ from __future__ import annotations
 import binascii
 import re
 
-from archiver.message.charsets import decode_bytes
+from archiver.message.charsets import codec_name, decode_bytes
 from archiver.message.transfer import decode_base64
 
 _WORD = re.compile(r"=\?([^?\s]{1,60})\?([bBqQ])\?([^?]*(?:\?(?!=)[^?]*)*)\?=")
@@ -36,7 +36,7 @@ def decode_words(text: str) -> tuple[str, bool]:
             pending = b""
         if not joined:
             out.append(between)
-        data, fine = _word_bytes(match.group(2), match.group(3))
+        data, fine = _word_bytes(match.group(2), match.group(3), name)
         good = good and fine
         pending += data
         charset = name
@@ -49,8 +49,12 @@ def decode_words(text: str) -> tuple[str, bool]:
     return "".join(out), good
 
 
-def _word_bytes(kind: str, text: str) -> tuple[bytes, bool]:
-    data = text.encode("utf-8", "replace")
+def _word_bytes(kind: str, text: str, charset: str) -> tuple[bytes, bool]:
+    if text.isascii():
+        data = text.encode("ascii")
+    else:
+        # 8-bit text inside a word is against the rules; it is put back as the word's own charset has it.
+        data = text.encode(codec_name(charset) or "utf-8", "replace")
     if kind in "bB":
         return decode_base64(data)
     return binascii.a2b_qp(data.replace(b" ", b"_"), header=True), True

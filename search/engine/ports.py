@@ -87,6 +87,10 @@ class IndexReader(Protocol):
         """Those of `rowids` that match: standing holds test new mail with it."""
         ...
 
+    def check(self) -> None:
+        """Read the whole index and raise IndexDamaged (a SearchError) at the first fault."""
+        ...
+
     def words_like(self, query: Query) -> set[str]:
         """All index words that the query's text leaves stand for, expanded: what the highlighter marks."""
         ...

@@ -24,12 +24,12 @@ _STEMMER: Final = "stemmer"
 
 def with_stem(db: apsw.Connection, root: str) -> list[str]:
     """Return every indexed word whose English stem is `root`, sorted. Raises QueryTooBroad."""
-    rows = db.execute("SELECT word FROM word WHERE stem = ? LIMIT ?", (root, MAX_EXPANSION + 1))
-    found = [str(word) for (word,) in rows]
-    # A word that is its own stem isn't stored with one; asking for it costs nothing if it is nowhere.
-    if stem(root) == root:
-        found.append(root)
-    return _bounded(found)
+    # A word that is its own stem is stored without one.
+    sql = (
+        "SELECT word FROM word WHERE stem = ?"
+        " UNION ALL SELECT word FROM word WHERE word = ? AND stem IS NULL LIMIT ?"
+    )
+    return _bounded([str(word) for (word,) in db.execute(sql, (root, root, MAX_EXPANSION + 1))])
 
 
 def with_ending(db: apsw.Connection, ending: str) -> list[str]:

@@ -100,7 +100,7 @@ def _windows(text: str) -> Iterator[str]:
 
 
 def _excerpt(window: str, hits: list[_Hit], width: int) -> list[Segment]:
-    around = PinpointFragmenter(maxchars=width, surround=width // 3, autotrim=True, charlimit=None)
+    around = PinpointFragmenter(maxchars=width, surround=width // 3, autotrim=False, charlimit=None)
     fragments = top_fragments(around.fragment_matches(window, hits), 1, BasicFragmentScorer(), _by_start)
     return _tidy(_cut(fragments[0]))
 
@@ -110,12 +110,25 @@ def _by_start(fragment: Fragment) -> int:
 
 
 def _cut(fragment: Fragment) -> Iterator[Segment]:
-    place = fragment.startchar
+    place, end = _trimmed(fragment)
     for hit in fragment.matches:
         yield Segment(fragment.text[place : hit.startchar], False)
         yield Segment(fragment.text[hit.startchar : hit.endchar], True)
         place = hit.endchar
-    yield Segment(fragment.text[place : fragment.endchar], False)
+    yield Segment(fragment.text[place:end], False)
+
+
+def _trimmed(fragment: Fragment) -> tuple[int, int]:
+    """Return the bounds of a fragment without the halves of words it cut, hits untouched."""
+    start, end = fragment.startchar, fragment.endchar
+    if start > 0:
+        blank = _BREAK.search(fragment.text, start, fragment.matches[0].startchar)
+        start = blank.end() if blank else start
+    if end < len(fragment.text):
+        last = fragment.matches[-1].endchar
+        blanks = list(_BREAK.finditer(fragment.text, last, end))
+        end = blanks[-1].start() if blanks else end
+    return start, end
 
 
 def _tidy(segments: Iterable[Segment]) -> list[Segment]:

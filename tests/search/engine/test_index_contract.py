@@ -273,7 +273,16 @@ def test_an_ending_that_stands_for_too_much_is_refused(engine: Any) -> None:
     assert reader.count(tree("*00itis")) == 1
 
 
-@pytest.mark.parametrize("text", ["a\x00b lone\ud800surrogate", "'; DROP TABLE doc; --", '" OR body:"x', "\ufffe\U0010ffff", "x" * 100_000])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a\x00b lone\ud800surrogate",
+        "'; DROP TABLE doc; --",
+        '" OR body:"x',
+        "\ufffe\U0010ffff",
+        "x" * 100_000,
+    ],
+)
 def test_hostile_text_is_indexed_like_any_other(engine: Any, text: str) -> None:
     writer = engine.writer()
     writer.add([IndexDocument(1, 1, subject=text, body="anchor", header=text, tags=(f"source:{text}", ""))])

@@ -192,7 +192,9 @@ def test_refused_by_name_and_place(text: str, kind: str, position: int | None) -
     assert (refusal.value.exit_code, refusal.value.http_status) == (2, 400)
 
 
-@pytest.mark.parametrize("shape", ['"{} x"~5', "{}~1", "{}?", "{}*x", "zz:{}", "({}", '"{}', "date:{}", "{}|", "larger:{}"])
+@pytest.mark.parametrize(
+    "shape", ['"{} x"~5', "{}~1", "{}?", "{}*x", "zz:{}", "({}", '"{}', "date:{}", "{}|", "larger:{}"]
+)
 def test_a_refusal_never_quotes_the_query(shape: str) -> None:
     with pytest.raises(QueryError) as refusal:
         parse(shape.format("Zebedee7"), now=NOW)
@@ -236,7 +238,7 @@ def test_labels_have_one_form() -> None:
 
 
 HOSTILE = st.text(
-    alphabet=st.one_of(st.sampled_from('"()*?~:-[]{}|^!&+\\<>= \t\n.@\'“”–'), st.characters(codec=None)),
+    alphabet=st.one_of(st.sampled_from("\"()*?~:-[]{}|^!&+\\<>= \t\n.@'“”–"), st.characters(codec=None)),
     max_size=60,
 )
 PIECES = st.lists(

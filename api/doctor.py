@@ -1,0 +1,126 @@
+"""`doctor`: control by control, what this installation has and what it lacks (45 CFR 164.308-164.312)."""
+
+from __future__ import annotations
+
+import os
+import resource
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import func, select
+
+from api.app import App
+from archiver.ledger.log import Log
+from archiver.seal.root import root_key_path
+from archiver.store.schema import outbox, users
+from config.errors import HoldfastError
+
+Check = dict[str, Any]
+
+
+def check_all(app: App) -> list[Check]:
+    """Every check as `{control, ok, finding}`; the finding says what to do where it isn't ok."""
+    return [
+        _key_apart(app),
+        _private(app.settings.home, "164.312(a)(1) access control", "the home"),
+        _transport(app),
+        _people(app),
+        _published(app),
+        _index(app),
+        _core_dumps(),
+    ]
+
+
+def _check(control: str, ok: bool, good: str, bad: str) -> Check:
+    return {"control": control, "ok": ok, "finding": good if ok else bad}
+
+
+def _key_apart(app: App) -> Check:
+    path = root_key_path(app.settings.root_key, app.settings.home)
+    try:
+        apart = path.stat().st_dev != app.settings.home.stat().st_dev
+    except OSError:
+        apart = False
+    return _check(
+        "164.312(a)(2)(iv) encryption at rest",
+        apart,
+        "the root key lies on another volume than the data",
+        "the root key lies on the data's own volume: who takes that disk has both; move it to another one",
+    )
+
+
+def _private(path: Path, control: str, name: str) -> Check:
+    ok = path.stat().st_mode & 0o077 == 0
+    return _check(
+        control, ok, f"only its owner can enter {name}", f"others can enter {name}; run chmod 700 on it"
+    )
+
+
+def _transport(app: App) -> Check:
+    ok = bool(app.settings.tls_cert)
+    return _check(
+        "164.312(e)(2)(ii) encryption in transit",
+        ok,
+        "a certificate is set for HTTPS and STARTTLS",
+        "no certificate is set: HTTP stays on loopback, STARTTLS uses a self-made one; set HOLDFAST_TLS_CERT",
+    )
+
+
+def _people(app: App) -> Check:
+    with app.vault.records.read() as connection:
+        active = connection.scalar(
+            select(func.count(func.distinct(users.c.role)))
+            .select_from(users)
+            .where(users.c.disabled_us.is_(None), users.c.role.in_(["records_manager", "compliance_officer"]))
+        )
+        officers = connection.scalar(
+            select(func.count())
+            .select_from(users)
+            .where(users.c.disabled_us.is_(None), users.c.role == "privacy_officer")
+        )
+    return _check(
+        "164.308(a)(1)(ii)(D) activity review",
+        bool(active) and bool(officers),
+        "somebody can review the audit log, and somebody can decide on disposals",
+        "no privacy officer reviews the audit log, or nobody can decide on disposals; add those users",
+    )
+
+
+def _published(app: App) -> Check:
+    try:
+        app.publish()
+        ok = all(app.vault.publisher.published(which) is not None for which in Log)
+    except HoldfastError:
+        ok = False
+    return _check(
+        "164.312(b) audit controls",
+        ok,
+        "both logs are published and match their checkpoints",
+        "a log doesn't match its published checkpoint; run `holdfast verify --full`",
+    )
+
+
+def _index(app: App) -> Check:
+    with app.vault.records.read() as connection:
+        waiting = connection.scalar(select(func.count()).select_from(outbox)) or 0
+    try:
+        app.reader.check()
+        sound = True
+    except HoldfastError:
+        sound = False
+    return _check(
+        "164.312(c)(1) integrity",
+        sound,
+        f"the index is sound; {waiting} messages wait to be indexed",
+        "the index is damaged; run `holdfast reindex`",
+    )
+
+
+def _core_dumps() -> Check:
+    ok = resource.getrlimit(resource.RLIMIT_CORE)[0] == 0
+    return _check(
+        "164.310(d)(1) media controls",
+        ok,
+        f"process {os.getpid()} leaves no core dump",
+        "a crash could write keys into a core dump; start with `ulimit -c 0`",
+    )

@@ -1,0 +1,53 @@
+"""`/dispositions`: proposed, approved by a second person, executed, certified."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+
+from api.http.api_holds import Reason
+from api.http.api_search import ObjectId
+from api.http.auth import ActorDep, AppDep
+from api.http.paging import Cursor, Limit, page_of
+from api.http.routes import API
+
+router = APIRouter(prefix=API, tags=["dispositions"])
+
+
+@router.get("/dispositions")
+def list_dispositions(app: AppDep, actor: ActorDep, cursor: Cursor = 0, limit: Limit = 100) -> dict[str, Any]:
+    """The dispositions, newest first."""
+    return page_of(lambda count: app.dispositions.list(actor, count), cursor, limit)
+
+
+@router.get("/dispositions/{id}")
+def show_disposition(app: AppDep, actor: ActorDep, id: ObjectId) -> dict[str, Any]:
+    """A disposition with its items and their rules."""
+    return app.dispositions.show(actor, id)
+
+
+@router.post("/dispositions/{id}/approve")
+def approve_disposition(app: AppDep, actor: ActorDep, id: ObjectId) -> dict[str, Any]:
+    """Approve it, as another person than the one who made it."""
+    return app.dispositions.approve(actor, id)
+
+
+@router.post("/dispositions/{id}/reject")
+def reject_disposition(
+    app: AppDep, actor: ActorDep, id: ObjectId, body: Reason | None = None
+) -> dict[str, Any]:
+    """Reject it; its messages are proposed anew by a later run."""
+    return app.dispositions.reject(actor, id, body.reason if body else "")
+
+
+@router.post("/dispositions/{id}/execute")
+def execute_disposition(app: AppDep, actor: ActorDep, id: ObjectId) -> dict[str, Any]:
+    """Destroy the keys of those of its messages that may be disposed of at this moment."""
+    return app.dispositions.execute(actor, id)
+
+
+@router.get("/dispositions/{id}/certificate")
+def show_certificate(app: AppDep, actor: ActorDep, id: ObjectId) -> dict[str, Any]:
+    """The signed certificate."""
+    return app.dispositions.certificate(actor, id)

@@ -1,0 +1,56 @@
+"""`/retention`: why a message stays as long as it does, the rules, and the pure clock."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Query
+
+from api.http.api_search import ObjectId
+from api.http.auth import ActorDep, AppDep
+from api.http.routes import API
+from config.errors import HoldfastError
+from retention.clock import compute
+from retention.facts import parse_facts
+from search.access import Action
+
+router = APIRouter(prefix=API, tags=["retention"])
+
+
+@router.get("/retention/messages/{id}")
+def explain_message(app: AppDep, actor: ActorDep, id: ObjectId) -> dict[str, Any]:
+    """A message's disposal date with every rule that was considered."""
+    return app.explainer.explain(actor, id)
+
+
+@router.get("/retention/schedules")
+def list_schedules(
+    app: AppDep,
+    actor: ActorDep,
+    state: Annotated[str | None, Query(pattern=r"^[A-Za-z]{2}$")] = None,
+    after: Annotated[str | None, Query(max_length=64)] = None,
+    limit: Annotated[int, Query(ge=1, le=1_000)] = 500,
+) -> dict[str, Any]:
+    """The rules of one jurisdiction or of all; `next` is the `after` of the following page."""
+    app.gate.require(actor, Action.RETENTION_READ)
+    rules = app.schedule.to_json(state)
+    start = next((n for n, rule in enumerate(rules, 1) if rule["rule_id"] == after), 0) if after else 0
+    shown = rules[start : start + limit]
+    app.gate.record(actor, "retention.schedules", "success", count=len(shown), reason=(state or "").upper())
+    more = start + limit < len(rules)
+    return {"items": shown, "next": shown[-1]["rule_id"] if more else None}
+
+
+@router.post("/retention/compute")
+def compute_retention(
+    app: AppDep, actor: ActorDep, facts: Annotated[dict[str, Any] | list[dict[str, Any]], Body()]
+) -> dict[str, Any]:
+    """Facts in, disposal date out; nothing of it is kept."""
+    app.gate.require(actor, Action.RETENTION_READ)
+    try:
+        answer = compute(parse_facts(facts, app.schedule), app.schedule)
+    except HoldfastError as error:
+        app.gate.record(actor, "retention.compute", "failed", reason=error.code)
+        raise
+    app.gate.record(actor, "retention.compute", "success")
+    return answer.to_json()

@@ -1,0 +1,98 @@
+"""The items of a hold: laid down by SQL under the archive's lock, and told to the index by the outbox.
+
+Queueing a held message anew makes the indexer write it with its `hold:` and `matter:` labels: slower than
+tagging in place, but right whichever process holds the index writer, and after every crash.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import ColumnElement, Connection, and_, case, func, literal, select, true, update
+
+from archiver.store import dialect, standing
+from archiver.store.schema import hold_items, holds, messages, outbox
+
+CHUNK = 2_000
+_IN = 500
+
+
+def covers(hold_id: str) -> ColumnElement[bool]:
+    """SQL condition on (`holds`, `messages`): the message is alive and within all but the hold's query."""
+    return and_(
+        holds.c.id == hold_id,
+        messages.c.disposed_us.is_(None),
+        standing.custodian_matches(),
+        standing.patient_matches(),
+        standing.date_matches(),
+    )
+
+
+def add(connection: Connection, hold_id: str, pks: Sequence[int], now_us: int) -> int:
+    """Hold those of the messages that the hold covers, and relabel the new ones; return how many are new.
+
+    The caller holds LOCK_ARCHIVE and has found that the messages match the hold's query.
+    """
+    fresh = 0
+    for start in range(0, len(pks), _IN):
+        chunk = pks[start : start + _IN]
+        before = _held(connection, hold_id, chunk)
+        query = (
+            select(literal(hold_id), messages.c.pk)
+            .select_from(messages.join(holds, true()))
+            .where(covers(hold_id), holds.c.state != "released", messages.c.pk.in_(chunk))
+        )
+        insert = dialect.insert_or_ignore(connection, hold_items)
+        connection.execute(insert.from_select(["hold_id", "message_pk"], query))
+        new = sorted(_held(connection, hold_id, chunk) - before)
+        relabel(connection, new, now_us)
+        fresh += len(new)
+    return fresh
+
+
+def relabel(connection: Connection, pks: Sequence[int], now_us: int) -> None:
+    """Queue living messages for the indexer anew, in the caller's transaction under LOCK_ARCHIVE.
+
+    A message that is queued already gets another number, so that an indexer at work on its old state
+    doesn't take it off the queue. The time serves as the number: it is above those of all deliveries.
+    """
+    for start in range(0, len(pks), _IN):
+        chunk = pks[start : start + _IN]
+        later = case((outbox.c.seq >= now_us, outbox.c.seq + 1), else_=now_us)
+        connection.execute(update(outbox).where(outbox.c.message_pk.in_(chunk)).values(seq=later))
+        alive = select(messages.c.pk, literal(now_us)).where(
+            messages.c.pk.in_(chunk), messages.c.disposed_us.is_(None)
+        )
+        connection.execute(
+            dialect.insert_or_ignore(connection, outbox).from_select(["message_pk", "seq"], alive)
+        )
+
+
+def count(connection: Connection, hold_id: str) -> int:
+    """How many messages a hold has taken in."""
+    return int(
+        connection.scalar(select(func.count()).select_from(hold_items).where(hold_items.c.hold_id == hold_id))
+        or 0
+    )
+
+
+def after(connection: Connection, hold_id: str, pk: int, limit: int = CHUNK) -> list[int]:
+    """Keys of a hold's next messages behind `pk`, ascending."""
+    return list(
+        connection.scalars(
+            select(hold_items.c.message_pk)
+            .where(hold_items.c.hold_id == hold_id, hold_items.c.message_pk > pk)
+            .order_by(hold_items.c.message_pk)
+            .limit(limit)
+        )
+    )
+
+
+def _held(connection: Connection, hold_id: str, pks: Sequence[int]) -> set[int]:
+    return set(
+        connection.scalars(
+            select(hold_items.c.message_pk).where(
+                hold_items.c.hold_id == hold_id, hold_items.c.message_pk.in_(pks)
+            )
+        )
+    )

@@ -1,0 +1,198 @@
+"""Any tree gives what a plain reading of the same documents gives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from archiver.store.rowid import make_rowid, sent_at_of
+from search.engine.fts import FtsReader, FtsWriter
+from search.engine.ports import IndexDocument
+from search.language.fields import tag
+from search.language.tree import (
+    ANYWHERE,
+    And,
+    Every,
+    Not,
+    Or,
+    Phrase,
+    Prefix,
+    PrefixPhrase,
+    Query,
+    SentRange,
+    SizeRange,
+    Suffix,
+    Tag,
+    Term,
+    Word,
+    all_of,
+    any_of,
+)
+from search.language.words import stem, words
+
+VOCABULARY = [
+    "cat",
+    "cats",
+    "catalog",
+    "dog",
+    "dogs",
+    "doggedly",
+    "run",
+    "running",
+    "runs",
+    "fly",
+    "flies",
+    "e11",
+    "9",
+]
+COLUMNS = ("subject", "body", "attachment", "filename", "from_", "to", "cc", "bcc", "recipient", "header")
+WHERE = {
+    ANYWHERE: COLUMNS[:-1],
+    "to": ("to", "bcc", "recipient"),
+    "participant": ("from_", "to", "cc", "bcc", "recipient"),
+    "from": ("from_",),
+    **{name: (name,) for name in ("subject", "body", "attachment", "filename", "cc", "bcc", "header")},
+}
+START = datetime(2024, 1, 1, tzinfo=UTC)
+
+
+def documents() -> list[IndexDocument]:
+    made = []
+    for n in range(60):
+        # A fixed, uneven spread of words over columns: no two columns turn at the same pace.
+        texts = {
+            column: " ".join(VOCABULARY[(n * (3 + c) + k * (c + 2)) % 17 % 13] for k in range((n + c) % 4))
+            for c, column in enumerate(COLUMNS)
+        }
+        tags = tuple(f"source:{name}" for name, step in (("a", 2), ("b", 3), ("c", 7)) if n % step == 0)
+        made.append(IndexDocument(make_rowid(START + timedelta(hours=7 * n), n), n * 100, **texts, tags=tags))
+    return made
+
+
+DOCUMENTS = documents()
+
+
+def reads(document: IndexDocument, query: Query) -> bool:
+    """Whether a document matches, worked out the slow and obvious way."""
+    match query:
+        case And():
+            return all(reads(document, part) for part in query.subqueries)
+        case Or():
+            return any(reads(document, part) for part in query.subqueries)
+        case Not():
+            return not reads(document, query.query)
+        case Every():
+            return True
+        case Tag():
+            return tag(query.fieldname, query.text) in document.tags
+        case SentRange():
+            sent = sent_at_of(document.rowid)
+            return (query.start is None or query.start <= sent) and (query.end is None or sent < query.end)
+        case SizeRange():
+            over = query.above is None or document.size > query.above
+            return over and (query.below is None or document.size < query.below)
+    return any(_in_text(words(getattr(document, column)), query) for column in WHERE[query.fieldname])
+
+
+def _in_text(text: list[str], query: Query) -> bool:
+    if isinstance(query, Phrase):
+        wanted = list(query.words)
+        rows = [text[i : i + len(wanted)] for i in range(len(text) - len(wanted) + 1)]
+        if isinstance(query, PrefixPhrase):
+            return any(row[:-1] == wanted[:-1] and row[-1].startswith(wanted[-1]) for row in rows)
+        return wanted in rows
+    match query:
+        case Word():
+            return stem(query.text) in map(stem, text)
+        case Prefix():
+            return any(word.startswith(query.text) for word in text)
+        case Suffix():
+            return any(word.endswith(query.text) for word in text)
+    return query.text in text
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FtsReader]:
+    folder: Path = tmp_path_factory.mktemp("oracle")
+    key = bytes(32)
+    writer = FtsWriter(folder, key)
+    for start in range(0, 60, 20):
+        writer.add(DOCUMENTS[start : start + 20])
+    writer.close()
+    reader = FtsReader(folder, key)
+    yield reader
+    reader.close()
+
+
+ONE = st.sampled_from([*VOCABULARY, "absent"])
+FIELD = st.sampled_from(sorted(WHERE))
+MOMENT = st.integers(-5, 430).map(lambda hours: START + timedelta(hours=hours))
+SIZE = st.integers(-1, 61).map(lambda n: n * 100)
+LEAVES = st.one_of(
+    st.builds(Word, FIELD, ONE),
+    st.builds(Term, FIELD, ONE),
+    st.builds(Phrase, FIELD, st.lists(ONE, min_size=2, max_size=3)),
+    st.builds(PrefixPhrase, FIELD, st.tuples(ONE, st.sampled_from(["ca", "do", "ru"])).map(list)),
+    st.builds(Prefix, FIELD, st.sampled_from(["ca", "dog", "ru", "zz"])),
+    st.builds(Suffix, FIELD, st.sampled_from(["s", "ning", "9", "zz"])),
+    st.builds(Tag, st.just("source"), st.sampled_from(["a", "b", "c", "none"])),
+    st.builds(SentRange, st.none() | MOMENT, st.none() | MOMENT),
+    st.builds(SizeRange, st.none() | SIZE, st.none() | SIZE),
+    st.builds(Every),
+)
+
+
+def _groups(children: st.SearchStrategy[Query]) -> st.SearchStrategy[Query]:
+    several = st.lists(children, min_size=2, max_size=5)
+    nested = several.map(And) | several.map(Or)
+    return several.map(all_of) | several.map(any_of) | nested | children.map(Not)
+
+
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.recursive(LEAVES, _groups, max_leaves=14))
+def test_compiled_queries_mean_what_they_say(reader: FtsReader, query: Query) -> None:
+    expected = [document.rowid for document in DOCUMENTS if reads(document, query)]
+    assert list(reader.all_rowids(query)) == expected
+    assert reader.count(query) == len(expected)
+    hits, cursor = reader.search(query, limit=7)
+    seen = list(hits.rowids)
+    while cursor is not None:
+        hits, cursor = reader.search(query, limit=7, after=cursor)
+        seen += hits.rowids
+    assert seen == expected[::-1]
+    some = [document.rowid for document in DOCUMENTS[5:50:3]]
+    assert reader.matching(query, some) == set(some) & set(expected)
+    ranked, _ = reader.search(query, limit=100, sort="relevance")
+    assert sorted(ranked.rowids) == expected
+
+
+def test_a_scope_of_thousands_of_labels_is_one_test(reader: FtsReader) -> None:
+    scope = any_of([Tag("source", "a"), *(Tag("source", f"x{n}") for n in range(3_000))])
+    assert reader.count(all_of([Every(), scope])) == 30
+    assert reader.count(all_of([Not(Word(ANYWHERE, "absent")), scope])) == 30
+
+
+def test_the_widest_and_deepest_queries_run(reader: FtsReader) -> None:
+    wide = any_of(Word(ANYWHERE, f"w{n}") if n % 2 else Tag("source", f"t{n}") for n in range(500))
+    assert reader.count(wide) == 0
+    assert reader.count(all_of([wide, Not(wide)])) == 0
+    assert reader.count(all_of(SizeRange(None, 10**6 + n) for n in range(500))) == 60
+    deep: Query = Tag("source", "a")
+    for n in range(25):
+        deep = any_of(
+            [all_of([deep, Word(ANYWHERE, "cat"), Not(Tag("source", "zz"))]), Tag("source", f"{n}")]
+        )
+    assert reader.count(deep) > 0
+    text: Query = Word(ANYWHERE, "cat")
+    for n in range(50):
+        text = (all_of if n % 2 else any_of)([text, Word(ANYWHERE, "dog")])
+    assert reader.count(text) > 0
+    nots: Query = Tag("source", "a")
+    for _ in range(50):
+        nots = Not(nots)
+    assert reader.count(nots) == 30
