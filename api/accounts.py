@@ -15,15 +15,7 @@ from sqlalchemy.exc import IntegrityError
 
 from api import credentials
 from api.credentials import Kind
-from api.errors import (
-    AccountError,
-    LastAdministrator,
-    NameTaken,
-    NoSuchUser,
-    TooManyAttempts,
-    UnknownRole,
-    UserDisabled,
-)
+from api.errors import AccountError, LastAdministrator, NameTaken, NoSuchUser, UnknownRole, UserDisabled
 from api.throttle import Throttle
 from archiver.capture.prepare import new_id
 from archiver.clock import from_us, rfc3339, to_us
@@ -270,7 +262,7 @@ class Accounts:
             if kind == "link":
                 credentials.revoke(connection, now, found.id, "link")
             secret = credentials.add(connection, found.id, kind, now, now + life)
-            name = "user.token" if kind == "api" else "user.link"
+            name = "token.issue" if kind == "api" else "link.issue"
             self._record(connection, by, name, found.id, {"expires_at": rfc3339(now + life)})
         return secret
 
@@ -325,6 +317,3 @@ def _user(row: RowMapping) -> User:
         rfc3339(from_us(row["created_us"])),
         disabled=row["disabled_us"] is not None,
     )
-
-
-__all__ = ["Accounts", "TooManyAttempts", "User", "read_role"]

@@ -18,6 +18,8 @@ from archiver.message.model import Envelope
 from archiver.sources import Source
 from archiver.store.schema import hold_items, holds
 from archiver.vault import Vault
+from retention.clock_result import Result
+from retention.verdicts import Verdicts
 from search.access import Scope
 from search.language.highlight import as_html
 from search.reading_room import Item, Page
@@ -82,16 +84,18 @@ def search_item(item: Item) -> Document:
 
 
 def object_view(
-    vault: Vault, opened: Opened, object_id: str, scope: Scope, retention: Document | None = None
+    vault: Vault, opened: Opened, object_id: str, scope: Scope, verdicts: Verdicts | None = None
 ) -> Document:
     """What `show ID --json` prints of a message or a report, opened by the reading room.
 
-    `retention` is the explanation of its disposal date, where one was asked for. Holds of matters
-    outside the scope aren't named.
+    With `verdicts` its disposal date is computed now; else it is the one last computed. Holds of
+    matters outside the scope aren't named.
     """
     if object_id != opened.record.row["id"]:
         return report_view(opened, object_id)
-    return message_view(vault, opened.record, scope, retention)
+    record = opened.record
+    verdict = verdicts.of([record.row["pk"]]).get(record.row["pk"]) if verdicts else None
+    return message_view(vault, record, scope, verdict.result if verdict else None)
 
 
 def report_view(opened: Opened, report_id: str) -> Document:
@@ -108,7 +112,7 @@ def report_view(opened: Opened, report_id: str) -> Document:
     }
 
 
-def message_view(vault: Vault, record: Record, scope: Scope, retention: Document | None = None) -> Document:
+def message_view(vault: Vault, record: Record, scope: Scope, result: Result | None = None) -> Document:
     """A message: what it says, who really got it, where it came from and how long it stays."""
     row, meta = record.row, record.meta
     sources = delivery_sources(vault, record)
@@ -136,7 +140,7 @@ def message_view(vault: Vault, record: Record, scope: Scope, retention: Document
             "record_types": [name for name, _ in meta.get("record_types", [])],
             "jurisdictions": meta.get("jurisdictions", []),
             "phi": meta.get("phi", []),
-            "retention": retention or retention_view(record),
+            "retention": retention_view(record, result),
             "holds": holds_of(vault, row["pk"], scope),
         }
     )
@@ -180,16 +184,20 @@ def delivery_sources(vault: Vault, record: Record) -> list[Document]:
     ]
 
 
-def retention_view(record: Record) -> Document:
-    """What the row knows of a message's end; `retention explain` says why."""
+def retention_view(record: Record, result: Result | None = None) -> Document:
+    """When a message may end and by which rule; without `result`, what its row was last told.
+
+    `retention explain` gives every rule that was considered.
+    """
     row = record.row
     due: date | None = row["disposal_date"]
-    return {
+    computed: Document = {
         "disposal_date": due.isoformat() if due else None,
         "permanent": bool(row["permanent"]),
-        "anchor": row["anchor"].isoformat(),
-        "anchor_basis": row["anchor_basis"],
     }
+    if result is not None:
+        computed = {name: value for name, value in result.to_json().items() if name != "candidates"}
+    return {**computed, "anchor": row["anchor"].isoformat(), "anchor_basis": row["anchor_basis"]}
 
 
 def holds_of(vault: Vault, pk: int, scope: Scope) -> list[Document]:

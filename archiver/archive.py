@@ -159,7 +159,7 @@ class Archive:
             "disposition": disposition_id,
             "at": now,
         }
-        log.append(connection, Log.CAPTURES, [canonical.dumps(leaf)])
+        log.append(connection, Log.CAPTURES, [canonical.leaf(leaf)])
         return bytes(row.sha256)
 
     # --- inside -------------------------------------------------------------------------------

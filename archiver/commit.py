@@ -214,7 +214,8 @@ class GroupCommitter:
             "size": prepared.size,
             "blob": blob_sha256.hex(),
             "meta": hashlib.sha256(prepared.sealed_meta).hexdigest(),
-            "sent": to_us(sent),
+            # As text: years far from ours pass the integers that JSON readers keep exact.
+            "sent": str(to_us(sent)),
             "anchor": anchor.isoformat(),
             "basis": "attested" if attested else "captured",
         }
@@ -292,7 +293,7 @@ class GroupCommitter:
         work.rows["message_tokens"] += [{"field": f, "token": t, "message_pk": message.pk} for f, t in tokens]
         work.queued[message.pk] = work.seq
         work.tallies[(prepared.source_id, "stored" if leaf["type"] == "stored" else "duplicates")] += 1
-        work.leaves.append(canonical.dumps(leaf))
+        work.leaves.append(canonical.leaf(leaf))
         work.seq += 1
 
     def _flush(self, connection: Connection, work: _Batch) -> None:

@@ -220,7 +220,7 @@ class Scrubber:
                 ("sha256", bytes(message["sha256"]).hex(), leaf["sha256"]),
                 ("size", message["size"], leaf["size"]),
                 ("blob", bytes(message["blob_sha256"]).hex(), leaf["blob"]),
-                ("sent", message["sent_us"], leaf["sent"]),
+                ("sent", str(message["sent_us"]), leaf["sent"]),
                 ("captured", message["captured_us"], leaf["at"]),
                 ("anchor", message["anchor"].isoformat(), leaf["anchor"]),
                 ("basis", message["anchor_basis"], leaf["basis"]),

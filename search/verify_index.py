@@ -25,11 +25,10 @@ def check_index(vault: Vault, reader: IndexReader) -> Iterator[Fault]:
     with vault.records.read() as connection:
         waiting = set(connection.scalars(select(outbox.c.message_pk)))
         failed = set(connection.scalars(select(unindexed.c.message_pk)))
-        alive = dict(
-            connection.execute(
-                select(messages.c.pk, messages.c.id).where(messages.c.disposed_us.is_(None))
-            ).tuples()
-        )
+        rows = connection.execute(
+            select(messages.c.pk, messages.c.id).where(messages.c.disposed_us.is_(None))
+        ).all()
+        alive = {row.pk: row.id for row in rows}
     for pk in sorted(failed & alive.keys()):
         yield Fault("unindexed", alive[pk], "it could not be opened for the index")
     for pk in sorted(alive.keys() - indexed - waiting - failed):

@@ -52,9 +52,7 @@ def _show(context: Context, args: argparse.Namespace) -> int:
         write_raw(opened.raw)
         return 0
     app = context.app
-    pk = opened.record.row["pk"]
-    retention = app.explainer.verdicts.of([pk])[pk].result.to_json()
-    document = views.object_view(app.vault, opened, args.id, app.room.scope(actor), retention)
+    document = views.object_view(app.vault, opened, args.id, app.room.scope(actor), app.explainer.verdicts)
     context.say(document, lambda: _text(document))
     return 0
 

@@ -91,7 +91,7 @@ def _one(parser: argparse.ArgumentParser) -> None:
 
 def _simulate(context: Context, args: argparse.Namespace) -> int:
     actor = context.actor()
-    on = read_date(args.on, "--on")
+    on = read_date(args.on, "--on") or context.app.clock.now().date()
     context.app.gate.require(actor, Action.RETENTION_READ)
     context.app.gate.record(actor, "retention.simulate", "success")
     counts = context.app.runs.simulate(on)
@@ -109,7 +109,7 @@ def _run(context: Context, args: argparse.Namespace) -> int:
         task = bar.add_task("computing disposal dates", total=None)
         counts = context.app.runs.run(
             read_date(args.as_of, "--as-of"),
-            progress=lambda done, total: bar.update(task, completed=done, total=total),
+            progress=lambda done: bar.advance(task, done),
         )
     context.say(counts, lambda: ", ".join(f"{k} {v}" for k, v in counts.items()))
     return 0

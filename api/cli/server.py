@@ -10,7 +10,6 @@ import sys
 
 from api.app import initialise
 from api.cli.verb import Context, UsageError, Verb
-from api.serving import ROLES, Addresses, Server
 
 
 def _init(context: Context, _: argparse.Namespace) -> int:
@@ -40,6 +39,8 @@ def _init(context: Context, _: argparse.Namespace) -> int:
 
 
 def _serve(context: Context, args: argparse.Namespace) -> int:
+    from api.serving import ROLES, Addresses, Server  # the web framework: slow to load, needed only here
+
     roles = tuple(role.strip() for role in args.roles.split(",")) if args.roles else ROLES
     unknown = set(roles) - set(ROLES)
     if unknown:

@@ -8,6 +8,7 @@ import imaplib
 import ipaddress
 import os
 import signal
+import socket
 import ssl
 import subprocess
 import sys
@@ -70,6 +71,8 @@ def fill(server: MailboxServer, messages: Iterable[SampleMessage]) -> None:
     """Put messages into the mailbox as a mail program does, by APPEND; folders are made as needed."""
     context = ssl.create_default_context(cafile=str(server.ca_file))
     with imaplib.IMAP4_SSL("localhost", server.port, ssl_context=context) as mailbox:
+        # The literal and its end go out as two packets; the second must not wait for the first's receipt.
+        mailbox.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         mailbox.login(server.user, server.password)
         made = {"INBOX"}
         for message in messages:

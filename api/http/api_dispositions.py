@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 
 from api.http.api_holds import Reason
 from api.http.api_search import ObjectId
@@ -22,9 +22,17 @@ def list_dispositions(app: AppDep, actor: ActorDep, cursor: Cursor = 0, limit: L
 
 
 @router.get("/dispositions/{id}")
-def show_disposition(app: AppDep, actor: ActorDep, id: ObjectId) -> dict[str, Any]:
-    """A disposition with its items and their rules."""
-    return app.dispositions.show(actor, id)
+def show_disposition(
+    app: AppDep,
+    actor: ActorDep,
+    id: ObjectId,
+    after: Annotated[int | None, Query(ge=-(2**63), lt=2**63)] = None,
+    limit: Limit = 100,
+) -> dict[str, Any]:
+    """A disposition with a page of its items and their rules; `next` is the `after` of the following."""
+    shown = app.dispositions.show(actor, id, after, limit)
+    # The number is larger than what JSON readers keep exact.
+    return {**shown, "next": None if shown["next"] is None else str(shown["next"])}
 
 
 @router.post("/dispositions/{id}/approve")

@@ -48,7 +48,7 @@ def show_message(
     """A message, or a journal report by its own id: everything but the text."""
     purpose = stated_purpose(app, actor, Action.READ, x_purpose)
     opened = app.room.open(actor, purpose, id)
-    return views.object_view(app.vault, opened, id, app.room.scope(actor))
+    return views.object_view(app.vault, opened, id, app.room.scope(actor), app.explainer.verdicts)
 
 
 @router.get("/messages/{id}/raw", tags=["messages"], response_class=Response)

@@ -132,7 +132,7 @@ def show(request: Request, app: AppDep, actor: ActorDep, id: ObjectId, form: Che
     asked = _asked(form)
     purpose = auth.stated_purpose(app, actor, Action.READ, asked["purpose"])
     opened = app.room.open(actor, purpose, id)
-    message = views.object_view(app.vault, opened, id, app.room.scope(actor))
+    message = views.object_view(app.vault, opened, id, app.room.scope(actor), app.explainer.verdicts)
     text, cut = "", False
     if message["kind"] == "message":
         text = views.readable(parse_message(opened.raw, text_limit=SHOWN_TEXT).body_text)

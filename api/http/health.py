@@ -1,4 +1,4 @@
-"""Health for machines: `/healthz`, `/readyz`, `/metrics`. Counts, sizes and source ids; nothing of any mail."""
+"""Health for machines: `/healthz`, `/readyz`, `/metrics`. Counts, sizes, source ids; nothing of any mail."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def metrics(request: Request, app: AppDep) -> Response:
         lines += [f"# HELP {name} {text}", f"# TYPE {name} {kind}"]
         for labels, value in values:
             inside = ",".join(f'{label}="{content}"' for label, content in labels.items())
-            lines.append(f"{name}{{{inside}}} {value:.17g}" if inside else f"{name} {value:.17g}")
+            lines.append(f"{name}{{{inside}}} {_number(value)}" if inside else f"{name} {_number(value)}")
     return Response("\n".join([*lines, ""]), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
@@ -74,7 +74,7 @@ def _samples(app: App) -> Iterator[Sample]:
         yield (
             f"holdfast_messages_{outcome}_total",
             "counter",
-            f"Messages {outcome}, by source.",
+            f"Arrivals {outcome}, by source.",
             [({"source": row["id"]}, float(row[outcome])) for row in rows],
         )
     yield "holdfast_messages", "gauge", "Messages in the archive.", [({}, float(alive or 0))]
@@ -100,6 +100,10 @@ def _samples(app: App) -> Iterator[Sample]:
         "Largest resident memory so far.",
         [({}, usage.ru_maxrss * 1024.0)],
     )
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if value.is_integer() else repr(value)
 
 
 def _from_loopback(request: Request) -> bool:

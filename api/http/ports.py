@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Protocol
 
 from api.accounts import Accounts
 from archiver.vault import Vault
 from config.settings import Settings
+from retention.dispositions import Dispositions
+from retention.explain import Explainer
+from retention.holds import Holds
+from retention.matters import Matters
 from retention.schedules import Schedule
 from search.access import Gate
 from search.engine.ports import IndexReader
@@ -30,13 +34,13 @@ class App(Protocol):
     @property
     def schedule(self) -> Schedule: ...
     @property
-    def matters(self) -> Any: ...
+    def matters(self) -> Matters: ...
     @property
-    def holds(self) -> Any: ...
+    def holds(self) -> Holds: ...
     @property
-    def explainer(self) -> Any: ...
+    def explainer(self) -> Explainer: ...
     @property
-    def dispositions(self) -> Any: ...
+    def dispositions(self) -> Dispositions: ...
     @property
     def exports(self) -> Productions: ...
     @property

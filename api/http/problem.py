@@ -20,6 +20,7 @@ from starlette.exceptions import HTTPException
 
 from api.errors import BadInput, BodyTooLarge, NoSuchRoute, TooManyAttempts, WrongMethod
 from api.http import pages
+from api.http.routes import ROUTES
 from config.errors import HoldfastError
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -104,11 +105,22 @@ def on_http_exception(request: Request, error: Exception) -> Response:
 def on_bad_input(request: Request, error: Exception) -> Response:
     """Handler of validation: names the fields and the kind of fault, never repeats the input."""
     assert isinstance(error, RequestValidationError)
+    _record_refusal(request)
     faults = [{"field": _field(item["loc"], item["type"]), "fault": item["type"]} for item in error.errors()]
     # A body may hold thousands of faults; the first few are enough to mend it.
     return response(
         request, BadInput("the request isn't of the documented form; see openapi.json"), faults[:20]
     )
+
+
+def _record_refusal(request: Request) -> None:
+    """A signed-in person's request that wasn't understood is on record as well, under its route's action."""
+    actor = getattr(request.state, "actor", None)
+    path = getattr(request.scope.get("route"), "path", "")
+    audited = ROUTES.get((request.method, path))
+    if actor is not None and audited is not None and audited.actions:
+        action = audited.actions[0]
+        request.app.state.holdfast.gate.record(actor, action, "failed", reason=BadInput.audit_code)
 
 
 def on_any_error(request: Request, error: Exception) -> Response:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 
 from archiver.capture.imap_source import FolderCheckpoint
 from archiver.seal.blind import BlindIndex
@@ -57,20 +57,26 @@ class RecordsImportJournal:
         self._blind = blind
         self._source_id = source_id
         self._given = "\n".join([*sorted(c.casefold() for c in custodians), attested_by])
+        # A source's first import needs no look per item, which cost more than committing the message.
+        self._first = not self._known()
 
     def seen(self, key: str) -> bool:
-        """True when the item was marked, in this run or an earlier one."""
-        with self._records.read() as connection:
-            query = select(import_items.c.source_id).where(
-                import_items.c.source_id == self._source_id, import_items.c.key_token == self._token(key)
-            )
-            return connection.execute(query).first() is not None
+        """True when the item was marked by an earlier run, and, but in a source's first one, by this run.
+
+        An item that a first import meets twice is offered to the archive twice, which knows it.
+        """
+        return not self._first and self._known(import_items.c.key_token == self._token(key))
 
     def mark(self, keys: Sequence[str]) -> None:
         """Remember durable items; durable itself on return."""
         rows = [{"source_id": self._source_id, "key_token": self._token(key)} for key in keys]
         with self._records.write() as connection:
             connection.execute(dialect.insert_or_ignore(connection, import_items), rows)
+
+    def _known(self, *conditions: ColumnElement[bool]) -> bool:
+        query = select(import_items.c.source_id).where(import_items.c.source_id == self._source_id, *conditions)
+        with self._records.read() as connection:
+            return connection.execute(query.limit(1)).first() is not None
 
     def _token(self, key: str) -> bytes:
         return self._blind.token("import-item", f"{key}\n{self._given}")

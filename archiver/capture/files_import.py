@@ -17,7 +17,7 @@ class ImportJournal(Protocol):
     """Remembers which items of a source are durable, so that an interrupted import can go on."""
 
     def seen(self, key: str) -> bool:
-        """True when an item was marked, in this run or an earlier one."""
+        """True when an item was marked by an earlier run; one marked by this run may be told as unknown."""
         ...
 
     def mark(self, keys: Sequence[str]) -> None:

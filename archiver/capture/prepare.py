@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 import json
 import secrets
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -20,12 +20,14 @@ from archiver.capture.ports import Arrival
 from archiver.classify import classify, identifiers
 from archiver.message.envelope import resolve_envelope
 from archiver.message.indexable import IndexText, custodians_of, index_text
-from archiver.message.model import Envelope, ParsedMessage
+from archiver.message.model import Address, Envelope, ParsedMessage, Part, Recipient
 from archiver.message.parse import parse
 from archiver.seal.blind import BlindIndex
 from archiver.seal.container import seal
 from archiver.seal.context import Kind, object_context
 from archiver.seal.keyring import DataKey, Keyring
+
+_NAMES = {kind: tuple(f.name for f in fields(kind)) for kind in (Address, Envelope, Part, Recipient)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,13 +145,13 @@ def describe(parsed: ParsedMessage, clear: ParsedMessage | None = None) -> dict[
     """What a page of results and `show` tell of a message, as JSON values."""
     return {
         "subject": parsed.subject or (clear.subject if clear else ""),
-        "from": [asdict(a) for a in parsed.from_],
-        "to": [asdict(a) for a in parsed.to],
-        "cc": [asdict(a) for a in parsed.cc],
-        "bcc": [asdict(a) for a in parsed.bcc],
+        "from": [_flat(a) for a in parsed.from_],
+        "to": [_flat(a) for a in parsed.to],
+        "cc": [_flat(a) for a in parsed.cc],
+        "bcc": [_flat(a) for a in parsed.bcc],
         "message_id": parsed.message_id,
         "date": parsed.date.isoformat() if parsed.date else None,
-        "parts": [asdict(p) for p in parsed.parts],
+        "parts": [_flat(p) for p in parsed.parts],
         "problems": list(parsed.problems),
     }
 
@@ -159,10 +161,15 @@ def delivery_detail(arrival: Arrival, envelope: Envelope) -> dict[str, Any]:
     return {
         "folder": arrival.folder,
         "custodians": list(arrival.custodians),
-        "envelope": asdict(envelope),
+        "envelope": {**_flat(envelope), "recipients": [_flat(r) for r in envelope.recipients]},
         "attested_by": arrival.attested_by,
         "received_at": arrival.received_at.isoformat() if arrival.received_at else None,
     }
+
+
+def _flat(value: Address | Envelope | Part | Recipient) -> dict[str, Any]:
+    # `dataclasses.asdict` copies every value deeply, which was a fifth of the time of a message.
+    return {name: getattr(value, name) for name in _NAMES[type(value)]}
 
 
 def _attested(parsed: ParsedMessage, arrival: Arrival) -> datetime | None:

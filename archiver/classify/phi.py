@@ -81,10 +81,7 @@ _CONTEXTS: tuple[_Context, ...] = (
     (
         "mrn",
         "medical_record_label",
-        (
-            "medical rec", "med rec", "med. rec", "chart", "patient i", "patient n", "patient #", "mr#",
-            "mr #", "hospital n",
-        ),
+        ("med", "chart", "patient", "mr#", "mr #", "hospital"),
         _pattern(
             r"\b(?:medical\s+record|med\.?\s+rec|MR\s?\#|chart\s*(?:\#|no\b|number|id\b)|hospital\s+number"
             r"|patient\s*(?:\#|id\b|identifier|identification|no\b|number))" + _JOIN + _ID
@@ -94,10 +91,7 @@ _CONTEXTS: tuple[_Context, ...] = (
     (
         "health_plan_id",
         "health_plan_label",
-        (
-            "member", "subscriber", "insur", "health plan", "health insur", "beneficiary", "medicaid",
-            "medicare", "hicn", "hpbn",
-        ),
+        ("member", "subscriber", "insur", "health", "beneficiary", "medicaid", "medicare", "hicn", "hpbn"),
         _pattern(
             r"\b(?:member(?:ship)?|subscriber|(?:health\s+)?insurance(?:\s+policy)?|insured"
             r"|insurance\s+plan|health\s+plan(?:\s+beneficiary)?|beneficiary|medicaid|medicare|HICN|HPBN)"
@@ -108,7 +102,7 @@ _CONTEXTS: tuple[_Context, ...] = (
     (
         "health_plan_id",
         "insurance_number",
-        ("insurance", "ins is", "policy n", "policy #"),
+        ("ins", "policy"),
         _pattern(
             r"\b(?:insurance(?:\s+policy|\s+plan)?|ins|policy\s*(?:\#|no\b|number))" + _JOIN
             + r"(\#?[A-Z]{1,5}-?[0-9]{4,10}(?:-[0-9]{1,6})?)(?![0-9A-Za-z])"
@@ -118,7 +112,7 @@ _CONTEXTS: tuple[_Context, ...] = (
     (
         "date_of_birth",
         "birth_label",
-        ("dob", "d.o.b", "birth", "born"),
+        ("dob", "d.o.b", "date", "birth", "born"),
         _pattern(
             r"\b(?:DOB|D\.O\.B\.?|date\s+of\s+birth|birth\s?-?date|birthday|born)"
             r"(?:[\s:=(),-]|\bis\b|\bwas\b|\bon\b){0,8}" + _DATE
@@ -128,7 +122,7 @@ _CONTEXTS: tuple[_Context, ...] = (
     (
         "npi",
         "npi_check_digit",
-        ("npi", "provider id"),
+        ("npi", "provider"),
         _pattern(r"\b(?:NPI|provider\s+identifier)" + _JOIN + r"([0-9]{10})(?![0-9])"),
         _npi,
     ),

@@ -76,7 +76,7 @@ class AuditLog:
             objects = []
         plain = json.dumps(detail, sort_keys=True, ensure_ascii=False).encode()
         salt = secrets.token_bytes(32)
-        leaf = canonical.dumps(
+        leaf = canonical.leaf(
             {
                 "v": 1,
                 "at": to_us(self._clock.now()),

@@ -156,6 +156,9 @@ class _Reader:
     def _bare(self, text: str, comments: list[str]) -> None:
         text = text.strip()
         name = self._decode(comments[0]) if comments else ""
+        if not text.strip("@ "):
+            self._good = False
+            return
         decoded = self._decode(text)
         if decoded != text and "<" in decoded:
             for inner in parse_addresses(decoded.replace("=?", ""))[0]:

@@ -100,7 +100,7 @@ class _Reader:
         elif entity.content_type.startswith("multipart/"):
             self._read_multipart(entity, nested, prefix)
         elif entity.children:
-            self._read_message(entity, entity.children[0], prefix)
+            self._read_message(entity, entity.children[0], prefix, prefix)
         else:
             self._read_leaf(entity, nested, prefix)
 
@@ -140,7 +140,7 @@ class _Reader:
         if not (self.attachments if nested else self.body).add(text):
             self.problems.append("too_large")
 
-    def _read_message(self, entity: Entity, inner: Entity, prefix: str) -> None:
+    def _read_message(self, entity: Entity, inner: Entity, prefix: str, inner_prefix: str) -> None:
         headers = Headers(inner.fields)
         self.problems += headers.problems
         lines = [f"Subject: {headers.subject}"] if headers.subject else []
@@ -152,7 +152,7 @@ class _Reader:
         self._append_part(entity, filename_of(entity), size, True, status, prefix)
         twin, inside = self._plain_twin, self._in_alternative
         self._plain_twin, self._in_alternative = "", False
-        self.read(inner, nested=True, prefix=prefix)
+        self.read(inner, nested=True, prefix=inner_prefix)
         self._plain_twin, self._in_alternative = twin, inside
 
     def _read_leaf(self, entity: Entity, nested: bool, prefix: str) -> None:
@@ -182,7 +182,7 @@ class _Reader:
         inner, problems = scan(data)
         self.problems += problems
         self._file_depth += 1
-        self._read_message(entity, inner, f"{prefix}{entity.path}." if prefix else f"{entity.path}.")
+        self._read_message(entity, inner, prefix, f"{prefix}{entity.path}.")
         self._file_depth -= 1
         return True
 

@@ -31,7 +31,8 @@ _GUARDED = """
                WHERE i.message_pk = m.pk AND h.state <> 'released')
     OR EXISTS (SELECT 1 FROM holds h WHERE h.state = 'applying')
     OR (EXISTS (SELECT 1 FROM holds h WHERE h.by_index AND h.state <> 'released')
-        AND EXISTS (SELECT 1 FROM outbox o WHERE o.message_pk = m.pk))
+        AND (EXISTS (SELECT 1 FROM outbox o WHERE o.message_pk = m.pk)
+             OR EXISTS (SELECT 1 FROM unindexed u WHERE u.message_pk = m.pk)))
 """
 
 _SQLITE_TODAY = "date('now', '-12 hours')"
@@ -204,8 +205,16 @@ def integrity(records: Records) -> list[str]:
     return [] if lines == ["ok"] else lines
 
 
-def scrub_log(records: Records) -> None:
-    """Take what was deleted out of SQLite's write-ahead log too. PostgreSQL recycles its own in time."""
+def scrub_log(records: Records) -> bool:
+    """Take what was deleted out of the database's own files as far as it can; True when it is gone there.
+
+    SQLite overwrites deleted rows and its write-ahead log is emptied here, unless a long read keeps it in
+    use. PostgreSQL gives dead rows and log segments free, but overwrites them in its own time.
+    """
     if records.dialect == "sqlite":
         with records.outside() as connection:
-            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+            busy, _, _ = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
+        return not busy
+    with records.outside() as connection:
+        connection.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql("VACUUM keys.data_keys")
+    return False

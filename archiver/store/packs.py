@@ -117,7 +117,7 @@ class PackWriter:
             os.fsync(self._descriptor)
         except OSError as error:
             self.close()
-            raise _unwritable(error) from None
+            raise _unwritable(error) from error
         return places
 
     def close(self) -> None:
@@ -153,7 +153,7 @@ class PackWriter:
             os.write(self._descriptor, MAGIC)
             durable.fsync_dir(path.parent)
         except OSError as error:
-            raise _unwritable(error) from None
+            raise _unwritable(error) from error
         self._end = len(MAGIC)
 
 

@@ -23,6 +23,7 @@ class Records:
 
     def __init__(self, url: str) -> None:
         self.url = url
+        # hide_parameters: a statement's values can be patient information, and errors end up in logs.
         self.sqlite_path: Path | None = None
         self._engine: Engine
         if url.startswith("sqlite:///"):
@@ -30,15 +31,19 @@ class Records:
             durable.make_dir(self.sqlite_path.parent)
             self.sqlite_path.touch(mode=0o600)
             engine = create_engine(
-                url, connect_args={"check_same_thread": False}, pool_size=8, max_overflow=32
+                url,
+                hide_parameters=True,
+                connect_args={"check_same_thread": False},
+                pool_size=8,
+                max_overflow=32,
             )
             self._engine = engine.execution_options(schema_translate_map={KEYS_SCHEMA: None})
         else:
-            engine = create_engine(url, pool_pre_ping=True, pool_size=8, max_overflow=32)
+            engine = create_engine(
+                url, hide_parameters=True, pool_pre_ping=True, pool_size=8, max_overflow=32
+            )
             self._engine = engine
         dialect.prepare_engine(engine)
-        # A statement's values can be patient information: they must not reach an exception's text.
-        engine.hide_parameters = True
 
     @property
     def dialect(self) -> str:

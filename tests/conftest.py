@@ -1,0 +1,60 @@
+"""What tests of every package share: the corpora, and an archive on each of the two databases."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from archiver.vault import Vault, create, open_vault
+from config.settings import Settings, load
+from tests.servers.postgres import fresh_database, postgres_server
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def corpora() -> Path:
+    """The folder of real mail; it isn't part of the project."""
+    folder = ROOT / "../shared/corpora"
+    if not folder.is_dir():
+        pytest.skip("the corpora of real mail are not on this machine")
+    return folder.resolve()
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A PostgreSQL server for the session; give it to `fresh_database`."""
+    with postgres_server(tmp_path_factory.mktemp("postgres")) as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database, once of each kind."""
+    if request.param == "postgresql":
+        return fresh_database(request.getfixturevalue("postgres"))
+    return f"sqlite:///{tmp_path / 'home' / 'records.db'}"
+
+
+@pytest.fixture
+def settings(tmp_path: Path, database_url: str) -> Settings:
+    """Settings of a fresh home; copy them with `model_copy(update=...)` to change one."""
+    return load(
+        {
+            "home": tmp_path / "home",
+            "database_url": database_url,
+            "root_key": f"file:{tmp_path / 'keys' / 'root.key'}",
+        },
+        environ={},
+    )
+
+
+@pytest.fixture
+def vault(settings: Settings) -> Iterator[Vault]:
+    """An opened, empty archive."""
+    create(settings)
+    opened = open_vault(settings)
+    yield opened
+    opened.close()
