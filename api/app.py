@@ -27,7 +27,7 @@ from retention.patients import PatientStore
 from retention.run import RetentionRun
 from retention.schedules import Schedule, default_schedule
 from search.access import Gate
-from search.engine.fts import FtsReader, FtsWriter
+from search.engine.fts import FtsReader, FtsWriter, erase_index
 from search.errors import IndexLocked
 from search.indexer import FreshTexts, Indexer
 from search.productions import Productions
@@ -96,6 +96,10 @@ class App:
             yield Indexer(self.vault, writer, self.holds.standing_queries, fresh), fresh
         finally:
             writer.close()
+
+    def discard_index(self) -> None:
+        """Delete the index files, damaged ones too. Raises IndexLocked while a server writes them."""
+        erase_index(self.settings.index_dir)
 
     @contextmanager
     def intake(self, fresh: FreshTexts | None, processes: int = 0) -> Iterator[GroupIntake]:

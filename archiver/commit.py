@@ -88,6 +88,7 @@ class GroupCommitter:
         self._clock = clock
         self._unwrap = unwrap
         self._pack: PackWriter | None = None
+        self._abandoned: set[str] = set()
 
     def commit(self, batch: Sequence[Prepared]) -> list[Committed]:
         """See `Archive.commit`."""
@@ -133,11 +134,14 @@ class GroupCommitter:
                     for row in connection.execute(
                         select(schema.packs).order_by(schema.packs.c.created_us.desc()).limit(32)
                     )
+                    if row.id not in self._abandoned
                 ]
             self._pack = PackWriter(self._packs, tails)
         try:
             places = self._pack.append(blobs)
         except StoreError:
+            # Its pages may be gone from memory without being on the disk: never written to again.
+            self._abandoned.add(self._pack.pack_id)
             self._pack = None
             raise
         return {object_id: place for (object_id, _), place in zip(blobs, places, strict=True)}

@@ -56,14 +56,24 @@ class HoldScope:
         return self.query is not None
 
     @property
+    def from_day(self) -> date | None:
+        """The first day covered."""
+        return date.fromisoformat(self.after) if self.after else None
+
+    @property
+    def before_day(self) -> date | None:
+        """The first day not covered any more."""
+        return date.fromisoformat(self.before) if self.before else None
+
+    @property
     def sent_from_us(self) -> int | None:
         """Microseconds since 1970 of the first instant covered."""
-        return _midnight(self.after)
+        return _midnight(self.from_day)
 
     @property
     def sent_before_us(self) -> int | None:
         """Microseconds since 1970 of the first instant after the range."""
-        return _midnight(self.before)
+        return _midnight(self.before_day)
 
     def to_json(self) -> dict[str, Any]:
         """The criteria as plain data."""
@@ -178,7 +188,5 @@ def _day(name: str, value: date | str | None) -> str | None:
         raise BadCriteria(f"--{name} must be a day as YYYY-MM-DD") from None
 
 
-def _midnight(day: str | None) -> int | None:
-    if day is None:
-        return None
-    return to_us(datetime.combine(date.fromisoformat(day), datetime.min.time(), UTC))
+def _midnight(day: date | None) -> int | None:
+    return to_us(datetime.combine(day, datetime.min.time(), UTC)) if day is not None else None

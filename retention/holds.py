@@ -259,6 +259,8 @@ class Holds:
                 standing=scope.standing,
                 sent_from_us=scope.sent_from_us,
                 sent_before_us=scope.sent_before_us,
+                from_day=scope.from_day,
+                before_day=scope.before_day,
                 sealed_scope=self._fields.seal(
                     hold_id, {"scope": scope.to_json(), "reason": reason, "release": []}
                 ),

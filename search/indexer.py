@@ -16,13 +16,14 @@ from archiver.capture.journal import unwrap
 from archiver.capture.prepare import Prepared
 from archiver.classify import classify
 from archiver.commit import Committed
-from archiver.errors import ArchiverError, DamagedStore, KeyDestroyed, NotFound, SealError
+from archiver.errors import DamagedStore, KeyDestroyed, NotFound, SealError
 from archiver.message.indexable import IndexText, custodians_of, index_text
 from archiver.message.model import Envelope
 from archiver.message.parse import parse
 from archiver.store import dialect
 from archiver.store.schema import deliveries, hold_items, holds, index_removals, messages, outbox, unindexed
 from archiver.vault import Vault
+from config.errors import HoldfastError
 from search.engine.ports import IndexDocument, IndexWriter
 
 BATCH = 2_000
@@ -134,8 +135,10 @@ class Indexer:
                 self.drain_removals()
                 if self.run_once():
                     continue
-            except ArchiverError:
-                # The database or the disk is away; the outbox keeps everything until it is back.
+            except HoldfastError as error:
+                if not error.retry:
+                    raise
+                # The database, the disk or the index is away; the outbox keeps everything until then.
                 stop.wait(1.0)
             self._fresh.arrived.wait(1.0)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import and_, exists, func, or_, select
-from whoosh.query import And, NullQuery, Or, Query, Term
+from whoosh.query import Query
 
 from archiver.archive import Opened, Record
 from archiver.clock import from_us, rfc3339
@@ -23,6 +23,7 @@ from search.engine.ports import IndexReader, Sort
 from search.errors import SearchError
 from search.language import parse
 from search.language.highlight import Segment, snippet
+from search.language.tree import Tag, all_of, any_of
 
 PAGE_LIMIT = 200
 SNIPPET_TEXT = 256 * 2**10
@@ -82,9 +83,7 @@ class ReadingRoom:
         scope = self.scope(actor)
         if scope.everything:
             return tree
-        if not scope.matters:
-            return NullQuery
-        return And([tree, Or([Term("matter", matter) for matter in sorted(scope.matters)])])
+        return all_of([tree, any_of([Tag("matter", matter) for matter in sorted(scope.matters)])])
 
     # --- search -------------------------------------------------------------------------------
 
@@ -115,7 +114,9 @@ class ReadingRoom:
         tree = self.scoped(actor, parsed.tree)
         hits, following = self._reader.search(tree, limit=limit, sort=sort, after=cursor)
         records = self._vault.archive.describe(hits.rowids)
-        shown = [records[rowid] for rowid in hits.rowids if rowid in records]
+        # The index may lag behind a hold's release by a moment; content may not.
+        allowed = self.visible(actor, records)
+        shown = [records[rowid] for rowid in hits.rowids if rowid in allowed]
         page = Page(
             query=text,
             interpreted=parsed.interpreted,

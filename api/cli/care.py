@@ -71,6 +71,7 @@ def _configure_verify(parser: argparse.ArgumentParser) -> None:
 
 def _reindex(context: Context, _: argparse.Namespace) -> int:
     app = context.app
+    app.discard_index()
     with app.indexing() as indexing, context.progress() as bar:
         if indexing is None:
             raise UsageError(

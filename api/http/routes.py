@@ -33,6 +33,8 @@ def _open(why: str) -> Audited:
 
 
 _DESK_ANSWER: Final = "a page without content"
+_LISTS: Final = ("user.list", "source.list")
+"""What the administrators' home page shows again after a change."""
 
 ROUTES: Final[Mapping[tuple[str, str], Audited]] = {
     ("POST", f"{API}/search"): Audited(("search.query", "search.results"), Action.SEARCH),
@@ -94,8 +96,8 @@ ROUTES: Final[Mapping[tuple[str, str], Audited]] = {
     ("POST", "/search"): Audited(("search.query", "search.results"), Action.SEARCH),
     ("POST", "/messages/{id}"): Audited(("message.read",), Action.READ),
     ("POST", "/messages/{id}/raw"): Audited(("message.raw",), Action.READ),
-    ("POST", "/users"): Audited(("user.add", "link.issue"), Action.USER_MANAGE),
-    ("POST", "/users/{id}/link"): Audited(("link.issue",), Action.USER_MANAGE),
+    ("POST", "/users"): Audited(("user.add", "link.issue", *_LISTS), Action.USER_MANAGE),
+    ("POST", "/users/{id}/link"): Audited(("link.issue", *_LISTS), Action.USER_MANAGE),
     ("POST", "/users/{id}/disable"): Audited(("user.disable",), Action.USER_MANAGE),
     ("GET", "/static/{name}"): _open("the style sheet"),
 }

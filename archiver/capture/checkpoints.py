@@ -74,7 +74,9 @@ class RecordsImportJournal:
             connection.execute(dialect.insert_or_ignore(connection, import_items), rows)
 
     def _known(self, *conditions: ColumnElement[bool]) -> bool:
-        query = select(import_items.c.source_id).where(import_items.c.source_id == self._source_id, *conditions)
+        query = select(import_items.c.source_id).where(
+            import_items.c.source_id == self._source_id, *conditions
+        )
         with self._records.read() as connection:
             return connection.execute(query.limit(1)).first() is not None
 

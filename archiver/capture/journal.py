@@ -21,6 +21,8 @@ from archiver.message.transfer import decode_transfer
 __all__ = ["looks_like_report", "merge_envelopes", "unwrap"]
 
 MAX_NDR_DEPTH = 3
+MAX_ENVELOPE = 16 * 2**20
+"""Bytes of an envelope part; 5,000 recipients take about 0.3 MB."""
 
 _MARKERS = frozenset(
     {"x-ms-journal-report", "x-ms-exchange-organization-journal-report", "x-archive-journal"}
@@ -31,8 +33,7 @@ _QUICK = (b"journal-report", b"x-archive-journal", b"exjournalreport", b"multipa
 _LINE = re.compile(r"([A-Za-z][A-Za-z-]{0,39})[ \t]*:[ \t]*(.*)")
 _ROLES: dict[str, Role] = {"to": "to", "cc": "cc", "bcc": "bcc", "recipient": "recipient"}
 _KNOWN_LINES = frozenset({"message-id", "subject", "on-behalf-of", "recipients", *_ROLES})
-_VIA = re.compile(r"\s*,\s*(Expanded|Forwarded)\s*:\s*", re.IGNORECASE)
-_PLACED = re.compile(r"(.*?)\s*\((To|Cc|Bcc|Recipient)\)\s*", re.IGNORECASE)
+_VIA = re.compile(r",\s*(Expanded|Forwarded)\s*:", re.IGNORECASE)
 _ANGLE = re.compile(r"<([^<>]*)>")
 _OUTER_COMMA = re.compile(r",(?=(?:[^\"]*\"[^\"]*\")*[^\"]*\Z)")
 _RIGHTS = re.compile(r"rpmsg", re.IGNORECASE)
@@ -137,6 +138,8 @@ def _find_envelope(entity: Entity) -> tuple[Envelope, list[str]] | None:
             waiting.extend(reversed(current.children))
         elif current.content_type in _ENVELOPE_TYPES:
             data, _ = decode_transfer(current.content, current.encoding)
+            if len(data) > MAX_ENVELOPE:
+                return None
             text, good = decode_bytes(data, current.params.get("charset", ""))
             envelope, problems = _read_envelope(text)
             if envelope is None:
@@ -197,13 +200,13 @@ def _line_recipients(value: str, role: Role) -> list[Recipient]:
     via = {kind.lower(): _address(text) for kind, text in zip(pieces[1::2], pieces[2::2], strict=True)}
     found = []
     for written in _split_addresses(pieces[0]):
-        placed = _PLACED.fullmatch(written)
-        if placed is not None:
-            written, role = placed.group(1), _ROLES[placed.group(2).lower()]
-        address = _address(written)
+        # `bob@example.com (To)`, as other exporters place a recipient.
+        bare, bracket, place = written.strip().rpartition("(")
+        placed = _ROLES.get(place.removesuffix(")").strip().lower()) if bracket else None
+        address = _address(bare if placed else written)
         if address:
             expanded, forwarded = via.get("expanded") or None, via.get("forwarded") or None
-            found.append(Recipient(address, role, expanded, forwarded))
+            found.append(Recipient(address, placed or role, expanded, forwarded))
     return found
 
 

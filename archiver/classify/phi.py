@@ -4,6 +4,7 @@ their words, patterns that need context (`MRN:`, `born on`). Check digits keep l
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
 
 from archiver.classify.checks import (
@@ -39,7 +40,7 @@ _SHAPES = re.compile(
 )
 
 _JOIN = r"[\s:#=(),.\[\]-]{0,6}(?:(?:numbers?|num|no|nbr|id|identifier|is|was|of)\b[\s:#=(.\[-]{0,4}){0,3}"
-_ID = r"(#?[A-Za-z]{0,6}[-#]?[0-9][A-Za-z0-9]*(?:-[A-Za-z0-9]+)*)"
+_ID = r"(#?[A-Za-z]{0,6}[-#]?[0-9][A-Za-z0-9]{0,40}(?:-[A-Za-z0-9]{1,20}){0,4})"
 _MONTH = r"(?:jan|feb|mar|apr|may|june?|july?|aug|sept?|oct|nov|dec)[a-z]*\.?"
 _DATE = (
     rf"([0-9]{{1,2}}[-/.][0-9]{{1,2}}[-/.][0-9]{{2,4}}|[0-9]{{4}}[-/.][0-9]{{1,2}}[-/.][0-9]{{1,2}}"
@@ -152,7 +153,7 @@ def find_phi(text: str, lowered: str) -> tuple[PHIFinding, ...]:
     `lowered` is `text.lower()`, used to see where a label can be at all.
     """
     found: list[PHIFinding] = []
-    taken: list[tuple[int, int]] = []
+    taken = _Taken()
     for kind, why, words, pattern, check in _CONTEXTS:
         for match in _labelled(text, lowered, words, pattern):
             start, end = match.span(1)
@@ -161,13 +162,11 @@ def find_phi(text: str, lowered: str) -> tuple[PHIFinding, ...]:
             elif text[match.start() : start].upper() == "MRN-":
                 start = match.start()  # `MRN-00123`: the label is part of the number as people write it.
             value = text[start:end]
-            if check(value) and not _overlaps(taken, start, end):
+            if check(value) and taken.take(start, end):
                 found.append(PHIFinding(kind, start, end, value, why))
-                taken.append((start, end))
-    labelled = len(taken)
     for match in _SHAPES.finditer(text):
         finding = _DETECT[match.lastgroup or ""](text, match)
-        if finding is not None and not (labelled and _overlaps(taken, finding.start, finding.end)):
+        if finding is not None and taken.is_free(finding.start, finding.end):
             found.append(finding)
     found.sort(key=lambda finding: finding.start)
     return tuple(found)
@@ -190,8 +189,30 @@ def _labelled(
             position = lowered.find(word, position + 1)
 
 
-def _overlaps(taken: list[tuple[int, int]], start: int, end: int) -> bool:
-    return any(start < other_end and other_start < end for other_start, other_end in taken)
+class _Taken:
+    """Spans that labelled values hold, in order, so that a long list of them stays quick to ask."""
+
+    def __init__(self) -> None:
+        self._starts: list[int] = []
+        self._ends: list[int] = []
+
+    def is_free(self, start: int, end: int) -> bool:
+        """True when no span held overlaps `start:end`."""
+        if not self._starts:
+            return True
+        after = bisect_left(self._starts, start)
+        if after < len(self._starts) and self._starts[after] < end:
+            return False
+        return after == 0 or self._ends[after - 1] <= start
+
+    def take(self, start: int, end: int) -> bool:
+        """Hold a span; False when it is not free."""
+        if not self.is_free(start, end):
+            return False
+        position = bisect_left(self._starts, start)
+        self._starts.insert(position, start)
+        self._ends.insert(position, end)
+        return True
 
 
 def _free(text: str, start: int) -> bool:

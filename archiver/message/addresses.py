@@ -9,7 +9,7 @@ from archiver.message.words import decode_words
 
 # What nearly all real lists are made of: nothing quoted, no comments, no groups.
 _SPECIAL = re.compile(r"[\"();:\[\]\\]")
-_PLAIN = re.compile(r"\s*([^\s<>,@]+@[^\s<>,@]+)\s*|\s*([^<>,@]*?)\s*<\s*([^\s<>,]+)\s*>\s*")
+_PLAIN = re.compile(r"([^\s<>,@]+@[^\s<>,@]+)|([^<>,@]*)<([^\s<>,]+)>")
 
 _TOKEN = re.compile(
     r"""
@@ -45,14 +45,14 @@ def _parse_plain(value: str) -> tuple[list[Address], bool] | None:
     found = []
     good = True
     for item in value.split(","):
-        match = _PLAIN.fullmatch(item)
+        match = _PLAIN.fullmatch(item.strip())
         if match is None:
             return None
         bare, name, address = match.groups()
         if bare is not None:
             found.append(Address(bare))
         else:
-            name, fine = decode_words(name)
+            name, fine = decode_words(name.strip())
             good = good and fine
             found.append(Address(address, name))
     return found, good

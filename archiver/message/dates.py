@@ -21,6 +21,8 @@ def parse_date(value: str) -> datetime | None:
     RFC 5322 3.3 with the obsolete forms of 4.3; a missing or `-0000` zone counts as UTC. Four-digit
     years stand as claimed, however odd. A leap second becomes the second before.
     """
+    if len(value) > 300:
+        return None
     match = _USUAL.match(value)
     try:
         if match is None:
@@ -42,8 +44,6 @@ def parse_date(value: str) -> datetime | None:
 
 
 def _parse_odd(value: str) -> datetime | None:
-    if len(value) > 200:
-        return None
     if value.strip()[4:5] == "-":
         iso = datetime.fromisoformat(value.strip())
         return iso.replace(tzinfo=UTC) if iso.tzinfo is None else iso.astimezone(UTC)

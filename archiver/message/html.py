@@ -16,7 +16,7 @@ _TAG_NAME = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]{0,20})")
 _ALT = re.compile(
     r"<img\b[^<>]{0,2000}?\balt\s*=\s*(?:\"([^\"<>]{1,1000})\"|'([^'<>]{1,1000})')", re.IGNORECASE
 )
-_TRAILING = re.compile(r"[ \t\xa0]+\n")
+_TRAILING = re.compile(r"(?<![ \t\xa0])[ \t\xa0]+\n")
 _BLANK_LINES = re.compile(r"\n\s*\n\s*")
 _NO_CONTENT = frozenset({
     "p", "li", "td", "tr", "th", "dt", "dd", "option", "br", "img", "hr", "meta", "input", "link", "area",
@@ -46,16 +46,18 @@ def html_to_text(markup: str) -> str:
 
 
 def _depth(markup: str) -> int:
-    """An upper bound of how deep elements nest, void and self-closing ones left out."""
+    """An upper bound, up to just past `MAX_DEPTH`, of how deep elements nest; void ones don't count."""
     depth = deepest = 0
-    for slash, name in _TAG_NAME.findall(markup):
-        if name.lower() in _NO_CONTENT:
+    for tag in _TAG_NAME.finditer(markup):
+        if tag.group(2).lower() in _NO_CONTENT:
             continue
-        if slash:
+        if tag.group(1):
             depth = max(0, depth - 1)
         else:
             depth += 1
             deepest = max(deepest, depth)
+            if deepest > MAX_DEPTH:
+                break
     return deepest
 
 

@@ -22,6 +22,7 @@ MAX_TOTAL = 64 * 2**20
 MAX_RATIO = 200
 MAX_XML_DEPTH = 1_000
 MAX_EMBEDDING = 2
+MAX_ELEMENTS = 2_000_000
 
 _OLE_MAGIC = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _OLE_ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
@@ -153,16 +154,20 @@ def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, budget: _Budget) 
 def xml_text(data: bytes) -> str:
     """Return the character data of an XML document, broken at paragraphs, rows and cells.
 
-    Raises `_Refused` for a DOCTYPE (so no entity is ever expanded) and `expat.ExpatError` for damage.
+    Raises `_Refused` for a DOCTYPE (so no entity is ever expanded), `_TooLarge` past `MAX_ELEMENTS` and
+    `expat.ExpatError` for damage.
     """
     out: list[str] = []
     skipped = 0
-    depth = 0
+    depth = elements = 0
     shared = False
 
     def start(name: str, attributes: dict[str, str]) -> None:
-        nonlocal skipped, depth, shared
+        nonlocal skipped, depth, elements, shared
         depth += 1
+        elements += 1
+        if elements > MAX_ELEMENTS:
+            raise _TooLarge
         if depth > MAX_XML_DEPTH:
             raise _Refused
         local = name.rpartition(":")[2]

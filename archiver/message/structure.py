@@ -22,7 +22,7 @@ _LEADING_BLANKS = re.compile(rb"(?:[ \t\r]*\n)*")
 _DELIMITER_TAIL = re.compile(rb"(--)?[ \t\r]*(?:\n|\Z)")
 _FIELD_NAME = re.compile(r"([!-9;-~]{1,200})[ \t]*:")
 _CHARSET_HINT = re.compile(rb"(?i)charset[ \t]*=[ \t]*\"?([\w.:+-]{1,40})")
-_FIRST_DELIMITER = re.compile(rb"[ \t\r\n]*--([!-~][ -~]{0,199}?)[ \t\r]*\n")
+_FIRST_DELIMITER = re.compile(rb"[ \t\r\n]*--([!-~][ -~]{0,199}?)[ \t\r]{0,100}\n")
 
 Field = tuple[str, str]
 """Name as written and unfolded value; a line that is no field has the name ``""``."""

@@ -62,7 +62,7 @@ def is_text(content_type: str) -> bool:
 
 
 def leaf_text(entity: Entity, filename: str | None, limit: int) -> LeafText:
-    """Read one leaf. Decoded input past four bytes a character of `limit` is left out: `too_large`."""
+    """Read one leaf. Input past four bytes (markup: two) a character of `limit` is left out: `too_large`."""
     problems: list[str] = []
     encoding = entity.encoding
     data = entity.content
@@ -79,10 +79,11 @@ def leaf_text(entity: Entity, filename: str | None, limit: int) -> LeafText:
     status = _opaque(entity, kind)
     text = ""
     if status is None:
-        most = 4 * limit + 1024
-        cut = len(data) > most and kind not in ("office", "application/rtf")
+        # Markup costs more memory and time a byte than plain text does.
+        most = (2 if kind in _MARKUP_TYPE or kind == "application/rtf" else 4) * limit + 1024
+        cut = len(data) > most and kind != "office"
         text, status = _read(entity, kind, data[:most] if cut else data, problems)
-        if cut and status == "indexed":
+        if cut and status != "encrypted":
             status = "too_large"
     return LeafText(text, size, status, tuple(problems))
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import binascii
+import io
 import re
 
 _IDENTITY = frozenset({"", "7bit", "8bit", "binary", "7-bit", "8-bit", "7bits", "8bits"})
 _UUENCODE = frozenset({"uuencode", "x-uuencode", "uue", "x-uue"})
 _WHITE = b" \t\r\n\x0b\x0c"
 _BASE64_RUN = re.compile(rb"[A-Za-z0-9+/]+")
-_BASE64_LINE = re.compile(rb"[ \t]*[A-Za-z0-9+/]*={0,2}[ \t\r]*\Z")
+_BASE64_LINE = re.compile(rb"[ \t]*[A-Za-z0-9+/]*={0,2}[ \t\r]*\n?\Z")
 
 
 def is_identity(encoding: str) -> bool:
@@ -44,21 +45,24 @@ def decode_base64(data: bytes) -> tuple[bytes, bool]:
         return binascii.a2b_base64(compact, strict_mode=True), True
     except binascii.Error:
         pass
-    kept = b"".join(line for line in data.split(b"\n") if _BASE64_LINE.match(line))
-    runs = _BASE64_RUN.findall((kept or data).translate(None, _WHITE))
-    out = []
-    for run in runs:
+    kept = bytearray()
+    for line in io.BytesIO(data):
+        if _BASE64_LINE.match(line):
+            kept += line.translate(None, _WHITE)
+    out = bytearray()
+    for match in _BASE64_RUN.finditer(kept or compact):
+        run = match.group()
         usable = len(run) - 1 if len(run) % 4 == 1 else len(run)
-        out.append(binascii.a2b_base64(run[:usable] + b"=" * (-usable % 4)))
-    return b"".join(out), False
+        out += binascii.a2b_base64(run[:usable] + b"=" * (-usable % 4))
+    return bytes(out), False
 
 
 def _decode_uu(data: bytes) -> tuple[bytes, bool]:
     out = []
     good = True
     inside = False
-    for line in data.split(b"\n"):
-        line = line.rstrip(b"\r")
+    for written in io.BytesIO(data):
+        line = written.rstrip(b"\r\n")
         if not inside:
             inside = line.startswith(b"begin ")
             continue

@@ -8,7 +8,8 @@ import re
 from archiver.message.charsets import codec_name, decode_bytes
 from archiver.message.transfer import decode_base64
 
-_WORD = re.compile(r"=\?([^?\s]{1,60})\?([bBqQ])\?([^?]*(?:\?(?!=)[^?]*)*)\?=")
+# A word may hold a few stray question marks; the bound keeps unclosed words from costing square time.
+_WORD = re.compile(r"=\?([^?\s]{1,60})\?([bBqQ])\?([^?]*(?:\?(?!=)[^?]*){0,20})\?=")
 _BLANKS = frozenset(" \t\r\n")
 
 

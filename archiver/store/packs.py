@@ -8,6 +8,7 @@ sent may still arrive at the database, and its rows must then find their bytes.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import secrets
@@ -82,6 +83,7 @@ class PackWriter:
     def __init__(self, folder: PackFolder, candidates: Iterable[PackTail] = ()) -> None:
         """Take over a pack that no living process writes to, or begin a new one."""
         self._folder = folder
+        self._untouched = False
         for tail in candidates:
             if tail.committed < FULL_AT and self._take(tail):
                 return
@@ -117,7 +119,11 @@ class PackWriter:
             os.fsync(self._descriptor)
         except OSError as error:
             self.close()
+            if self._untouched:
+                # No row can ever name this pack: on a full disk such files would only pile up.
+                self._folder.path(self.pack_id).unlink(missing_ok=True)
             raise _unwritable(error) from error
+        self._untouched = False
         return places
 
     def close(self) -> None:
@@ -149,12 +155,19 @@ class PackWriter:
         try:
             durable.make_dir(path.parent)
             self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.write(self._descriptor, MAGIC)
-            durable.fsync_dir(path.parent)
         except OSError as error:
             raise _unwritable(error) from error
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.write(self._descriptor, MAGIC) != len(MAGIC):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            durable.fsync_dir(path.parent)
+        except OSError as error:
+            self.close()
+            path.unlink(missing_ok=True)
+            raise _unwritable(error) from error
         self._end = len(MAGIC)
+        self._untouched = True
 
 
 def _unwritable(error: OSError) -> StoreError:

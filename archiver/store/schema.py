@@ -313,6 +313,9 @@ holds = Table(
     Column("by_index", Boolean, nullable=False),
     Column("sent_from_us", BigInteger),
     Column("sent_before_us", BigInteger),
+    # The same two bounds as days, to be compared with a message's vouched date.
+    Column("from_day", Date),
+    Column("before_day", Date),
     Column("sealed_scope", LargeBinary, nullable=False),
     Column("standing", Boolean, nullable=False),
     Column("created_us", BigInteger, nullable=False),

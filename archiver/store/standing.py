@@ -7,6 +7,7 @@ hold and a message that must meet can't miss one another.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy import Column, ColumnElement, Connection, and_, exists, or_, select
 
@@ -74,18 +75,18 @@ def patient_matches() -> ColumnElement[bool]:
 
 
 def date_matches() -> ColumnElement[bool]:
-    """True when the message's claimed date is in the hold's range, or its capture where nobody
-    attested the claim: a forged `Date:` must not slip out of a hold."""
+    """True when the message's claimed date or its anchor is in the hold's range, or its capture where
+    nobody attested the claim: a forged `Date:` must not slip out of a hold."""
 
-    def inside(moment: Column[int]) -> ColumnElement[bool]:
-        return and_(
-            or_(holds.c.sent_from_us.is_(None), moment >= holds.c.sent_from_us),
-            or_(holds.c.sent_before_us.is_(None), moment < holds.c.sent_before_us),
-        )
+    def inside(moment: Column[Any], first: Column[Any], end: Column[Any]) -> ColumnElement[bool]:
+        return and_(or_(first.is_(None), moment >= first), or_(end.is_(None), moment < end))
 
+    bounds = holds.c.sent_from_us, holds.c.sent_before_us
     return or_(
-        inside(messages.c.sent_us),
-        and_(messages.c.anchor_basis == "captured", inside(messages.c.captured_us)),
+        inside(messages.c.sent_us, *bounds),
+        # Relays and mailboxes stamp what the sender can't: the anchor is never earlier than they say.
+        inside(messages.c.anchor, holds.c.from_day, holds.c.before_day),
+        and_(messages.c.anchor_basis == "captured", inside(messages.c.captured_us, *bounds)),
     )
 
 

@@ -304,6 +304,8 @@ CREATE TABLE holds (
 	by_index BOOLEAN NOT NULL, 
 	sent_from_us BIGINT, 
 	sent_before_us BIGINT, 
+	from_day DATE, 
+	before_day DATE, 
 	sealed_scope BLOB NOT NULL, 
 	standing BOOLEAN NOT NULL, 
 	created_us BIGINT NOT NULL, 

@@ -53,7 +53,9 @@ class IndexWriter(Protocol):
         """Add documents, replacing any of the same rowid, in one transaction."""
         ...
 
-    def tag(self, tag: str, rowids: Iterable[int]) -> None: ...
+    def tag(self, tag: str, rowids: Iterable[int]) -> None:
+        """Put a tag on rows; rows not in the index are passed over, their document brings its own tags."""
+        ...
 
     def untag(self, tag: str) -> None:
         """Take a tag off every row."""
@@ -74,7 +76,10 @@ class IndexReader(Protocol):
     def search(
         self, query: Query, *, limit: int, sort: Sort = "newest", after: str | None = None
     ) -> tuple[Hits, str | None]:
-        """Return a page and the cursor of the next one (None at the end)."""
+        """Return a page and the cursor of the next one (None at the end).
+
+        A cursor of another query or order is refused with BadCursor.
+        """
         ...
 
     def count(self, query: Query) -> int: ...
@@ -92,5 +97,9 @@ class IndexReader(Protocol):
         ...
 
     def words_like(self, query: Query) -> set[str]:
-        """All index words that the query's text leaves stand for, expanded: what the highlighter marks."""
+        """All index words that the query's text leaves stand for: what the highlighter marks.
+
+        Stems are expanded. A beginning stays `word*` and an ending `*word`: they may stand for any
+        number of words. Leaves that a NOT excludes aren't there.
+        """
         ...

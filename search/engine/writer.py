@@ -38,16 +38,20 @@ class FtsWriter:
     def __init__(self, folder: Path, key: bytes) -> None:
         self._turn = threading.RLock()
         self._lock = WriterLock(folder)
+        self._known_words: set[str] = set()
+        self._known_labels: dict[str, int] = {}
         try:
             self._db = open_database(folder, key, create=True, cache_mib=_CACHE_MIB)
-            self._known_words: set[str] = set()
-            self._known_labels: dict[str, int] = {}
+        except BaseException:
+            self._lock.release()
+            raise
+        try:
             with self._transaction():
                 terms.refresh_stems(self._db)
             if self._scrub_is_due():
                 self._scrub()
         except BaseException:
-            self._lock.release()
+            self.close()
             raise
 
     @contextmanager

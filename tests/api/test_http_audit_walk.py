@@ -73,6 +73,8 @@ def _address(stage: Stage, method: str, path: str) -> str:
     if "{id}" not in path:
         return path.replace("{n}", "0").replace("{name}", "desk.css")
     kind = path.removeprefix(API).split("/")[1]
+    if path.endswith("/disable"):
+        return path.replace("{id}", stage.house.app.accounts.add_user(_fresh(stage), Role.LEGAL).id)
     if path.endswith("/close"):
         return path.replace("{id}", stage.spare_matter)
     ids = {
@@ -123,7 +125,13 @@ def test_without_a_sign_in_nothing_is_shown_and_the_attempt_is_on_record(
 ) -> None:
     _forgive(stage)
     start = stage.house.audit_size()
-    answer = _send(stage, stage.house.client("hf_" + "B" * 43), method, path)
+    bad = stage.house.client()
+    bad.headers["Sec-Fetch-Site"] = "same-origin"
+    if _desk(path):
+        bad.cookies["holdfast"] = "hf_" + "B" * 43
+    else:
+        bad.headers["Authorization"] = "Bearer hf_" + "B" * 43
+    answer = _send(stage, bad, method, path)
     assert answer.status_code == 401
     assert ("session.use", "failed", "anonymous") in _seen(stage, start)
 

@@ -40,10 +40,10 @@ def marked(rowid: int, word: str) -> IndexDocument:
 
 
 def fillers(count: int, start: int = 1_000) -> list[IndexDocument]:
+    bodies = (" ".join(f"word{n * 7 + k}" for k in range(30)) for n in range(count))
     return [
-        IndexDocument(start + n, n, f"filler {n}", " ".join(f"word{n * 7 + k}" for k in range(30)), tags=("source:s",))
-        for n in range(count)
-    ]  # fmt: skip
+        IndexDocument(start + n, n, f"filler {n}", body, tags=("source:s",)) for n, body in enumerate(bodies)
+    ]
 
 
 def everything_on_disk(folder: Path) -> bytes:

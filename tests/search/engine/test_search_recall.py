@@ -14,7 +14,7 @@ from search.language import parse
 from search.language.words import stem, words
 
 MESSAGES = 2_000
-WORDS = (
+WORDS = (  # noqa: SIM905
     "meeting meetings schedule scheduled energy california trading contract contracts attached agreement "
     "price prices gas power deal deals friday monday thanks please enron houston credit risk report "
     "approval forward question 2001 713 e"

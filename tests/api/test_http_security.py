@@ -1,0 +1,251 @@
+"""The shell around the API: headers, limits, refusals that tell nothing, logs that hold nothing."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from api.http.routes import API, ROUTES
+from api.http.shell import HEADERS, MAX_BODY
+from api.throttle import BURST
+from search.access import Role
+from search.reading_room import ReadingRoom
+from tests.api.house import House, open_house
+
+SEARCH = {"query": "zebrafinch", "purpose": "operations"}
+
+
+@pytest.fixture(autouse=True)
+def _forgiven(shared_house: House) -> None:
+    shared_house.app.accounts._throttle._buckets.clear()
+
+
+def _hardened(answer: httpx.Response) -> None:
+    for name, value in HEADERS.items():
+        assert answer.headers[name] == value
+    assert "server" not in answer.headers
+
+
+def test_every_kind_of_answer_is_hardened(shared_house: House) -> None:
+    client = shared_house.client(Role.COMPLIANCE_OFFICER)
+    for answer, status in (
+        (client.get("/healthz"), 200),
+        (client.get("/nothing"), 404),
+        (client.put("/healthz"), 405),
+        (client.post(f"{API}/search", json={}), 422),
+        (client.post(f"{API}/search", content=b"x" * (MAX_BODY + 1)), 413),
+        (shared_house.client().get(f"{API}/session"), 401),
+        (client.get(f"{API}/messages/{shared_house.ids[0]}/raw", headers={"X-Purpose": "legal"}), 200),
+        (client.get("/static/desk.css"), 200),
+    ):
+        assert answer.status_code == status
+        _hardened(answer)
+        assert "strict-transport-security" not in answer.headers
+
+
+def test_https_means_hsts_and_a_host_cookie(tmp_path: Path) -> None:
+    with open_house(tmp_path, messages=1, public_url="https://archive.clinic.example/") as house:
+        client = house.client()
+        assert client.get("/healthz").headers["strict-transport-security"].startswith("max-age=31536000")
+        link = house.app.accounts.link("legal-person")
+        assert link.startswith("https://archive.clinic.example/sign-in/hf_")
+        answer = client.post(
+            f"/sign-in/{link.rpartition('/')[2]}", headers={"Origin": "https://archive.clinic.example"}
+        )
+        assert answer.status_code == 303
+        cookie = answer.headers["set-cookie"]
+        assert cookie.startswith("__Host-holdfast=hf_")
+        for attribute in ("HttpOnly", "Secure", "Path=/", "SameSite=strict"):
+            assert attribute in cookie
+        assert "Domain" not in cookie
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("GET", f"{API}/patients/12345678", 404, "no_such_route"),
+        ("GET", "/docs", 404, "no_such_route"),
+        ("GET", "/redoc", 404, "no_such_route"),
+        ("GET", f"{API}/search", 405, "wrong_method"),
+        ("DELETE", f"{API}/matters", 405, "wrong_method"),
+        ("GET", f"{API}/messages/%2e%2e%2fetc", 422, "bad_input"),
+        ("GET", f"{API}/messages/" + "a" * 65, 422, "bad_input"),
+        ("GET", f"{API}/audit/minus", 422, "bad_input"),
+    ],
+)
+def test_refusals_are_of_one_form_and_repeat_nothing(
+    shared_house: House, method: str, path: str, status: int, code: str
+) -> None:
+    client = shared_house.client(Role.PRIVACY_OFFICER if "audit" in path else Role.COMPLIANCE_OFFICER)
+    answer = client.request(method, path)
+    if path.endswith("%2fetc"):
+        status, code = answer.status_code, answer.json()["code"]  # a decoded slash is another address
+        assert status in (404, 422)
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert "12345678" not in answer.text
+    assert answer.json()["detail"]
+
+
+def test_broken_json_is_refused_without_repeating_it(shared_house: House) -> None:
+    client = shared_house.client(Role.COMPLIANCE_OFFICER)
+    for content in (b'{"query": "zebrafinch"', b"\xff\xfe", b"", b"[" * 100_000):
+        answer = client.post(f"{API}/search", content=content, headers={"Content-Type": "application/json"})
+        assert answer.status_code == 422
+        assert answer.json()["code"] == "bad_input"
+        assert "zebrafinch" not in answer.text
+
+
+def test_bodies_are_limited_however_they_come(shared_house: House) -> None:
+    client = shared_house.client(Role.COMPLIANCE_OFFICER)
+
+    def pieces() -> Iterator[bytes]:
+        for _ in range(20):
+            yield b" " * 65_536
+
+    answer = client.post(f"{API}/search", content=pieces())
+    assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
+
+
+def test_an_unexpected_error_tells_nothing(
+    shared_house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fall_over(*_: Any, **__: Any) -> None:
+        raise RuntimeError("zebrafinch of ann@clinic.example")
+
+    monkeypatch.setattr(ReadingRoom, "search", fall_over)
+    with caplog.at_level(logging.DEBUG):
+        answer = shared_house.client(Role.COMPLIANCE_OFFICER).post(f"{API}/search", json=SEARCH)
+    assert answer.status_code == 500
+    assert answer.json()["code"] == "internal"
+    _hardened(answer)
+    assert "zebrafinch" not in answer.text
+    assert "RuntimeError" not in answer.text
+    assert "RuntimeError at" in caplog.text
+    assert "test_http_security.py" in caplog.text
+    assert "zebrafinch" not in caplog.text
+
+
+def test_an_answer_that_breaks_off_is_cut_and_not_completed(
+    shared_house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = shared_house.client(Role.COMPLIANCE_OFFICER)
+    export = client.post(f"{API}/exports", json={"query": "zebrafinch", "purpose": "legal"}).json()["id"]
+
+    def broken(*_: Any) -> Iterator[tuple[str, bytes]]:
+        yield "one", b"1" * 100_000
+        raise RuntimeError("zebrafinch")
+
+    monkeypatch.setattr(type(shared_house.app.exports), "stream", broken)
+    with caplog.at_level(logging.DEBUG), pytest.raises(httpx.RemoteProtocolError):
+        client.get(f"{API}/exports/{export}/download", headers={"X-Purpose": "legal"})
+    assert "answer cut short: RuntimeError" in caplog.text
+    assert "zebrafinch" not in caplog.text
+
+
+def test_the_access_log_holds_templates_only(shared_house: House, caplog: pytest.LogCaptureFixture) -> None:
+    client = shared_house.client(Role.COMPLIANCE_OFFICER)
+    desk = shared_house.sign_in("compliance_officer-person")
+    with caplog.at_level(logging.INFO):
+        client.post(f"{API}/search", json=SEARCH)
+        client.get(f"{API}/messages/{shared_house.ids[0]}?zebrafinch=1", headers={"X-Purpose": "legal"})
+        client.get("/zebrafinch")
+        desk.get("/sign-in/hf_zebrafinch")
+    lines = [record.getMessage() for record in caplog.records if record.name == "holdfast.access"]
+    assert len(lines) == 4
+    for line in lines:
+        assert re.fullmatch(r"[A-Z]+ (-|/\S*) \d{3} \d+\.\d ms", line)
+        assert line.split()[1] == "-" or line.split()[1] in {path for _, path in ROUTES}
+    everything = caplog.text
+    assert "zebrafinch" not in everything
+    assert shared_house.ids[0] not in everything
+
+
+@pytest.mark.parametrize(
+    ("headers", "allowed"),
+    [
+        ({}, False),
+        ({"Sec-Fetch-Site": "cross-site"}, False),
+        ({"Sec-Fetch-Site": "same-site"}, False),
+        ({"Sec-Fetch-Site": "none"}, False),
+        ({"Origin": "https://evil.example"}, False),
+        ({"Origin": "null"}, False),
+        ({"Sec-Fetch-Site": "cross-site", "Origin": "BASE"}, False),
+        ({"Sec-Fetch-Site": "same-origin"}, True),
+        ({"Origin": "BASE"}, True),
+    ],
+)
+def test_the_cookie_changes_nothing_for_foreign_pages(
+    shared_house: House, headers: dict[str, str], allowed: bool
+) -> None:
+    client = shared_house.sign_in("compliance_officer-person")
+    del client.headers["Sec-Fetch-Site"]
+    headers = {name: value.replace("BASE", shared_house.base) for name, value in headers.items()}
+    answer = client.post(f"{API}/search", json=SEARCH, headers=headers)
+    assert answer.status_code == (200 if allowed else 403)
+    if not allowed:
+        assert answer.json()["code"] == "cross_site"
+    # A bearer token is no ambient authority: nothing of a browser is asked of it.
+    token = shared_house.client(Role.COMPLIANCE_OFFICER)
+    assert token.post(f"{API}/search", json=SEARCH, headers=headers).status_code == 200
+
+
+def test_guessing_is_slowed_and_good_tokens_still_pass(shared_house: House) -> None:
+    client = shared_house.client("hf_" + "D" * 43)
+    start = shared_house.audit_size()
+    answers = [client.get(f"{API}/session") for _ in range(BURST + 3)]
+    assert [a.status_code for a in answers] == [401] * BURST + [429] * 3
+    assert answers[0].headers["www-authenticate"] == 'Bearer realm="holdfast"'
+    assert answers[-1].json()["code"] == "too_many_attempts"
+    assert 1 <= int(answers[-1].headers["retry-after"]) <= 7
+    assert shared_house.audit_size() == start + BURST
+    assert shared_house.client(Role.LEGAL).get(f"{API}/session").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "header", ["Bearer", "Bearer ", "Basic aGY6eA==", "hf_x", "Bearer \u00e9".encode("latin-1")]
+)
+def test_odd_credentials_are_no_credentials(shared_house: House, header: str | bytes) -> None:
+    answer = shared_house.client().get(f"{API}/session", headers={b"Authorization": header})  # type: ignore[dict-item]
+    assert answer.status_code == 401
+    assert answer.json()["code"] == "not_signed_in"
+
+
+def test_openapi_describes_every_api_route(shared_house: House) -> None:
+    document = shared_house.client().get(f"{API}/openapi.json").json()
+    described = {(method.upper(), path) for path, item in document["paths"].items() for method in item}
+    wanted = {key for key in ROUTES if key[1].startswith(API) and not key[1].endswith("openapi.json")}
+    assert wanted <= described
+    assert "Problem" in document["components"]["schemas"]
+
+
+def test_metrics_are_for_loopback_or_those_who_see_sources(shared_house: House) -> None:
+    anonymous = shared_house.client()
+    text = anonymous.get("/metrics").text
+    samples = [line for line in text.splitlines() if not line.startswith("#")]
+    assert all(re.fullmatch(r'[a-z_]+(\{[a-z]+="[a-z0-9]+"\})? [0-9.e+-]+', line) for line in samples)
+    stored = [line for line in samples if line.startswith("holdfast_messages_stored_total{")]
+    assert sum(int(line.rpartition(" ")[2]) for line in stored) == 47
+    assert "shared mailbox" not in text
+    # uvicorn takes the address of a proxy's client from this header, as the proxy itself is on loopback.
+    afar = {"X-Forwarded-For": "192.0.2.9"}
+    assert anonymous.get("/metrics", headers=afar).status_code == 401
+    assert shared_house.client(Role.LEGAL).get("/metrics", headers=afar).status_code == 403
+    assert shared_house.client(Role.ADMINISTRATOR).get("/metrics", headers=afar).status_code == 200
+
+
+def test_readyz_names_the_store_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with open_house(tmp_path, messages=1) as house:
+        client = house.client()
+        assert client.get("/readyz").json()["status"] == "ready"
+        monkeypatch.setattr(house.app.vault.packs, "directory", tmp_path / "gone")
+        answer = client.get("/readyz")
+        assert (answer.status_code, answer.json()["code"]) == (503, "not_ready")
+        assert "'packs'" in answer.json()["detail"]
+        assert client.get("/healthz").status_code == 200
