@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Final, Literal
 
+from sqlalchemy import select
+
 from api import views
 from archiver.errors import NotFound
 from archiver.ledger import log
 from archiver.ledger.log import Log
 from archiver.ledger.proof import format_proof
+from archiver.store.schema import users
 from archiver.vault import Vault
 from search.access import Action, Actor, Gate
 
@@ -45,7 +48,10 @@ class AuditReading:
                 start = max(0, stop - limit)
                 following = start if start > 0 else None
             entries = self._vault.audit.entries(connection, start, stop)
-        items = [views.audit_entry(*entry) for entry in entries]
+            asked = {leaf["user"] for _, leaf, _ in entries}
+            people = connection.execute(select(users.c.id, users.c.name).where(users.c.id.in_(asked))).all()
+        names = {row.id: row.name for row in people}
+        items = [views.audit_entry(*entry, names.get(entry[1]["user"])) for entry in entries]
         if order == "newest":
             items.reverse()
         return {"size": size, "items": views.readable(items), "next": following}

@@ -244,12 +244,16 @@ def source_view(source: Source, gaps: Sequence[Document] = ()) -> Document:
     }
 
 
-def audit_entry(index: int, leaf: Document, detail: Document) -> Document:
-    """An entry of the audit log: the leaf as it is in the log, with the sealed detail opened beside it."""
+def audit_entry(index: int, leaf: Document, detail: Document, user_name: str | None = None) -> Document:
+    """An entry of the audit log: the leaf as it is in the log, with the sealed detail opened beside it.
+
+    `user_name` is what the user is called; the leaf itself has only the id.
+    """
     return {
         "n": index,
         "at": rfc3339(from_us(leaf["at"])),
         **{name: leaf[name] for name in ("action", "outcome", "user", "role", "purpose", "client")},
+        "user_name": user_name,
         "objects": leaf["objects"] or detail.get("objects", []),
         "count": leaf["count"],
         "reason": leaf["reason"],

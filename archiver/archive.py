@@ -8,7 +8,7 @@ retention clock and the scrubber use `scan`, which hands content to nobody.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from sqlalchemy import Connection, RowMapping, delete, select, update
 from archiver.capture.prepare import Prepared, Preparer
 from archiver.clock import Clock, to_us
 from archiver.commit import Committed, GroupCommitter
-from archiver.errors import DamagedStore, KeyDestroyed, NotFound
+from archiver.errors import ArchiverError, DamagedStore, KeyDestroyed, NotFound
 from archiver.ledger import canonical, log
 from archiver.ledger.log import Log
 from archiver.seal.container import open_sealed
@@ -109,6 +109,20 @@ class Archive:
         """
         return self._open(object_id)
 
+    def open_page(self, records: Sequence[Record]) -> Iterator[Opened | None]:
+        """Open described messages one after the other, for the reading room alone.
+
+        None stands for one that can't be opened (disposed of since, damaged); `open` says why.
+        """
+        with self._records.read() as connection:
+            keys = self._unwrap(connection, [(r.row["pk"], r.row["id"]) for r in records])
+        for record in records:
+            key = keys.get(record.row["pk"])
+            try:
+                yield None if key is None else self._unseal(record, record.row, record.row["id"], "raw", key)
+            except ArchiverError:
+                yield None
+
     def describe(self, pks: Iterable[int]) -> dict[int, Record]:
         """Descriptions without bytes, for the reading room alone; disposed messages are left out."""
         return self._describe(pks)
@@ -176,11 +190,15 @@ class Archive:
             with self._records.read() as connection:
                 holder = connection.execute(select(reports).where(reports.c.id == object_id)).mappings().one()
             kind = "report"
+        with self._records.read() as connection:
+            key = self._unwrap(connection, [(pk, record.row["id"])])[pk]
+        return self._unseal(record, holder, object_id, kind, key)
+
+    def _unseal(self, record: Record, holder: RowMapping, object_id: str, kind: Kind, key: bytes) -> Opened:
+        """Read and open the blob of a message or report, whose row is `holder`."""
         blob = self._packs.read(
             Place(holder["pack_id"], holder["pack_offset"], holder["pack_length"]), object_id
         )
-        with self._records.read() as connection:
-            key = self._unwrap(connection, [(pk, record.row["id"])])[pk]
         raw = open_sealed(key, object_context(self.archive_id, object_id, kind), blob)
         if len(raw) != holder["size"]:
             raise DamagedStore("the stored bytes are not as long as what was captured")

@@ -166,7 +166,7 @@ class Scrubber:
                     yield Fault("ledger_entry", f"captures/{seq}", "the entry is not readable")
                     continue
                 seen[leaf["type"]] += 1
-                if leaf["type"] == "disposed":
+                if leaf["type"] in ("disposed", "disposition"):
                     continue
                 seen["report"] += 1 if "report" in leaf else 0
                 yield from self._leaf(seq, leaf, arrived.get(seq), stored.get(seq), kept)

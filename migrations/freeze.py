@@ -11,7 +11,7 @@ from pathlib import Path
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from archiver.store import dialect
+from archiver.store import guards
 from archiver.store.schema import KEYS_SCHEMA, metadata
 from migrations.versions import BREAK
 
@@ -30,7 +30,7 @@ def statements(name: str) -> list[str]:
         ]
     if name == "sqlite":
         found = [s.replace(f"{KEYS_SCHEMA}.", "") for s in found]
-    return [s.strip() for s in found] + dialect.guards(name)
+    return [s.strip() for s in found] + guards.statements(name)
 
 
 def main() -> None:

@@ -24,6 +24,7 @@ class Act:
     objects: list[str] = field(default_factory=list)
     count: int | None = None
     reason: str = ""
+    outcome: Outcome = "success"
     detail: dict[str, Any] = field(default_factory=dict)
 
 
@@ -40,7 +41,7 @@ def change(vault: Vault, gate: Gate, actor: Actor, action: Action, name: str) ->
             act = Act(connection)
             seen.append(act)
             yield act
-            vault.audit.record_in(connection, _event(gate, actor, name, "success", act))
+            vault.audit.record_in(connection, _event(gate, actor, name, act.outcome, act))
     except HoldfastError as error:
         _refused(gate, actor, name, seen, error)
         raise

@@ -137,7 +137,7 @@ class Dispositions:
         ItemsChanged, HoldBeingApplied (retry), NotThere.
         """
         with change(self._vault, self._gate, actor, Action.DISPOSITION_EXECUTE, "disposition.execute") as act:
-            act.reason = "checked"
+            act.outcome = "begun"
             row = self._find(act, disposition_id)
             if row["state"] != "approved":
                 raise WrongState(f"this disposition is {row['state']}; only an approved one can be executed")

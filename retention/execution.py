@@ -159,7 +159,8 @@ class Executor:
         event = self._gate.event(
             actor,
             "disposition.execute",
-            "begun",
+            "success",
+            reason="keys_destroyed",
             objects=(disposition_id, *(item.message_id for item in destroyed)),
             count=len(destroyed),
         )

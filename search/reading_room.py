@@ -5,18 +5,26 @@ Every way out goes: right and purpose, scope, audit entry durable, and only then
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import and_, exists, func, or_, select
+from sqlalchemy import and_, exists, func, select
 from whoosh.query import Query
 
 from archiver.archive import Opened, Record
 from archiver.clock import from_us, rfc3339
 from archiver.errors import ArchiverError, NotFound
 from archiver.message.parse import parse as parse_message
-from archiver.store.schema import hold_items, holds, matter_members, messages, outbox, unindexed
+from archiver.store.schema import (
+    PARTLY_SEARCHABLE,
+    hold_items,
+    holds,
+    matter_members,
+    messages,
+    outbox,
+    unindexed,
+)
 from archiver.vault import Vault
 from search.access import AccessDenied, Action, Actor, Gate, Purpose, Role, Scope
 from search.engine.ports import IndexReader, Sort
@@ -150,7 +158,7 @@ class ReadingRoom:
                 return int(connection.scalar(query) or 0)
 
             return {
-                "partly": count(or_(messages.c.parse_failed, messages.c.unsearchable_parts > 0)),
+                "partly": count(PARTLY_SEARCHABLE),
                 "waiting": count(messages.c.pk.in_(select(outbox.c.message_pk))),
                 "unindexed": count(messages.c.pk.in_(select(unindexed.c.message_pk))),
             }
@@ -212,9 +220,9 @@ class ReadingRoom:
             )
         )
 
-    def _items(self, records: Iterable[Record], tree: Query) -> Iterable[Item]:
+    def _items(self, records: Sequence[Record], tree: Query) -> Iterable[Item]:
         words = self._reader.words_like(tree)
-        for record in records:
+        for record, opened in zip(records, self._vault.archive.open_page(records), strict=True):
             row, meta = record.row, record.meta
             yield Item(
                 id=row["id"],
@@ -225,17 +233,16 @@ class ReadingRoom:
                 from_=meta["from"][0]["address"] if meta["from"] else _sender(record),
                 to=tuple(recipients_of(record)),
                 subject=meta["subject"],
-                snippet=tuple(snippet(self._text(record), words)),
+                snippet=tuple(snippet(_text(opened), words)),
                 has_attachment=any(p["attachment"] for p in meta["parts"]),
             )
 
-    def _text(self, record: Record) -> str:
-        try:
-            opened = self._vault.archive.open(record.row["id"])
-        except ArchiverError:
-            return ""  # named by `verify`; the page still shows what the row knows
-        parsed = parse_message(opened.raw, text_limit=SNIPPET_TEXT)
-        return "\n".join(t for t in (parsed.body_text, parsed.attachment_text) if t)
+
+def _text(opened: Opened | None) -> str:
+    if opened is None:
+        return ""  # named by `verify`; the page still shows what the row knows
+    parsed = parse_message(opened.raw, text_limit=SNIPPET_TEXT)
+    return "\n".join(t for t in (parsed.body_text, parsed.attachment_text) if t)
 
 
 def _sender(record: Record) -> str:

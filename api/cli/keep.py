@@ -119,7 +119,7 @@ def _disposition_list(context: Context, _: argparse.Namespace) -> int:
     found = context.app.dispositions.list(context.actor())
     context.say_list(
         found,
-        lambda d: f"{d['id']}  {d['state']:<9} {d['count']:>7} messages, as of {d['as_of']}",
+        lambda d: f"{d['id']}  {d['state']:<9} {d['messages']:>7} messages, as of {d['as_of']}",
         "nothing is due; `holdfast retention run` looks",
     )
     return 0

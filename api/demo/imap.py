@@ -23,9 +23,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from proxyprotocol.sock import SocketInfoLocal
 from pymap.backend.dict import DictBackend
 from pymap.imap import IMAPServer
-from proxyprotocol.sock import SocketInfoLocal
 
 from api.demo.clinic import SampleMessage
 
@@ -79,9 +79,8 @@ def fill(server: MailboxServer, messages: Iterable[SampleMessage]) -> None:
             if message.folder not in made:
                 _answered(mailbox.create(message.folder))
                 made.add(message.folder)
-            # imaplib's own append would rewrite line ends.
-            mailbox.literal = message.raw  # type: ignore[attr-defined]
-            _answered(mailbox._simple_command("APPEND", message.folder))  # type: ignore[attr-defined]
+            # imaplib writes every line end as CRLF, which these messages have throughout.
+            _answered(mailbox.append(message.folder, "", "", message.raw))
 
 
 def _answered(answer: tuple[str, object]) -> None:

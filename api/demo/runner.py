@@ -28,7 +28,7 @@ PEOPLE = (
     ("Henrietta", "privacy_officer"),
     ("Ada", "administrator"),
 )
-ATTESTED_BY = "Ada, from the old server's own logs"
+ATTESTED_BY = "Ada, mail administrator"
 MATTER = "Wharfside lease"
 
 
@@ -222,7 +222,7 @@ def _old_mail(state: State) -> None:
 def _search(state: State) -> None:
     terminal, facts = state.terminal, state.clinic.facts
     terminal.step("Search: as a role, for a purpose, on record before the first byte is shown")
-    terminal.run("search", facts.marker_word, who="carol", code=3)
+    terminal.run("search", facts.marker_word, who="carol", code=2)
     terminal.run("search", facts.marker_word, "--purpose", "operations", who="ada", code=3)
     terminal.run(
         "search", facts.marker_word, "--purpose", "operations", "--limit", "3", who="carol", lines=11
@@ -250,6 +250,8 @@ def _hold(state: State) -> None:
     everything = ("search", "larger:0", "--purpose", "legal", "--limit", "1")
     terminal.run(*everything, who="leo", lines=1)
     terminal.run("matter", "add-member", MATTER, "Leo", who="carol")
+    # The hold is in force already; the index learns its name a moment later.
+    state.server.wait_for()
     terminal.run(*everything, who="leo", lines=1)
 
 
@@ -270,9 +272,8 @@ def _retention(state: State) -> None:
     done = terminal.run("disposition", "execute", state.disposition, "--json", who="sam").json
     state.outcomes = done["outcomes"]
     state.destroyed = [item["id"] for item in items if item["id"] != state.late_id]
-    terminal.note(
-        f"destroyed {done['outcomes'].get('destroyed', 0)}, kept by the hold {done['outcomes'].get('held', 0)}"
-    )
+    ended = done["outcomes"]
+    terminal.note(f"destroyed {ended.get('destroyed', 0)}, kept by the hold {ended.get('held', 0)}")
     terminal.run("disposition", "certificate", state.disposition, who="rita", lines=3)
     terminal.run("show", state.destroyed[0], "--purpose", "legal", who="carol", code=4)
     terminal.run("show", state.late_id, "--purpose", "legal", who="carol", lines=5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import smtplib
@@ -39,15 +40,36 @@ class Running:
         values = dict(line.split(" ") for line in lines if line.startswith("holdfast_") and "{" not in line)
         return int(values["holdfast_messages"]), int(values["holdfast_outbox_messages"])
 
-    def wait_for(self, messages: int, seconds: float = 60) -> None:
+    def wait_for(self, messages: int | None = None, seconds: float = 60) -> None:
         """Wait until the archive has so many messages, all of them indexed. Raises DemoFailedError."""
         deadline = time.monotonic() + seconds
-        while self.counts() != (messages, 0):
+        while (counts := self.counts()) != (counts[0] if messages is None else messages, 0):
             if time.monotonic() > deadline:
-                raise DemoFailedError(
-                    f"after {seconds:.0f} s the archive doesn't have {messages} messages indexed"
-                )
+                raise DemoFailedError(f"{seconds:.0f} s later the messages aren't there and indexed")
             time.sleep(0.05)
+
+
+class Reader:
+    """Reads messages over the HTTP API as somebody, on one connection."""
+
+    def __init__(self, server: Running, token: str, purpose: str) -> None:
+        self._connection = http.client.HTTPConnection(server.http.host, server.http.port, timeout=60)
+        self._headers = {"Authorization": f"Bearer {token}", "X-Purpose": purpose}
+
+    def get(self, object_id: str, tail: str = "") -> tuple[int, bytes]:
+        """The status and the body of `GET /api/v1/messages/ID` and what comes after it."""
+        self._connection.request("GET", f"/api/v1/messages/{object_id}{tail}", headers=self._headers)
+        answer = self._connection.getresponse()
+        return answer.status, answer.read()
+
+    def raw(self, object_id: str) -> bytes:
+        """The exact bytes of a message or a report; empty when there are none to be had."""
+        status, body = self.get(object_id, "/raw")
+        return body if status == 200 else b""
+
+    def close(self) -> None:
+        """Hang up."""
+        self._connection.close()
 
 
 def free_port() -> int:

@@ -7,7 +7,6 @@ import io
 import json
 import os
 import shlex
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -93,8 +92,9 @@ class Terminal:
                 ended = stop.code if isinstance(stop.code, int) else 2
         done = Done(ended, out.getvalue(), error.getvalue().rstrip("\n"))
         if code is not None and ended != code:
-            sys.stdout.flush()
-            raise DemoFailedError(f"`{self.typed(argv)}` ended with exit code {ended}, not {code}")
+            raise DemoFailedError(
+                f"`{self.typed(argv)}` ended with exit code {ended}, not {code}\n{done.text or done.error}"
+            )
         return done
 
     def typed(self, argv: tuple[str, ...]) -> str:

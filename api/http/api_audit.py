@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import Path, Query, Response
 
 from api.audit_reading import PAGE_LIMIT, AuditReading, Order
 from api.http.auth import ActorDep, AppDep
-from api.http.routes import API
+from api.http.router import api_router
 
-router = APIRouter(prefix=API, tags=["audit"])
+router = api_router("audit")
 
 
 @router.get("/audit")

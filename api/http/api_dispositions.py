@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 
 from api.http.api_holds import Reason
 from api.http.api_search import ObjectId
 from api.http.auth import ActorDep, AppDep
 from api.http.paging import Cursor, Limit, page_of
-from api.http.routes import API
+from api.http.router import api_router
 
-router = APIRouter(prefix=API, tags=["dispositions"])
+router = api_router("dispositions")
 
 
 @router.get("/dispositions")

@@ -5,17 +5,17 @@ from __future__ import annotations
 from itertools import chain
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.http.api_search import ObjectId
 from api.http.auth import ActorDep, AppDep, PurposeHeader, stated_purpose
-from api.http.routes import API
+from api.http.router import api_router
 from api.http.zipstream import zip_stream
 from search.access import Action
 
-router = APIRouter(prefix=API, tags=["exports"])
+router = api_router("exports")
 
 
 class NewExport(BaseModel):

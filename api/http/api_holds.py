@@ -5,15 +5,14 @@ from __future__ import annotations
 import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.http.api_search import ObjectId
 from api.http.auth import ActorDep, AppDep
 from api.http.paging import Cursor, Limit, page_of
-from api.http.routes import API
+from api.http.router import api_router
 
-router = APIRouter(prefix=API, tags=["holds"])
+router = api_router("holds")
 
 Names = Annotated[list[Annotated[str, Field(max_length=320)]], Field(max_length=10_000)]
 

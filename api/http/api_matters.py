@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.http.api_search import ObjectId
 from api.http.auth import ActorDep, AppDep
 from api.http.paging import Cursor, Limit, page_of
-from api.http.routes import API
+from api.http.router import api_router
 
-router = APIRouter(prefix=API, tags=["matters"])
+router = api_router("matters")
 
 
 class NewMatter(BaseModel):

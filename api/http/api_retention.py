@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Query
+from fastapi import Body, Query
 
 from api.http.api_search import ObjectId
 from api.http.auth import ActorDep, AppDep
-from api.http.routes import API
+from api.http.router import api_router
 from config.errors import HoldfastError
 from retention.clock import compute
 from retention.facts import parse_facts
 from search.access import Action
 
-router = APIRouter(prefix=API, tags=["retention"])
+router = api_router("retention")
 
 
 @router.get("/retention/messages/{id}")

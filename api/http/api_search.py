@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Response
+from fastapi import Path, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from api import views
 from api.http.auth import ActorDep, AppDep, PurposeHeader, stated_purpose
-from api.http.routes import API
+from api.http.router import api_router
 from search.access import Action
 from search.engine.ports import Sort
 from search.reading_room import PAGE_LIMIT
 
-router = APIRouter(prefix=API)
+router = api_router("messages")
 
 ObjectId = Annotated[str, Path(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_-]+$")]
 
@@ -31,7 +31,7 @@ class SearchRequest(BaseModel):
     cursor: Annotated[str | None, Field(max_length=1_000)] = None
 
 
-@router.post("/search", tags=["messages"])
+@router.post("/search")
 def search(
     app: AppDep, actor: ActorDep, body: SearchRequest, x_purpose: PurposeHeader = None
 ) -> dict[str, Any]:
@@ -41,7 +41,7 @@ def search(
     return views.search_page(page)
 
 
-@router.get("/messages/{id}", tags=["messages"])
+@router.get("/messages/{id}")
 def show_message(
     app: AppDep, actor: ActorDep, id: ObjectId, x_purpose: PurposeHeader = None
 ) -> dict[str, Any]:
@@ -51,7 +51,7 @@ def show_message(
     return views.object_view(app.vault, opened, id, app.room.scope(actor), app.explainer.verdicts)
 
 
-@router.get("/messages/{id}/raw", tags=["messages"], response_class=Response)
+@router.get("/messages/{id}/raw", response_class=Response)
 def raw_message(app: AppDep, actor: ActorDep, id: ObjectId, x_purpose: PurposeHeader = None) -> Response:
     """The exact bytes that arrived, as an attachment."""
     purpose = stated_purpose(app, actor, Action.READ, x_purpose)

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.exc import IntegrityError
 
 from api import views
 from api.http.auth import ActorDep, AppDep
-from api.http.routes import API
+from api.http.router import api_router
 from archiver.errors import CaptureError
 from search.access import Action
 
-router = APIRouter(prefix=API, tags=["sources"])
+router = api_router("sources")
 
 
 class NewSource(BaseModel):

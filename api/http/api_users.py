@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.accounts import MAX_NAME, MAX_TOKEN_DAYS
 from api.http import auth
 from api.http.api_search import ObjectId
 from api.http.auth import ActorDep, AppDep
-from api.http.routes import API
+from api.http.router import api_router
 from search.access import PERMISSIONS
 
-router = APIRouter(prefix=API)
+router = api_router("users")
 
 
 class NewUser(BaseModel):
@@ -34,37 +34,37 @@ class NewToken(BaseModel):
     days: Annotated[int | None, Field(ge=1, le=MAX_TOKEN_DAYS)] = None
 
 
-@router.get("/users", tags=["users"])
+@router.get("/users")
 def list_users(app: AppDep, actor: ActorDep) -> dict[str, Any]:
     """Every user, the disabled ones too."""
     return {"items": [user.to_json() for user in app.accounts.list(by=actor)], "next": None}
 
 
-@router.post("/users", tags=["users"], status_code=201)
+@router.post("/users", status_code=201)
 def add_user(app: AppDep, actor: ActorDep, body: NewUser) -> dict[str, Any]:
     """Add a user, who has no credential yet."""
     return app.accounts.add_user(body.name, body.role, by=actor).to_json()
 
 
-@router.post("/users/{id}/disable", tags=["users"])
+@router.post("/users/{id}/disable")
 def disable_user(app: AppDep, actor: ActorDep, id: ObjectId) -> dict[str, Any]:
     """Disable a user and end every session and token of theirs at once."""
     return app.accounts.disable(id, by=actor).to_json()
 
 
-@router.post("/users/{id}/token", tags=["users"], status_code=201)
+@router.post("/users/{id}/token", status_code=201)
 def make_token(app: AppDep, actor: ActorDep, id: ObjectId, body: NewToken | None = None) -> dict[str, Any]:
     """Make an API token, shown this once."""
     return {"user": id, "token": app.accounts.token(id, body.days if body else None, by=actor)}
 
 
-@router.post("/users/{id}/link", tags=["users"], status_code=201)
+@router.post("/users/{id}/link", status_code=201)
 def make_link(app: AppDep, actor: ActorDep, id: ObjectId) -> dict[str, Any]:
     """Make a sign-in link for the desk: single use, good for a quarter of an hour."""
     return {"user": id, "link": app.accounts.link(id, by=actor)}
 
 
-@router.get("/session", tags=["session"])
+@router.get("/session")
 def show_session(app: AppDep, actor: ActorDep) -> dict[str, Any]:
     """Who is asking, and what the role allows."""
     app.gate.record(actor, "session.use", "success")
@@ -76,7 +76,7 @@ def show_session(app: AppDep, actor: ActorDep) -> dict[str, Any]:
     }
 
 
-@router.delete("/session", tags=["session"], status_code=204, response_class=Response)
+@router.delete("/session", status_code=204, response_class=Response)
 def end_session(request: Request, app: AppDep, actor: ActorDep) -> Response:
     """Sign out: the session, or the token this was asked with, ends on the server."""
     header = request.headers.get("authorization", "")

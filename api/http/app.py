@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 
@@ -55,14 +56,10 @@ def create_http_app(app: App) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        responses={
-            "default": {
-                "model": problem.Problem,
-                "description": "any error (RFC 9457, application/problem+json)",
-            }
-        },
     )
     http.state.holdfast = app
+    # uvicorn's own access log names paths, and so ids; ours (api/http/shell.py) names templates.
+    logging.getLogger("uvicorn.access").disabled = True
     # The routes themselves rather than routers in a router, so that everyone who walks them sees them.
     for module in ROUTERS:
         http.router.routes.extend(module.router.routes)

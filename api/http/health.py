@@ -9,13 +9,14 @@ import time
 from collections.abc import Iterator
 from typing import Any, Final
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from sqlalchemy import func, select
 
 from api.errors import NotReady
 from api.http import auth
 from api.http.auth import AppDep
 from api.http.ports import App
+from api.http.router import api_router
 from archiver.ledger import log
 from archiver.ledger.log import Log
 from archiver.store.schema import messages, outbox, sources, unindexed
@@ -23,7 +24,7 @@ from config.errors import HoldfastError
 from search.access import Action
 from search.language.tree import Tag
 
-router = APIRouter(tags=["health"])
+router = api_router("health", prefix="")
 
 _STARTED: Final = time.time()
 Sample = tuple[str, str, str, list[tuple[dict[str, str], float]]]

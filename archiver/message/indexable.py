@@ -45,10 +45,11 @@ def index_text(
         senders += [a for a in (envelope.sender, envelope.on_behalf_of) if a]
         for recipient in envelope.recipients:
             by_role[recipient.role].append(recipient.address)
-            # Who a message was meant for before a group or a redirection is looked for as `to:` too.
-            by_role["recipient"] += [
-                a for a in (recipient.expanded_from, recipient.forwarded_from) if a is not None
-            ]
+            before = [a for a in (recipient.expanded_from, recipient.forwarded_from) if a is not None]
+            if before:
+                # Whom a group or a redirection brought in is looked for as `to:`, whatever header named
+                # it; so is the group or the redirected address itself.
+                by_role["recipient"] += [*before, recipient.address]
     tags = {f"id:{message_id}", f"lang:{classification.language}"}
     tags |= {f"custodian:{address}" for address in custodians}
     tags |= {f"record:{r.type}" for r in classification.record_types}

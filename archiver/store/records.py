@@ -11,9 +11,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, create_engine
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import (
+    DatabaseError,
+    DBAPIError,
+    InterfaceError,
+    InternalError,
+    OperationalError,
+    SQLAlchemyError,
+)
 
-from archiver.errors import DestructionRefused, StoreError
+from archiver.errors import DamagedStore, DestructionRefused, StoreError
 from archiver.store import dialect, durable
 from archiver.store.schema import KEYS_SCHEMA
 
@@ -94,8 +101,14 @@ def _translated() -> Iterator[None]:
             raise DestructionRefused(
                 "the database refuses: a message is held or not past its disposal date"
             ) from None
-        if isinstance(error, (OperationalError, InterfaceError)) or error.connection_invalidated:
+        # PostgreSQL reports a server that turned read-only (a standby) as an internal error.
+        unusable = isinstance(error, (OperationalError, InterfaceError, InternalError))
+        if unusable or error.connection_invalidated:
             raise StoreError("the records database can't be used now; try again later") from error
+        if type(error) is DatabaseError:  # the bare class is SQLite's word for a malformed file
+            raise DamagedStore(
+                "the records database's file is damaged; run `holdfast verify --full`, then restore a backup"
+            ) from None
         raise
     except SQLAlchemyError as error:
         if error.__class__.__name__ == "TimeoutError":

@@ -97,6 +97,9 @@ refusals = Table(
     Column("reason", String, nullable=False),
 )
 
+PARTLY_SEARCHABLE = text("(parse_failed OR unsearchable_parts > 0)")
+"""Messages a search can't see fully; a query must say it in just these words to be served by the index."""
+
 messages = Table(
     "messages",
     metadata,
@@ -133,8 +136,8 @@ messages = Table(
     Index(
         "ix_messages_unsearchable",
         "pk",
-        sqlite_where=text("parse_failed OR unsearchable_parts > 0"),
-        postgresql_where=text("parse_failed OR unsearchable_parts > 0"),
+        sqlite_where=PARTLY_SEARCHABLE,
+        postgresql_where=PARTLY_SEARCHABLE,
     ),
 )
 

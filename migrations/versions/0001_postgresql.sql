@@ -91,7 +91,7 @@ CREATE TABLE messages (
 -- next
 CREATE INDEX ix_messages_disposal_date ON messages (disposal_date)
 -- next
-CREATE INDEX ix_messages_unsearchable ON messages (pk) WHERE parse_failed OR unsearchable_parts > 0
+CREATE INDEX ix_messages_unsearchable ON messages (pk) WHERE (parse_failed OR unsearchable_parts > 0)
 -- next
 CREATE UNIQUE INDEX uq_messages_sha256_alive ON messages (sha256) WHERE disposed_us IS NULL
 -- next
@@ -362,52 +362,126 @@ CREATE TABLE hold_patients (
 	CONSTRAINT fk_hold_patients_hold_id FOREIGN KEY(hold_id) REFERENCES holds (id)
 )
 -- next
-CREATE FUNCTION holdfast_refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'holdfast refuses destruction'; END $$
--- next
-CREATE FUNCTION holdfast_guard_key() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_advisory_xact_lock(1215261796); IF EXISTS (SELECT 1 FROM messages m WHERE m.pk = OLD.message_pk AND (
+CREATE FUNCTION holdfast_guard_data_keys_delete() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_advisory_xact_lock(1215261796); IF EXISTS (SELECT 1 FROM messages m WHERE m.pk = OLD.message_pk AND (
     m.disposal_date IS NULL OR m.permanent OR m.disposal_date > (now() AT TIME ZONE 'UTC' - interval '12 hours')::date
     OR EXISTS (SELECT 1 FROM hold_items i JOIN holds h ON h.id = i.hold_id
                WHERE i.message_pk = m.pk AND h.state <> 'released')
     OR EXISTS (SELECT 1 FROM holds h WHERE h.state = 'applying')
     OR (EXISTS (SELECT 1 FROM holds h WHERE h.by_index AND h.state <> 'released')
         AND (EXISTS (SELECT 1 FROM outbox o WHERE o.message_pk = m.pk)
-             OR EXISTS (SELECT 1 FROM unindexed u WHERE u.message_pk = m.pk)))
-)) THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; IF TG_OP = 'DELETE' THEN RETURN OLD; END IF; RETURN NEW; END $$
+             OR EXISTS (SELECT 1 FROM unindexed u WHERE u.message_pk = m.pk))))) THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN OLD; END $$
 -- next
-CREATE TRIGGER guard_data_keys BEFORE DELETE OR UPDATE ON keys.data_keys FOR EACH ROW EXECUTE FUNCTION holdfast_guard_key()
+CREATE TRIGGER guard_data_keys_delete BEFORE DELETE ON keys.data_keys FOR EACH ROW EXECUTE FUNCTION holdfast_guard_data_keys_delete()
 -- next
-CREATE TRIGGER guard_messages_delete BEFORE DELETE ON messages FOR EACH ROW EXECUTE FUNCTION holdfast_refuse()
+CREATE FUNCTION holdfast_guard_data_keys_update() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_advisory_xact_lock(1215261796); IF EXISTS (SELECT 1 FROM messages m WHERE m.pk = OLD.message_pk AND (
+    m.disposal_date IS NULL OR m.permanent OR m.disposal_date > (now() AT TIME ZONE 'UTC' - interval '12 hours')::date
+    OR EXISTS (SELECT 1 FROM hold_items i JOIN holds h ON h.id = i.hold_id
+               WHERE i.message_pk = m.pk AND h.state <> 'released')
+    OR EXISTS (SELECT 1 FROM holds h WHERE h.state = 'applying')
+    OR (EXISTS (SELECT 1 FROM holds h WHERE h.by_index AND h.state <> 'released')
+        AND (EXISTS (SELECT 1 FROM outbox o WHERE o.message_pk = m.pk)
+             OR EXISTS (SELECT 1 FROM unindexed u WHERE u.message_pk = m.pk))))) THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
 -- next
-CREATE TRIGGER guard_messages_pk BEFORE UPDATE OF pk, id, sha256, anchor, captured_us, seq ON messages FOR EACH ROW EXECUTE FUNCTION holdfast_refuse()
+CREATE TRIGGER guard_data_keys_update BEFORE UPDATE ON keys.data_keys FOR EACH ROW EXECUTE FUNCTION holdfast_guard_data_keys_update()
 -- next
-CREATE FUNCTION holdfast_guard_hold_item() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF EXISTS (SELECT 1 FROM holds h WHERE h.id = OLD.hold_id AND h.state <> 'released') THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN OLD; END $$
+CREATE FUNCTION holdfast_guard_messages_delete() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN OLD; END $$
 -- next
-CREATE TRIGGER guard_hold_items_delete BEFORE DELETE ON hold_items FOR EACH ROW EXECUTE FUNCTION holdfast_guard_hold_item()
+CREATE TRIGGER guard_messages_delete BEFORE DELETE ON messages FOR EACH ROW EXECUTE FUNCTION holdfast_guard_messages_delete()
 -- next
-CREATE FUNCTION holdfast_guard_release() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.state = 'released' AND (OLD.state <> 'cooling' OR OLD.cooling_until_us IS NULL OR OLD.cooling_until_us > extract(epoch FROM now()) * 1000000) THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+CREATE FUNCTION holdfast_guard_messages_fixed() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
 -- next
-CREATE TRIGGER guard_holds_release BEFORE UPDATE OF state ON holds FOR EACH ROW EXECUTE FUNCTION holdfast_guard_release()
+CREATE TRIGGER guard_messages_fixed BEFORE UPDATE OF pk, id, sha256, anchor, captured_us, seq ON messages FOR EACH ROW EXECUTE FUNCTION holdfast_guard_messages_fixed()
 -- next
-CREATE TRIGGER guard_holds_delete BEFORE DELETE ON holds FOR EACH ROW EXECUTE FUNCTION holdfast_refuse()
+CREATE FUNCTION holdfast_guard_messages_ended() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF (NEW.sealed_meta IS NULL OR NEW.disposed_us IS NOT NULL) AND EXISTS (SELECT 1 FROM keys.data_keys k WHERE k.message_pk = OLD.pk) THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
 -- next
-CREATE TRIGGER guard_ledger_entries_delete BEFORE DELETE ON ledger_entries FOR EACH ROW EXECUTE FUNCTION holdfast_refuse()
+CREATE TRIGGER guard_messages_ended BEFORE UPDATE OF sealed_meta, disposed_us ON messages FOR EACH ROW EXECUTE FUNCTION holdfast_guard_messages_ended()
 -- next
-CREATE TRIGGER guard_audit_details_delete BEFORE DELETE ON audit_details FOR EACH ROW EXECUTE FUNCTION holdfast_refuse()
+CREATE FUNCTION holdfast_guard_message_tokens_delete() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF EXISTS (SELECT 1 FROM keys.data_keys k WHERE k.message_pk = OLD.message_pk) THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN OLD; END $$
 -- next
-CREATE TRIGGER guard_deliveries_delete BEFORE DELETE ON deliveries FOR EACH ROW EXECUTE FUNCTION holdfast_refuse()
+CREATE TRIGGER guard_message_tokens_delete BEFORE DELETE ON message_tokens FOR EACH ROW EXECUTE FUNCTION holdfast_guard_message_tokens_delete()
 -- next
-CREATE TRIGGER guard_ledger_entries_update BEFORE UPDATE ON ledger_entries FOR EACH ROW EXECUTE FUNCTION holdfast_refuse()
+CREATE FUNCTION holdfast_guard_message_tokens_update() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
 -- next
-CREATE TRIGGER guard_keys_data_keys_truncate BEFORE TRUNCATE ON keys.data_keys FOR EACH STATEMENT EXECUTE FUNCTION holdfast_refuse()
+CREATE TRIGGER guard_message_tokens_update BEFORE UPDATE ON message_tokens FOR EACH ROW EXECUTE FUNCTION holdfast_guard_message_tokens_update()
+-- next
+CREATE FUNCTION holdfast_guard_hold_items_delete() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF EXISTS (SELECT 1 FROM holds h WHERE h.id = OLD.hold_id AND h.state <> 'released') THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN OLD; END $$
+-- next
+CREATE TRIGGER guard_hold_items_delete BEFORE DELETE ON hold_items FOR EACH ROW EXECUTE FUNCTION holdfast_guard_hold_items_delete()
+-- next
+CREATE FUNCTION holdfast_guard_hold_items_update() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_hold_items_update BEFORE UPDATE ON hold_items FOR EACH ROW EXECUTE FUNCTION holdfast_guard_hold_items_update()
+-- next
+CREATE FUNCTION holdfast_guard_hold_custodians_delete() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF EXISTS (SELECT 1 FROM holds h WHERE h.id = OLD.hold_id AND h.state <> 'released') THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN OLD; END $$
+-- next
+CREATE TRIGGER guard_hold_custodians_delete BEFORE DELETE ON hold_custodians FOR EACH ROW EXECUTE FUNCTION holdfast_guard_hold_custodians_delete()
+-- next
+CREATE FUNCTION holdfast_guard_hold_custodians_update() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_hold_custodians_update BEFORE UPDATE ON hold_custodians FOR EACH ROW EXECUTE FUNCTION holdfast_guard_hold_custodians_update()
+-- next
+CREATE FUNCTION holdfast_guard_hold_patients_delete() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF EXISTS (SELECT 1 FROM holds h WHERE h.id = OLD.hold_id AND h.state <> 'released') THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN OLD; END $$
+-- next
+CREATE TRIGGER guard_hold_patients_delete BEFORE DELETE ON hold_patients FOR EACH ROW EXECUTE FUNCTION holdfast_guard_hold_patients_delete()
+-- next
+CREATE FUNCTION holdfast_guard_hold_patients_update() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_hold_patients_update BEFORE UPDATE ON hold_patients FOR EACH ROW EXECUTE FUNCTION holdfast_guard_hold_patients_update()
+-- next
+CREATE FUNCTION holdfast_guard_holds_delete() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN OLD; END $$
+-- next
+CREATE TRIGGER guard_holds_delete BEFORE DELETE ON holds FOR EACH ROW EXECUTE FUNCTION holdfast_guard_holds_delete()
+-- next
+CREATE FUNCTION holdfast_guard_holds_state() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.state <> OLD.state AND (
+    (NEW.state = 'released' AND (OLD.state <> 'cooling' OR OLD.cooling_until_us IS NULL
+                                 OR OLD.cooling_until_us > extract(epoch FROM now()) * 1000000))
+    OR (NEW.state = 'cooling' AND (NEW.release_asked_by IS NULL OR NEW.release_approved_by IS NULL
+                                   OR NEW.release_asked_by = NEW.release_approved_by))) THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_holds_state BEFORE UPDATE OF state ON holds FOR EACH ROW EXECUTE FUNCTION holdfast_guard_holds_state()
+-- next
+CREATE FUNCTION holdfast_guard_holds_cooling() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF OLD.cooling_until_us IS NOT NULL AND NEW.cooling_until_us < OLD.cooling_until_us THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_holds_cooling BEFORE UPDATE OF cooling_until_us ON holds FOR EACH ROW EXECUTE FUNCTION holdfast_guard_holds_cooling()
+-- next
+CREATE FUNCTION holdfast_guard_holds_fixed() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_holds_fixed BEFORE UPDATE OF id, matter_id, by_index, standing, sent_from_us, sent_before_us, from_day, before_day, created_us, created_by, in_force_us ON holds FOR EACH ROW EXECUTE FUNCTION holdfast_guard_holds_fixed()
+-- next
+CREATE FUNCTION holdfast_guard_deliveries_delete() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN OLD; END $$
+-- next
+CREATE TRIGGER guard_deliveries_delete BEFORE DELETE ON deliveries FOR EACH ROW EXECUTE FUNCTION holdfast_guard_deliveries_delete()
+-- next
+CREATE FUNCTION holdfast_guard_audit_details_delete() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN OLD; END $$
+-- next
+CREATE TRIGGER guard_audit_details_delete BEFORE DELETE ON audit_details FOR EACH ROW EXECUTE FUNCTION holdfast_guard_audit_details_delete()
+-- next
+CREATE FUNCTION holdfast_guard_ledger_entries_delete() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN OLD; END $$
+-- next
+CREATE TRIGGER guard_ledger_entries_delete BEFORE DELETE ON ledger_entries FOR EACH ROW EXECUTE FUNCTION holdfast_guard_ledger_entries_delete()
+-- next
+CREATE FUNCTION holdfast_guard_ledger_entries_update() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_ledger_entries_update BEFORE UPDATE ON ledger_entries FOR EACH ROW EXECUTE FUNCTION holdfast_guard_ledger_entries_update()
+-- next
+CREATE FUNCTION holdfast_refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'holdfast refuses destruction'; END $$
+-- next
+CREATE TRIGGER guard_data_keys_truncate BEFORE TRUNCATE ON keys.data_keys FOR EACH STATEMENT EXECUTE FUNCTION holdfast_refuse()
 -- next
 CREATE TRIGGER guard_messages_truncate BEFORE TRUNCATE ON messages FOR EACH STATEMENT EXECUTE FUNCTION holdfast_refuse()
 -- next
-CREATE TRIGGER guard_hold_items_truncate BEFORE TRUNCATE ON hold_items FOR EACH STATEMENT EXECUTE FUNCTION holdfast_refuse()
+CREATE TRIGGER guard_message_tokens_truncate BEFORE TRUNCATE ON message_tokens FOR EACH STATEMENT EXECUTE FUNCTION holdfast_refuse()
 -- next
 CREATE TRIGGER guard_holds_truncate BEFORE TRUNCATE ON holds FOR EACH STATEMENT EXECUTE FUNCTION holdfast_refuse()
 -- next
-CREATE TRIGGER guard_ledger_entries_truncate BEFORE TRUNCATE ON ledger_entries FOR EACH STATEMENT EXECUTE FUNCTION holdfast_refuse()
+CREATE TRIGGER guard_hold_items_truncate BEFORE TRUNCATE ON hold_items FOR EACH STATEMENT EXECUTE FUNCTION holdfast_refuse()
+-- next
+CREATE TRIGGER guard_hold_custodians_truncate BEFORE TRUNCATE ON hold_custodians FOR EACH STATEMENT EXECUTE FUNCTION holdfast_refuse()
+-- next
+CREATE TRIGGER guard_hold_patients_truncate BEFORE TRUNCATE ON hold_patients FOR EACH STATEMENT EXECUTE FUNCTION holdfast_refuse()
+-- next
+CREATE TRIGGER guard_deliveries_truncate BEFORE TRUNCATE ON deliveries FOR EACH STATEMENT EXECUTE FUNCTION holdfast_refuse()
 -- next
 CREATE TRIGGER guard_audit_details_truncate BEFORE TRUNCATE ON audit_details FOR EACH STATEMENT EXECUTE FUNCTION holdfast_refuse()
 -- next
-CREATE TRIGGER guard_deliveries_truncate BEFORE TRUNCATE ON deliveries FOR EACH STATEMENT EXECUTE FUNCTION holdfast_refuse()
+CREATE TRIGGER guard_ledger_entries_truncate BEFORE TRUNCATE ON ledger_entries FOR EACH STATEMENT EXECUTE FUNCTION holdfast_refuse()

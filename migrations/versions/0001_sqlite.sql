@@ -91,7 +91,7 @@ CREATE TABLE messages (
 -- next
 CREATE INDEX ix_messages_disposal_date ON messages (disposal_date)
 -- next
-CREATE INDEX ix_messages_unsearchable ON messages (pk) WHERE parse_failed OR unsearchable_parts > 0
+CREATE INDEX ix_messages_unsearchable ON messages (pk) WHERE (parse_failed OR unsearchable_parts > 0)
 -- next
 CREATE UNIQUE INDEX uq_messages_sha256_alive ON messages (sha256) WHERE disposed_us IS NULL
 -- next
@@ -372,8 +372,7 @@ CREATE TRIGGER guard_data_keys_delete BEFORE DELETE ON data_keys WHEN EXISTS (SE
     OR EXISTS (SELECT 1 FROM holds h WHERE h.state = 'applying')
     OR (EXISTS (SELECT 1 FROM holds h WHERE h.by_index AND h.state <> 'released')
         AND (EXISTS (SELECT 1 FROM outbox o WHERE o.message_pk = m.pk)
-             OR EXISTS (SELECT 1 FROM unindexed u WHERE u.message_pk = m.pk)))
-)) BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+             OR EXISTS (SELECT 1 FROM unindexed u WHERE u.message_pk = m.pk))))) BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
 -- next
 CREATE TRIGGER guard_data_keys_update BEFORE UPDATE ON data_keys WHEN EXISTS (SELECT 1 FROM messages m WHERE m.pk = OLD.message_pk AND (
     m.disposal_date IS NULL OR m.permanent OR m.disposal_date > date('now', '-12 hours')
@@ -382,23 +381,52 @@ CREATE TRIGGER guard_data_keys_update BEFORE UPDATE ON data_keys WHEN EXISTS (SE
     OR EXISTS (SELECT 1 FROM holds h WHERE h.state = 'applying')
     OR (EXISTS (SELECT 1 FROM holds h WHERE h.by_index AND h.state <> 'released')
         AND (EXISTS (SELECT 1 FROM outbox o WHERE o.message_pk = m.pk)
-             OR EXISTS (SELECT 1 FROM unindexed u WHERE u.message_pk = m.pk)))
-)) BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+             OR EXISTS (SELECT 1 FROM unindexed u WHERE u.message_pk = m.pk))))) BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
 -- next
-CREATE TRIGGER guard_messages_delete BEFORE DELETE ON messages BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+CREATE TRIGGER guard_messages_delete BEFORE DELETE ON messages WHEN 1 = 1 BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
 -- next
-CREATE TRIGGER guard_messages_pk BEFORE UPDATE OF pk, id, sha256, anchor, captured_us, seq ON messages BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+CREATE TRIGGER guard_messages_fixed BEFORE UPDATE OF pk, id, sha256, anchor, captured_us, seq ON messages WHEN 1 = 1 BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_messages_ended BEFORE UPDATE OF sealed_meta, disposed_us ON messages WHEN (NEW.sealed_meta IS NULL OR NEW.disposed_us IS NOT NULL) AND EXISTS (SELECT 1 FROM data_keys k WHERE k.message_pk = OLD.pk) BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_message_tokens_delete BEFORE DELETE ON message_tokens WHEN EXISTS (SELECT 1 FROM data_keys k WHERE k.message_pk = OLD.message_pk) BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_message_tokens_update BEFORE UPDATE ON message_tokens WHEN 1 = 1 BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
 -- next
 CREATE TRIGGER guard_hold_items_delete BEFORE DELETE ON hold_items WHEN EXISTS (SELECT 1 FROM holds h WHERE h.id = OLD.hold_id AND h.state <> 'released') BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
 -- next
-CREATE TRIGGER guard_holds_release BEFORE UPDATE OF state ON holds WHEN NEW.state = 'released' AND (OLD.state <> 'cooling' OR OLD.cooling_until_us IS NULL OR OLD.cooling_until_us > CAST((julianday('now') - 2440587.5) * 86400000000.0 AS INTEGER)) BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+CREATE TRIGGER guard_hold_items_update BEFORE UPDATE ON hold_items WHEN 1 = 1 BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
 -- next
-CREATE TRIGGER guard_holds_delete BEFORE DELETE ON holds BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+CREATE TRIGGER guard_hold_custodians_delete BEFORE DELETE ON hold_custodians WHEN EXISTS (SELECT 1 FROM holds h WHERE h.id = OLD.hold_id AND h.state <> 'released') BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
 -- next
-CREATE TRIGGER guard_ledger_entries_delete BEFORE DELETE ON ledger_entries BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+CREATE TRIGGER guard_hold_custodians_update BEFORE UPDATE ON hold_custodians WHEN 1 = 1 BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
 -- next
-CREATE TRIGGER guard_audit_details_delete BEFORE DELETE ON audit_details BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+CREATE TRIGGER guard_hold_patients_delete BEFORE DELETE ON hold_patients WHEN EXISTS (SELECT 1 FROM holds h WHERE h.id = OLD.hold_id AND h.state <> 'released') BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
 -- next
-CREATE TRIGGER guard_deliveries_delete BEFORE DELETE ON deliveries BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+CREATE TRIGGER guard_hold_patients_update BEFORE UPDATE ON hold_patients WHEN 1 = 1 BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
 -- next
-CREATE TRIGGER guard_ledger_entries_update BEFORE UPDATE ON ledger_entries BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+CREATE TRIGGER guard_holds_delete BEFORE DELETE ON holds WHEN 1 = 1 BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_holds_state BEFORE UPDATE OF state ON holds WHEN NEW.state <> OLD.state AND (
+    (NEW.state = 'released' AND (OLD.state <> 'cooling' OR OLD.cooling_until_us IS NULL
+                                 OR OLD.cooling_until_us > CAST((julianday('now') - 2440587.5) * 86400000000.0 AS INTEGER)))
+    OR (NEW.state = 'cooling' AND (NEW.release_asked_by IS NULL OR NEW.release_approved_by IS NULL
+                                   OR NEW.release_asked_by = NEW.release_approved_by))) BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_holds_cooling BEFORE UPDATE OF cooling_until_us ON holds WHEN OLD.cooling_until_us IS NOT NULL AND NEW.cooling_until_us < OLD.cooling_until_us BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_holds_fixed BEFORE UPDATE OF id, matter_id, by_index, standing, sent_from_us, sent_before_us, from_day, before_day, created_us, created_by, in_force_us ON holds WHEN 1 = 1 BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_deliveries_delete BEFORE DELETE ON deliveries WHEN 1 = 1 BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_audit_details_delete BEFORE DELETE ON audit_details WHEN 1 = 1 BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_ledger_entries_delete BEFORE DELETE ON ledger_entries WHEN 1 = 1 BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_ledger_entries_update BEFORE UPDATE ON ledger_entries WHEN 1 = 1 BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_data_keys_replace BEFORE INSERT ON data_keys WHEN EXISTS (SELECT 1 FROM data_keys WHERE message_pk = NEW.message_pk) BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_messages_replace BEFORE INSERT ON messages WHEN EXISTS (SELECT 1 FROM messages WHERE pk = NEW.pk) BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_holds_replace BEFORE INSERT ON holds WHEN EXISTS (SELECT 1 FROM holds WHERE id = NEW.id) BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END

@@ -13,12 +13,13 @@ import httpx
 import pytest
 
 from api.http.zipstream import zip_stream
+from archiver.capture.ports import Arrival
 from archiver.errors import StoreError
 from archiver.ledger.audit import AuditEvent
 from archiver.ledger.log import Log
 from archiver.ledger.proof import parse_proof, verify_proof
 from search.access import Role
-from tests.api.house import HOSTILE_SUBJECT, House
+from tests.api.house import HOSTILE_SUBJECT, House, mail
 
 API = "/api/v1"
 LEGAL = {"X-Purpose": "legal"}
@@ -378,3 +379,27 @@ def test_a_hostile_subject_is_data(house: House) -> None:
     assert item["subject"] == HOSTILE_SUBJECT
     assert "<b>" not in item["snippet"]
     assert "&lt;b&gt;bold&lt;/b&gt;" in item["snippet"]
+
+
+def test_a_disposition_is_approved_executed_and_certified(house: House) -> None:
+    source = house.app.vault.sources.add("import", "old archive")
+    old = mail("long ago", "A quagga.", number=950).replace(b"2024", b"2005").replace(b"Mon, ", b"")
+    with house.app.intake(None) as intake:
+        gone = intake.submit(Arrival(old, source.id, attested_by="records office")).result(30).id
+    made = house.app.runs.run()["disposition"]
+    assert made
+    manager, officer = house.client(Role.RECORDS_MANAGER), house.client(Role.COMPLIANCE_OFFICER)
+    assert [one["id"] for one in manager.get(f"{API}/dispositions").json()["items"]] == [made]
+    shown = manager.get(f"{API}/dispositions/{made}", params={"limit": 1}).json()
+    assert [item["id"] for item in shown["items"]] == [gone]
+    assert isinstance(shown["next"], str | None)
+    early = manager.get(f"{API}/dispositions/{made}/certificate")
+    assert (early.status_code, problem(early)["code"]) == (409, "wrong_state")
+    assert manager.post(f"{API}/dispositions/{made}/approve").json()["state"] == "approved"
+    alone = manager.post(f"{API}/dispositions/{made}/execute")
+    assert (alone.status_code, problem(alone)["code"]) == (403, "second_person_needed")
+    assert officer.post(f"{API}/dispositions/{made}/execute").json()["outcomes"] == {"destroyed": 1}
+    assert manager.get(f"{API}/dispositions/{made}/certificate").json()["note"]
+    answer = officer.get(f"{API}/messages/{gone}", headers=LEGAL)
+    assert (answer.status_code, problem(answer)["code"]) == (410, "disposed")
+    assert manager.post(f"{API}/dispositions/{made}/reject", json={"reason": "late"}).status_code == 409

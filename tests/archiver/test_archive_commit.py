@@ -33,7 +33,9 @@ def mail(subject: str = "a subject", to: str = "nurse@clinic.example", body: str
 
 
 def report(original: bytes, *recipients: str) -> bytes:
-    lines = "\r\n".join(["Sender: lee@clinic.example", "Subject: x", "Message-Id: <m1@clinic.example>", *recipients])
+    lines = "\r\n".join(
+        ["Sender: lee@clinic.example", "Subject: x", "Message-Id: <m1@clinic.example>", *recipients]
+    )
     head = (
         "From: <>\r\nX-MS-Journal-Report:\r\nMIME-Version: 1.0\r\n"
         'Content-Type: multipart/mixed; boundary="b1"\r\n\r\n--b1\r\nContent-Type: text/plain\r\n\r\n'
@@ -77,7 +79,10 @@ def test_equal_bytes_are_one_message_with_every_delivery(vault: Vault, source: s
     (second,) = store(vault, [raw], other, folder="Sent", custodians=("b@clinic.example",))
     assert second.receipt == type(second.receipt)(first.receipt.id, "duplicate")
     record = vault.archive.scan(first.pk).record
-    assert [(d.source_id, d.detail["folder"]) for d in record.deliveries] == [(source, "Inbox"), (other, "Sent")]
+    assert [(d.source_id, d.detail["folder"]) for d in record.deliveries] == [
+        (source, "Inbox"),
+        (other, "Sent"),
+    ]
     with vault.records.read() as connection:
         tokens = set(
             connection.scalars(select(message_tokens.c.token).where(message_tokens.c.field == CUSTODIAN))
@@ -95,7 +100,9 @@ def test_duplicates_within_one_batch(vault: Vault, source: str) -> None:
 
 def test_a_journal_report_is_kept_whole_beside_its_original(vault: Vault, source: str) -> None:
     original = mail("report")
-    raw = report(original, "To: nurse@clinic.example, Expanded: ward@clinic.example", "Bcc: counsel@law.example")
+    raw = report(
+        original, "To: nurse@clinic.example, Expanded: ward@clinic.example", "Bcc: counsel@law.example"
+    )
     (done,) = store(vault, [raw], source)
     opened = vault.archive.scan(done.pk)
     assert opened.raw == original
@@ -138,7 +145,9 @@ def test_a_destroyed_message_is_gone_and_may_arrive_anew(vault: Vault, source: s
     (done,) = store(vault, [mail()], source)
     with vault.records.write(dialect.LOCK_ARCHIVE) as connection:
         connection.execute(
-            update(messages).where(messages.c.pk == done.pk).values(disposal_date=vault.clock.now().date().replace(year=2000))
+            update(messages)
+            .where(messages.c.pk == done.pk)
+            .values(disposal_date=vault.clock.now().date().replace(year=2000))
         )
         vault.archive.destroy(connection, done.pk, "d1")
     with pytest.raises(KeyDestroyed):

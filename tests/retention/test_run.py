@@ -211,8 +211,8 @@ def test_a_later_day_proposes_early_and_nothing_goes_early(house: House) -> None
     house.dispositions.approve(house.officer, disposition)
     outcome = house.dispositions.execute(house.second, disposition)["outcomes"]
     assert outcome == {"destroyed": 1, "not_due": 1}
-    assert house.keys() == {young.pk}
-    assert old.pk not in house.keys()
+    assert house.living() == {young.pk}
+    assert old.pk not in house.living()
 
 
 def test_rules_are_sealed_in_the_rows(house: House) -> None:

@@ -91,7 +91,7 @@ class House:
             self.dispositions.approve(self.officer, disposition)
         return str(disposition)
 
-    def keys(self) -> set[int]:
+    def living(self) -> set[int]:
         with self.vault.records.read() as connection:
             return set(connection.scalars(select(data_keys.c.message_pk)))
 

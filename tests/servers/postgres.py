@@ -24,15 +24,16 @@ _numbers = count(1)
 
 
 @contextmanager
-def postgres_server(tmp_path: Path) -> Iterator[str]:
+def postgres_server() -> Iterator[str]:
     """Run a fresh server on a Unix socket until the block ends; give its SQLAlchemy URL.
 
     The URL uses psycopg 3 and names the database `postgres`. Writes are not forced to the
     disk (fsync is off): a test may kill clients and
     the server's own processes, but not the machine.
     """
-    # As root the wheel runs the server as a user of its own, which must get into the folder.
-    base = Path(tempfile.mkdtemp(prefix="pg-", dir=_passable(tmp_path)))
+    # As root the wheel runs the server as a user of its own, which must get into the folder; pytest's
+    # own temporary folders are for one user only, and every new session closes them again.
+    base = Path(tempfile.mkdtemp(prefix="holdfast-pg-", dir=_passable(Path(tempfile.gettempdir()))))
     base.chmod(0o755)
     server = get_server(base / "data", cleanup_mode="stop")
     try:

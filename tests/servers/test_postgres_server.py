@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import sqlalchemy as sa
 
 from tests.servers.postgres import fresh_database, postgres_server
 
 
-def test_databases_are_empty_and_separate(tmp_path: Path) -> None:
-    with postgres_server(tmp_path) as server:
+def test_databases_are_empty_and_separate() -> None:
+    with postgres_server() as server:
         first, second = fresh_database(server), fresh_database(server)
         assert first != second
         for url in (first, second):

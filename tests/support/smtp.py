@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import itertools
+import select
 import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -59,9 +60,10 @@ class Session:
                 return reply
         return reply
 
-    def send_body(self, raw: bytes) -> None:
-        """Send a message's bytes and the final dot, without waiting for the reply."""
-        self._socket.sendall(stuffed(raw))
+    def send_body(self, raw: bytes, *, part: float = 1.0) -> None:
+        """Send a message's bytes and the final dot, or the first `part` of that; don't wait for a reply."""
+        sent = stuffed(raw)
+        self._socket.sendall(sent[: int(len(sent) * part)])
 
     def deliver(self, recipient: str, raw: bytes, sender: str = "sender@clinic.example") -> str:
         """Deliver one message and return the reply that counts."""
@@ -70,6 +72,11 @@ class Session:
             return reply
         self.send_body(raw)
         return self.reply()
+
+    def hang_up_unanswered(self) -> None:
+        """Wait until the server has answered, and close without looking at it."""
+        select.select([self._socket], [], [], 60)
+        self._socket.close()
 
     @staticmethod
     def _expect(reply: str, code: str) -> None:

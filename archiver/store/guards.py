@@ -1,0 +1,183 @@
+"""The guards: triggers that are the last wall of promises 5 and 6.
+
+Whatever path asks, and whoever wrote it, the database itself refuses to destroy the key of a message that
+is held or not yet past its disposal date, and to loosen a hold but by its release. A date counts as
+reached only when it is that day everywhere on Earth (UTC-12). Each guard is a condition under which a row
+may not change so; the two databases only differ in how that is written down.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from archiver.store.dialect import LOCK_ARCHIVE, REFUSED_MARK
+from archiver.store.schema import KEYS_SCHEMA
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """`verb` (with its columns) on a row of `table` is refused when `condition`, in terms of OLD and NEW."""
+
+    name: str
+    table: str
+    verb: str
+    condition: str = "1 = 1"
+    columns: str = ""
+    needs_lock: bool = False
+    only_sqlite: bool = False
+
+
+_TODAY = {
+    "sqlite": "date('now', '-12 hours')",
+    "postgresql": "(now() AT TIME ZONE 'UTC' - interval '12 hours')::date",
+}
+_NOW_US = {
+    "sqlite": "CAST((julianday('now') - 2440587.5) * 86400000000.0 AS INTEGER)",
+    "postgresql": "extract(epoch FROM now()) * 1000000",
+}
+
+_PROTECTED = """EXISTS (SELECT 1 FROM messages m WHERE m.pk = OLD.message_pk AND (
+    m.disposal_date IS NULL OR m.permanent OR m.disposal_date > {today}
+    OR EXISTS (SELECT 1 FROM hold_items i JOIN holds h ON h.id = i.hold_id
+               WHERE i.message_pk = m.pk AND h.state <> 'released')
+    OR EXISTS (SELECT 1 FROM holds h WHERE h.state = 'applying')
+    OR (EXISTS (SELECT 1 FROM holds h WHERE h.by_index AND h.state <> 'released')
+        AND (EXISTS (SELECT 1 FROM outbox o WHERE o.message_pk = m.pk)
+             OR EXISTS (SELECT 1 FROM unindexed u WHERE u.message_pk = m.pk)))))"""
+
+_HOLD_STANDS = "EXISTS (SELECT 1 FROM holds h WHERE h.id = OLD.hold_id AND h.state <> 'released')"
+
+_BAD_STATE = """NEW.state <> OLD.state AND (
+    (NEW.state = 'released' AND (OLD.state <> 'cooling' OR OLD.cooling_until_us IS NULL
+                                 OR OLD.cooling_until_us > {now_us}))
+    OR (NEW.state = 'cooling' AND (NEW.release_asked_by IS NULL OR NEW.release_approved_by IS NULL
+                                   OR NEW.release_asked_by = NEW.release_approved_by)))"""
+
+_ALIVE = "EXISTS (SELECT 1 FROM {keys}data_keys k WHERE k.message_pk = OLD.{key})"
+
+GUARDS = (
+    Guard("data_keys_delete", "{keys}data_keys", "DELETE", _PROTECTED, needs_lock=True),
+    Guard("data_keys_update", "{keys}data_keys", "UPDATE", _PROTECTED, needs_lock=True),
+    # A message row that vanished or changed would take its guard with it.
+    Guard("messages_delete", "messages", "DELETE"),
+    Guard("messages_fixed", "messages", "UPDATE", columns="pk, id, sha256, anchor, captured_us, seq"),
+    Guard(
+        "messages_ended",
+        "messages",
+        "UPDATE",
+        f"(NEW.sealed_meta IS NULL OR NEW.disposed_us IS NOT NULL) AND {_ALIVE.replace('{key}', 'pk')}",
+        columns="sealed_meta, disposed_us",
+    ),
+    # Tokens are how a later hold finds mail of today.
+    Guard("message_tokens_delete", "message_tokens", "DELETE", _ALIVE.replace("{key}", "message_pk")),
+    Guard("message_tokens_update", "message_tokens", "UPDATE"),
+    Guard("hold_items_delete", "hold_items", "DELETE", _HOLD_STANDS),
+    Guard("hold_items_update", "hold_items", "UPDATE"),
+    Guard("hold_custodians_delete", "hold_custodians", "DELETE", _HOLD_STANDS),
+    Guard("hold_custodians_update", "hold_custodians", "UPDATE"),
+    Guard("hold_patients_delete", "hold_patients", "DELETE", _HOLD_STANDS),
+    Guard("hold_patients_update", "hold_patients", "UPDATE"),
+    Guard("holds_delete", "holds", "DELETE"),
+    Guard("holds_state", "holds", "UPDATE", _BAD_STATE, columns="state"),
+    Guard(
+        "holds_cooling",
+        "holds",
+        "UPDATE",
+        "OLD.cooling_until_us IS NOT NULL AND NEW.cooling_until_us < OLD.cooling_until_us",
+        columns="cooling_until_us",
+    ),
+    Guard(
+        "holds_fixed",
+        "holds",
+        "UPDATE",
+        columns=(
+            "id, matter_id, by_index, standing, sent_from_us, sent_before_us, from_day, before_day, "
+            "created_us, created_by, in_force_us"
+        ),
+    ),
+    Guard("deliveries_delete", "deliveries", "DELETE"),
+    Guard("audit_details_delete", "audit_details", "DELETE"),
+    Guard("ledger_entries_delete", "ledger_entries", "DELETE"),
+    Guard("ledger_entries_update", "ledger_entries", "UPDATE"),
+    # SQLite's REPLACE deletes the old row without firing the triggers for deletion.
+    *(
+        Guard(
+            f"{table}_replace",
+            f"{prefix}{table}",
+            "INSERT",
+            f"EXISTS (SELECT 1 FROM {prefix}{table} WHERE {key} = NEW.{key})",
+            only_sqlite=True,
+        )
+        for prefix, table, key in (
+            ("{keys}", "data_keys", "message_pk"),
+            ("", "messages", "pk"),
+            ("", "holds", "id"),
+        )
+    ),
+)
+
+NEVER_TRUNCATED = (
+    f"{KEYS_SCHEMA}.data_keys",
+    "messages",
+    "message_tokens",
+    "holds",
+    "hold_items",
+    "hold_custodians",
+    "hold_patients",
+    "deliveries",
+    "audit_details",
+    "ledger_entries",
+)
+"""PostgreSQL's TRUNCATE fires no row triggers; SQLite has none."""
+
+
+def statements(dialect: str) -> list[str]:
+    """The statements that put the guards up in a dialect (`sqlite` or `postgresql`), in order."""
+    return _sqlite() if dialect == "sqlite" else _postgresql()
+
+
+def _written(text: str, dialect: str) -> str:
+    keys = f"{KEYS_SCHEMA}." if dialect == "postgresql" else ""
+    return (
+        text.replace("{today}", _TODAY[dialect]).replace("{now_us}", _NOW_US[dialect]).replace("{keys}", keys)
+    )
+
+
+def _head(guard: Guard, dialect: str) -> str:
+    of = f" OF {guard.columns}" if guard.columns else ""
+    table = _written(guard.table, dialect)
+    return f"CREATE TRIGGER guard_{guard.name} BEFORE {guard.verb}{of} ON {table}"
+
+
+def _sqlite() -> list[str]:
+    return [
+        f"{_head(guard, 'sqlite')} WHEN {_written(guard.condition, 'sqlite')} "
+        f"BEGIN SELECT RAISE(ABORT, '{REFUSED_MARK}'); END"
+        for guard in GUARDS
+    ]
+
+
+def _postgresql() -> list[str]:
+    refuse = f"RAISE EXCEPTION '{REFUSED_MARK}'"
+    found = []
+    for guard in GUARDS:
+        if guard.only_sqlite:
+            continue
+        # The lock makes this check and a hold that is being placed take turns.
+        lock = f"PERFORM pg_advisory_xact_lock({LOCK_ARCHIVE}); " if guard.needs_lock else ""
+        row = "OLD" if guard.verb == "DELETE" else "NEW"
+        found += [
+            f"CREATE FUNCTION holdfast_guard_{guard.name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+            f"{lock}IF {_written(guard.condition, 'postgresql')} THEN {refuse}; END IF; "
+            f"RETURN {row}; END $$",
+            f"{_head(guard, 'postgresql')} FOR EACH ROW EXECUTE FUNCTION holdfast_guard_{guard.name}()",
+        ]
+    found.append(
+        f"CREATE FUNCTION holdfast_refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {refuse}; END $$"
+    )
+    found += [
+        f"CREATE TRIGGER guard_{table.rpartition('.')[2]}_truncate BEFORE TRUNCATE ON {table} "
+        "FOR EACH STATEMENT EXECUTE FUNCTION holdfast_refuse()"
+        for table in NEVER_TRUNCATED
+    ]
+    return found

@@ -1,0 +1,116 @@
+"""Two holds, new mail and a disposal race over the same messages: no held message ever loses its key."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy import select
+
+from archiver.store.schema import hold_items, holds, outbox
+from retention.refusals import HoldBeingApplied
+from tests.retention.whole_house import House, mail
+
+ROUNDS = 50
+MESSAGES = 20
+"""Rounds times messages: a thousand messages are fought over, on each database."""
+
+
+def held(house: House) -> set[int]:
+    with house.vault.records.read() as connection:
+        return set(
+            connection.scalars(
+                select(hold_items.c.message_pk)
+                .join(holds, holds.c.id == hold_items.c.hold_id)
+                .where(holds.c.state != "released")
+            )
+        )
+
+
+def waiting(house: House) -> set[int]:
+    with house.vault.records.read() as connection:
+        return set(connection.scalars(select(outbox.c.message_pk)))
+
+
+def together(*work: Callable[[], None]) -> None:
+    """Run each in a thread, all at the same moment; raise the first error of any."""
+    gate = threading.Barrier(len(work))
+    errors: list[BaseException] = []
+
+    def run(one: Callable[[], None]) -> None:
+        try:
+            gate.wait()
+            one()
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=run, args=(one,)) for one in work]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    if errors:
+        raise errors[0]
+
+
+def test_holds_and_a_disposal_race(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Small chunks, so that holds come between them and not only before or after all of it.
+    monkeypatch.setattr("retention.execution.CHUNK", 3)
+    matter = house.matters.create(house.lawyer, "race")["id"]
+    won = lost = 0
+    for number in range(ROUNDS):
+        word = f"word{number}word"
+        stored = house.capture(
+            *(
+                house.arrival(
+                    mail(
+                        sender="ann@clinic.example" if i < 10 else "cat@clinic.example",
+                        to="x@y.example",
+                        subject=word if 5 <= i < 15 else "lunch",
+                    )
+                )
+                for i in range(MESSAGES)
+            )
+        )
+        pks = {one.pk for one in stored}
+        house.index()
+        disposition = house.due()
+        placed: list[str] = []
+
+        def by_custodian(placed: list[str] = placed) -> None:
+            hold = house.holds.create(house.lawyer, matter, custodians=["ann@clinic.example"])
+            placed.append(hold["id"])
+
+        def by_query(word: str = word, placed: list[str] = placed) -> None:
+            placed.append(house.holds.create(house.lawyer, matter, query=word)["id"])
+
+        def new_mail() -> None:
+            house.capture(house.arrival(mail(sender="ann@clinic.example", to="x@y.example")))
+
+        def dispose(disposition: str = disposition) -> None:
+            while True:
+                try:
+                    house.dispositions.execute(house.second, disposition)
+                    return
+                except HoldBeingApplied:
+                    continue
+
+        together(by_custodian, by_query, dispose, new_mail)
+        living = house.living()
+        protected = held(house)
+        assert protected <= living
+        # Whoever escaped the disposal was held, or might have been.
+        assert pks & living <= protected | waiting(house)
+        won += len(pks & living)
+        lost += len(pks - living)
+        for hold in placed:
+            house.holds.release(house.lawyer, hold)
+            house.holds.release(house.officer, hold)
+        assert sorted(house.holds.finish_cooling()) == sorted(placed)
+    print(f"{won} kept, {lost} destroyed")
+    assert won > 0
+    assert lost > 0
+    house.index()
+    house.dispositions.execute(house.second, house.due())
+    assert house.living() == set()
