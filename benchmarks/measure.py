@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import resource
 import shutil
 import threading
 import time
@@ -70,6 +71,18 @@ def machine() -> dict[str, Any]:
         "load_before": round(os.getloadavg()[0], 2),
         "free_disk_gib": shutil.disk_usage("/").free // 2**30,
     }
+
+
+def processor_seconds(pid: int) -> float:
+    """Processor time a running process has used so far; other load on the machine hardly changes it."""
+    stat = Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rpartition(")")[2].split()
+    return (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def children_seconds() -> float:
+    """Processor time of all child processes that have ended, their own children included."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def tree_rss(pid: int) -> tuple[int, int]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
@@ -32,7 +32,11 @@ UNUSABLE = "usable_facts"
 """Named as missing where a fact is out of the clock's range, like a date before 1800."""
 OPAQUE = frozenset({"encrypted", "failed", "too_large"})
 """Text states of parts that may hold anything, a medical record among it."""
-_LOGIC = 1
+CLINICAL_MARKS = frozenset({"mrn", "mbi", "icd10", "health_plan_id"})
+"""Kinds of PHI that only mail about a patient carries."""
+SCAN_BYTES = 50_000
+"""A smaller picture is taken for a logo or a signature; a fax is a TIFF of any size."""
+_LOGIC = 2
 """Grows when this module derives other facts from the same message, so that all are computed anew."""
 
 
@@ -120,7 +124,7 @@ class Verdicts:
         places = self._jurisdictions | {p for p in record.meta["jurisdictions"] if p}
         places |= {patient.state for patient in patients if patient.state}
         common = Facts(
-            record_types=_record_types(record),
+            record_types=_record_types(record, about_patient=bool(patients)),
             jurisdictions=tuple(sorted(places & frozenset(self._schedule.jurisdictions))) or None,
             provider_type=self._provider,
             anchor=row["anchor"],
@@ -139,14 +143,31 @@ class Verdicts:
             yield common
 
 
-def _record_types(record: Record) -> tuple[str, ...] | None:
-    """All types the classifier found; None, so that the message is kept, where its text couldn't be read."""
+def _record_types(record: Record, *, about_patient: bool) -> tuple[str, ...] | None:
+    """All types the classifier found; None, so that the message is kept, where its text couldn't be read.
+
+    Mail about a patient is part of the medical record, whatever its words: so is what carries a record
+    number or a patient's address without saying a clinical word, and what may hold anything.
+    """
     if record.row["parse_failed"]:
         return None
     types = {str(name) for name, _ in record.meta["record_types"]}
-    if any(part["text_status"] in OPAQUE for part in record.meta["parts"]):
-        types.add(MEDICAL_RECORD)
+    opaque = any(_opaque(part) for part in record.meta["parts"])
+    if opaque or (
+        types <= {CORRESPONDENCE} and (about_patient or not CLINICAL_MARKS.isdisjoint(record.meta["phi"]))
+    ):
+        types = (types - {CORRESPONDENCE}) | {MEDICAL_RECORD}
     return tuple(sorted(types)) or (CORRESPONDENCE,)
+
+
+def _opaque(part: Mapping[str, Any]) -> bool:
+    """True for a part we could not read and that may be a document: a scan, a fax, but not a logo."""
+    if part["text_status"] in OPAQUE:
+        return True
+    if part["text_status"] != "not_supported" or not part["attachment"]:
+        return False
+    small_picture = str(part["content_type"]).startswith("image/") and part["size"] < SCAN_BYTES
+    return not small_picture or part["content_type"] == "image/tiff"
 
 
 def _not_before(day: date | None, anchor: date) -> date | None:

@@ -182,12 +182,18 @@ class Checks:
         Terminal.say("\nChecks: the record, and what a thief would find")
         facts = state.clinic.facts
         self.expect("exit code of the server after SIGTERM", exit_code, 0)
+        if exit_code != 0:
+            Terminal.say((state.folders.logs / "serve.log").read_text(errors="replace")[-8000:])
         verdict = state.terminal.quietly("verify", "--full", "--json", code=None)
         self.expect("faults found by `verify --full`", verdict.json["faults"], [])
         entries = state.terminal.quietly("audit", "export", "--format", "json", who="henrietta").documents
         denied = [one for one in entries if one["outcome"] == "denied" and one["action"] == "search.query"]
         self.expect("denied searches on record", len(denied), 2)
-        shown = {one["objects"][0] for one in entries if one["action"] == "message.read" and one["objects"]}
+        shown = {
+            one["objects"][0]
+            for one in entries
+            if one["action"] in ("message.read", "message.raw") and one["objects"]
+        }
         self.expect("messages shown and on record", len(shown & set(self._ids.values())), self._stored)
         status = state.terminal.quietly("matter", "show", MATTER, "--json", who="carol").json["state"]
         self.expect("state of the matter", status, "open")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import signal
 import smtplib
 import socket
 import ssl
@@ -83,8 +84,9 @@ def free_port() -> int:
 def serving(log: Path) -> Iterator[Running]:
     """Run `holdfast serve` with this process's settings until the block ends; its log goes to `log`."""
     command = [str(Path(sys.executable).with_name("holdfast")), "serve", "--json"]
+    environment = {**os.environ, "PYTHONFAULTHANDLER": "1"}
     with log.open("wb") as errors:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, env=os.environ)
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment)
     try:
         assert process.stdout is not None
         line = process.stdout.readline()
@@ -103,7 +105,8 @@ def stop(process: subprocess.Popen[str]) -> int:
     try:
         code = process.wait(STOP_SECONDS)
     except subprocess.TimeoutExpired:
-        process.kill()
+        # It dies with every thread's place written to its log.
+        process.send_signal(signal.SIGABRT)
         code = process.wait()
     if process.stdout is not None:
         process.stdout.close()

@@ -126,7 +126,10 @@ def open_house(
     home: Path, database_url: str | None = None, messages: int = 3, **more: object
 ) -> Iterator[House]:
     """Make an archive with some mail, serve it, and give it until the block ends."""
-    listening = socket.create_server(("127.0.0.1", 0))
+    # With its protocol named, asyncio turns off Nagle's algorithm, as it does for the real server.
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listening.bind(("127.0.0.1", 0))
+    listening.listen(64)
     port = listening.getsockname()[1]
     make_dir(home / "home")
     settings = make_settings(home, port, database_url, **more)

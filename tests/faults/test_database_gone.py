@@ -107,7 +107,11 @@ def test_postgresql_that_turned_read_only(tmp_path: Path) -> None:
             assert answer.status_code == 503
             assert "load message" not in answer.text
             message = next(iter(load.acknowledged.values()))
-            for args in (("show", message, "--raw"), ("search", "load"), ("export", "create", "--query", "load")):
+            for args in (
+                ("show", message, "--raw"),
+                ("search", "load"),
+                ("export", "create", "--query", "load"),
+            ):
                 ran = home.run(*args, "--purpose", "audit", token=token)
                 assert (ran.code, ran.out) == (75, b""), ran
             postgres.psql("ALTER SYSTEM RESET default_transaction_read_only; SELECT pg_reload_conf();")

@@ -12,7 +12,7 @@ from archiver.store.schema import hold_items, holds, outbox
 from retention.refusals import HoldBeingApplied
 from tests.retention.whole_house import House, mail
 
-ROUNDS = 50
+ROUNDS = 25
 MESSAGES = 20
 """Rounds times messages: a thousand messages are fought over, on each database."""
 

@@ -1,7 +1,4 @@
-"""Holdfast processes forked from one that has imported it already: real processes without the start-up cost.
-
-Only what starts a server dozens of times uses this; everything else runs the console script.
-"""
+"""Holdfast processes forked from one that has imported it already: real processes without the start-up cost."""
 
 from __future__ import annotations
 
@@ -9,7 +6,7 @@ import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
@@ -21,10 +18,16 @@ class Forked:
     """A running `holdfast` command, with as much of `subprocess.Popen` as the harness needs."""
 
     def __init__(
-        self, args: Sequence[str], environ: Mapping[str, str], cwd: Path, out: Path, err: Path
+        self,
+        args: Sequence[str],
+        environ: Mapping[str, str],
+        cwd: Path,
+        out: Path,
+        err: Path,
+        before: Callable[[], None] | None = None,
     ) -> None:
         self._process: BaseProcess = _context.Process(
-            target=_main, args=(list(args), dict(environ), str(cwd), str(out), str(err))
+            target=_main, args=(list(args), dict(environ), str(cwd), str(out), str(err), before)
         )
         self._process.start()
         assert self._process.pid is not None
@@ -41,15 +44,23 @@ class Forked:
         return self._process.exitcode
 
     def kill(self) -> None:
-        """kill -9."""
-        self.send_signal(signal.SIGKILL)
+        """kill -9, if it still runs."""
+        if self.poll() is None:
+            self.send_signal(signal.SIGKILL)
 
     def send_signal(self, number: int) -> None:
         """Send a signal."""
         os.kill(self.pid, number)
 
 
-def _main(args: list[str], environ: dict[str, str], cwd: str, out: str, err: str) -> None:
+def _main(
+    args: list[str],
+    environ: dict[str, str],
+    cwd: str,
+    out: str,
+    err: str,
+    before: Callable[[], None] | None,
+) -> None:
     os.environ.clear()
     os.environ.update(environ)
     os.chdir(cwd)
@@ -57,6 +68,8 @@ def _main(args: list[str], environ: dict[str, str], cwd: str, out: str, err: str
         opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         os.dup2(opened, descriptor)
         os.close(opened)
+    if before is not None:
+        before()
     from api.cli import main
 
     sys.exit(main(args))

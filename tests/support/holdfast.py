@@ -8,6 +8,7 @@ import resource
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -119,13 +120,21 @@ class Home:
         before: Callable[[], None] | None = None,
         timeout: float = SECONDS,
     ) -> Ran:
-        """Run one `holdfast` command to its end; `before` runs in the child first."""
-        env = self.environ | dict(environ or {})
-        if token:
-            env["HOLDFAST_TOKEN"] = token
-        done = subprocess.run(
-            command(*args), env=env, cwd=self.base, capture_output=True, timeout=timeout, preexec_fn=before
-        )
+        """Run one `holdfast` command to its end; `before` (of a module) runs in its process first."""
+        env = self.environ | dict(environ or {}) | ({"HOLDFAST_TOKEN": token} if token else {})
+        with tempfile.TemporaryDirectory(dir=self.logs) as folder:
+            out, err = Path(folder, "out"), Path(folder, "err")
+            process = Forked(args, env, self.base, out, err, before)
+            try:
+                code = process.wait(timeout)
+            finally:
+                process.kill()
+            return Ran(code, out.read_bytes(), err.read_bytes())
+
+    def script(self, *args: str, token: str | None = None, timeout: float = SECONDS) -> Ran:
+        """The same by the console script, Python's start and all."""
+        env = self.environ | ({"HOLDFAST_TOKEN": token} if token else {})
+        done = subprocess.run(command(*args), env=env, cwd=self.base, capture_output=True, timeout=timeout)
         return Ran(done.returncode, done.stdout, done.stderr)
 
     def ok(self, *args: str, token: str | None = None, timeout: float = SECONDS) -> Ran:
