@@ -10,6 +10,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from sqlalchemy import func, select
@@ -51,15 +52,17 @@ class Scrubber:
 
     def run(self) -> Iterator[Fault]:
         """Yield every fault found. Raises StoreError only when the database itself can't be read."""
-        yield from self._database()
-        for which in Log:
-            yield from self._log(which)
-        yield from self._captures()
-        yield from self._sources()
-        yield from self._packs()
+        checks: list[Callable[[], Iterator[Fault]]] = [self._database]
+        checks += [partial(self._log, which) for which in Log]
+        checks += [self._captures, self._sources, self._packs]
         if self._full:
-            yield from self._messages()
-            yield from self._audit_details()
+            checks += [self._messages, self._audit_details]
+        for check in checks:
+            try:
+                yield from check()
+            except DamagedStore as error:
+                # A malformed page ends this check; the others may still read theirs.
+                yield Fault("database", "records", str(error))
 
     # --- database and logs --------------------------------------------------------------------
 
@@ -106,6 +109,8 @@ class Scrubber:
                 "ledger_entry", name, "the entries don't give the recorded root: an entry was changed"
             )
         if checkpoint is None:
+            if (self._vault.publisher.folder(which) / "tile").exists():
+                yield Fault("checkpoint", name, "tiles are published, but their checkpoint is gone")
             return
         if checkpoint.size > state.size:
             lost = checkpoint.size - state.size
@@ -131,6 +136,8 @@ class Scrubber:
                 table.name: connection.scalar(select(func.count()).select_from(table)) or 0
                 for table in (messages, deliveries, reports)
             }
+            gone = messages.c.disposed_us.is_not(None)
+            disposed = set(connection.scalars(select(messages.c.id).where(gone)))
         seen: Counter[str] = Counter()
         for start in range(0, size, CHUNK):
             stop = min(start + CHUNK, size)
@@ -142,7 +149,11 @@ class Scrubber:
                 arrived = {
                     row["seq"]: row
                     for row in connection.execute(
-                        select(deliveries).where(deliveries.c.seq >= start, deliveries.c.seq < stop)
+                        select(deliveries, messages.c.id.label("message_id"))
+                        .join_from(
+                            deliveries, messages, messages.c.pk == deliveries.c.message_pk, isouter=True
+                        )
+                        .where(deliveries.c.seq >= start, deliveries.c.seq < stop)
                     ).mappings()
                 }
                 stored = {
@@ -167,6 +178,7 @@ class Scrubber:
                     continue
                 seen[leaf["type"]] += 1
                 if leaf["type"] in ("disposed", "disposition"):
+                    disposed.discard(leaf.get("id"))
                     continue
                 seen["report"] += 1 if "report" in leaf else 0
                 yield from self._leaf(seq, leaf, arrived.get(seq), stored.get(seq), kept)
@@ -178,6 +190,8 @@ class Scrubber:
         ):
             if counts[table] > expected:
                 yield Fault("extra_row", table, f"{counts[table] - expected} rows have no entry in the log")
+        for message_id in sorted(disposed):
+            yield Fault("changed_row", message_id, "it is marked as disposed of, yet the log has no disposal")
 
     def _leaf(
         self, seq: int, leaf: Any, delivery: Any, message: Any, kept: dict[str, Any]
@@ -190,6 +204,7 @@ class Scrubber:
                 name
                 for name, is_, was in (
                     ("source", delivery["source_id"], leaf["source"]),
+                    ("message", delivery["message_id"] or "", leaf["id"]),
                     ("time", delivery["at_us"], leaf["at"]),
                     ("outcome", delivery["outcome"], leaf["type"]),
                     ("detail", _sha256(delivery["sealed_detail"]), leaf["detail"]),

@@ -92,7 +92,13 @@ class Productions:
             raise ProductionError("say what to export: either --matter M or --query Q")
         interpreted = None
         if query is not None:
-            parsed = parse(query, now=self._vault.clock.now())
+            try:
+                parsed = parse(query, now=self._vault.clock.now())
+            except SearchError as error:
+                self._gate.record(
+                    actor, Action.EXPORT, "failed", purpose, reason=error.code, detail={"query": query}
+                )
+                raise
             interpreted = parsed.interpreted
             pks: Sequence[int] = self._room.matching(actor, parsed.tree)
         else:
@@ -149,7 +155,7 @@ class Productions:
     def status(self, actor: Actor, export_id: str) -> dict[str, Any]:
         """An export's state and size. Raises NotFound, AccessDenied."""
         self._gate.require(actor, Action.EXPORT, Purpose.OPERATIONS)
-        self._load(export_id)
+        self._recorded_load(actor, "export.status", export_id)
         if not self._may_see(actor, export_id):
             self._gate.record(actor, "export.status", "denied", objects=(export_id,), reason="scope")
             raise AccessDenied("this export is another person's; ask a compliance officer")
@@ -163,7 +169,7 @@ class Productions:
         out in silence. Every message is on record before its bytes are yielded.
         """
         self._gate.require(actor, Action.EXPORT, purpose)
-        export = self._load(export_id)
+        export = self._recorded_load(actor, "export.download", export_id)
         if not self._may_see(actor, export_id):
             self._gate.record(
                 actor, "export.download", "denied", purpose, objects=(export_id,), reason="scope"
@@ -304,6 +310,13 @@ class Productions:
     def _sign(self, manifest: bytes) -> bytes:
         digest = hashlib.sha256(manifest).hexdigest()
         return sign_note(f"holdfast export manifest\nsha256 {digest}\n", [self._signer])
+
+    def _recorded_load(self, actor: Actor, action: str, export_id: str) -> _Export:
+        try:
+            return self._load(export_id)
+        except NotFound:
+            self._gate.record(actor, action, "failed", objects=(export_id[:64],), reason="not_found")
+            raise
 
     def _load(self, export_id: str) -> _Export:
         with self._vault.records.read() as connection:

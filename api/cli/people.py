@@ -46,14 +46,37 @@ def _disable(context: Context, args: argparse.Namespace) -> int:
     return 0
 
 
+def _link(context: Context, args: argparse.Namespace) -> int:
+    link = context.app.accounts.link(args.name)
+    context.say({"name": args.name, "link": link}, f"sign-in link (one use, 15 minutes): {link}")
+    return 0
+
+
+def _token(context: Context, args: argparse.Namespace) -> int:
+    token = context.app.accounts.token(args.name, args.days)
+    context.say({"name": args.name, "token": token}, f"token (shown this once): {token}")
+    return 0
+
+
+def _configure_token(parser: argparse.ArgumentParser) -> None:
+    _named(parser)
+    parser.add_argument("--days", type=int, help="days the token lives")
+
+
+def _named(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", help="name or id")
+
+
 VERBS = (
-    Verb(("users", "add"), "add a user", _add, _configure_add, ("user.add", "token.issue")),
+    Verb(("users", "add"), "add a user", _add, _configure_add, ("user.add", "token.issue", "link.issue")),
     Verb(("users", "list"), "list users", _list, audits=("user.list",)),
     Verb(
         ("users", "disable"),
         "disable a user and end their tokens and sessions",
         _disable,
-        lambda p: p.add_argument("name", help="name or id"),
+        _named,
         ("user.disable",),
     ),
+    Verb(("users", "link"), "make a sign-in link for the web desk", _link, _named, ("link.issue",)),
+    Verb(("users", "token"), "make a further API token", _token, _configure_token, ("token.issue",)),
 )

@@ -262,8 +262,11 @@ def _retention(state: State) -> None:
     state.disposition = counts["disposition"]
     terminal.run("disposition", "list", who="rita")
     items = terminal.quietly("disposition", "show", state.disposition, "--json", who="rita").json["items"]
+    terminal.note(
+        f"{counts['missing']} of {counts['examined']} are kept because a fact is missing, never guessed;"
+    )
     first = items[0]
-    terminal.note(f"the first of them is due since {first['disposal_date']} by {first['rule_id']}")
+    terminal.note(f"the first of the due list is due since {first['disposal_date']} by {first['rule_id']}")
     terminal.run("disposition", "approve", state.disposition, who="rita", lines=4)
     terminal.run("disposition", "execute", state.disposition, who="rita", code=3)
     state.late_id = items[-1]["id"]
@@ -343,6 +346,9 @@ def _settings(folders: Folders) -> Iterator[None]:
         "HOLDFAST_SMTP_LISTEN": "127.0.0.1:0",
         "HOLDFAST_HTTP_LISTEN": f"127.0.0.1:{free_port()}",
         "HOLDFAST_IMAP_POLL_SECONDS": "1",
+        # The clinic group is a hospital licensed in North Carolina, with sites in six other States.
+        "HOLDFAST_PROVIDER_TYPE": "hospital",
+        "HOLDFAST_JURISDICTIONS": "NC",
         "TMPDIR": str(folders.temp),
     }
     tempfile.tempdir = None

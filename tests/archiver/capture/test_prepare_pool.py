@@ -1,0 +1,99 @@
+"""The pool that prepares arrivals in other processes, in chunks."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import cast
+
+import pytest
+
+from archiver import vault as vaults
+from archiver.capture.checkpoints import RecordsImportJournal
+from archiver.capture.pool import CHUNK_MESSAGES, PreparePool
+from archiver.capture.ports import Arrival
+from archiver.capture.prepare import delivery_detail, describe
+from archiver.message.envelope import resolve_envelope
+from archiver.message.parse import parse
+from archiver.vault import Vault
+from config.settings import Settings, load
+
+MAIL = (
+    b"From: Ann Example <ann@example.org>\r\nTo: Bob <bob@example.org>, cy@example.org\r\nSubject: s\r\n"
+    b"MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nbody\r\n"
+    b'--b\r\nContent-Type: text/plain; name="a.txt"\r\n\r\nattached\r\n--b--\r\n'
+)
+
+
+@pytest.fixture
+def one(tmp_path) -> Iterator[tuple[Vault, Settings]]:
+    settings = load({"home": tmp_path / "home", "root_key": f"file:{tmp_path / 'k' / 'root.key'}"}, {})
+    vaults.create(settings)
+    vault = vaults.open_vault(settings)
+    yield vault, settings
+    vault.close()
+
+
+@pytest.mark.parametrize("processes", [0, 1])
+def test_every_arrival_gets_its_own_preparation(one: tuple[Vault, Settings], processes: int) -> None:
+    vault, settings = one
+    pool = PreparePool(vault.preparer, settings, processes)
+    raws = [MAIL + b"%d\r\n" % number for number in range(3 * CHUNK_MESSAGES + 1)]
+    waiting = [pool(Arrival(raw=raw, source_id="s"), frozenset()) for raw in raws]
+    pool.close()
+    assert all(future.done() for future in waiting)
+    assert [f.result().sha256 for f in waiting] == [hashlib.sha256(raw).digest() for raw in raws]
+
+
+def test_one_arrival_that_fails_takes_no_other_with_it(one: tuple[Vault, Settings]) -> None:
+    vault, settings = one
+    pool = PreparePool(vault.preparer, settings, 1)
+    # No door makes such an arrival; it stands for a fault of ours.
+    bad = Arrival(raw=MAIL, source_id="s", received_at=cast("None", "not a time"))
+    arrivals = [Arrival(raw=MAIL, source_id="s"), bad, Arrival(raw=MAIL, source_id="s")]
+    first, failed, last = [pool(arrival, frozenset()) for arrival in arrivals]
+    pool.close()
+    assert first.result().sha256 == last.result().sha256
+    assert isinstance(failed.exception(), AttributeError)
+
+
+def test_a_message_that_is_larger_than_a_chunk_is_handed_over_alone(one: tuple[Vault, Settings]) -> None:
+    vault, settings = one
+    pool = PreparePool(vault.preparer, settings, 1)
+    large = MAIL + b"x" * (2 << 20)
+    done = pool(Arrival(raw=large, source_id="s"), frozenset())
+    pool.close()
+    assert done.result().size == len(large)
+
+
+def test_descriptions_hold_every_field_of_what_they_describe() -> None:
+    parsed = parse(MAIL)
+    envelope = resolve_envelope(parsed, None, None, ())
+    told = describe(parsed)
+    assert told["from"] == [asdict(a) for a in parsed.from_]
+    assert told["to"] == [asdict(a) for a in parsed.to]
+    assert told["parts"] == [asdict(p) for p in parsed.parts]
+    detail = delivery_detail(Arrival(raw=MAIL, source_id="s"), envelope)["envelope"]
+    whole = asdict(envelope)
+    assert {**detail, "recipients": list(detail["recipients"])} == {
+        **whole,
+        "recipients": list(whole["recipients"]),
+    }
+
+
+def test_a_later_import_of_a_source_knows_what_an_earlier_one_marked(vault: Vault) -> None:
+    def journal(*custodians: str) -> RecordsImportJournal:
+        return RecordsImportJournal(vault.records, vault.blind, source.id, custodians, "")
+
+    source = vault.sources.add("import", "a source")
+    first = journal()
+    assert not first.seen("item 1")
+    first.mark(["item 1"])
+    later = journal()
+    assert later.seen("item 1")
+    assert not later.seen("item 2")
+    # The same item for another owner must reach the archive again.
+    assert not journal("ann@example.org").seen("item 1")
+    later.mark(["item 2"])
+    assert later.seen("item 2")
