@@ -86,7 +86,7 @@ class App:
     @contextmanager
     def indexing(self) -> Iterator[tuple[Indexer, FreshTexts] | None]:
         """The indexer, if no other process (a server) has it; None otherwise: that one will index."""
-        fresh = FreshTexts()
+        fresh = FreshTexts(patience=10.0)
         try:
             writer = FtsWriter(self.settings.index_dir, self.vault.keyring.branch_key("index"))
         except IndexLocked:

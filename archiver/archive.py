@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, delete, select, update
@@ -42,15 +42,11 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A message's row, its unsealed description and its deliveries, oldest first; not its bytes.
-
-    `key` is its data key: a record lives no longer than the request that asked for it.
-    """
+    """A message's row, its unsealed description and its deliveries, oldest first; not its bytes."""
 
     row: RowMapping
     meta: dict[str, Any]
     deliveries: tuple[Delivery, ...]
-    key: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,13 +126,6 @@ class Archive:
     def describe(self, pks: Iterable[int]) -> dict[int, Record]:
         """Descriptions without bytes, for the reading room alone; disposed messages are left out."""
         return self._describe(pks)
-
-    def open_described(self, record: Record) -> Opened:
-        """Open a message that `describe` has just given, for the reading room alone.
-
-        Raises DamagedStore, SealError, StoreError.
-        """
-        return self._unseal(record, record.row["id"], "raw", record.row)
 
     def scan(self, pk: int) -> Opened:
         """Open a message for a machine that hands its content to nobody (indexer, clock, scrubber)."""
@@ -251,7 +240,6 @@ class Archive:
                 )
                 for d in arrived
             ),
-            key,
         )
 
     def _open_json(self, key: bytes, message_id: str, kind: Kind, sealed: bytes) -> dict[str, Any]:

@@ -38,17 +38,29 @@ Standing = Callable[[Sequence[int]], None]
 
 
 class FreshTexts:
-    """Index texts of just committed messages, bounded in number and bytes; losing one costs only time."""
+    """Index texts of just committed messages, bounded in number and bytes; losing one costs only time.
 
-    def __init__(self) -> None:
+    `patience` is how many seconds `offer` waits for the indexer to make room before it drops the oldest:
+    none beside a server, whose senders wait for answers; some beside an import, which would otherwise
+    run ahead and have most of its messages opened and parsed again. An indexer that takes nothing in
+    that time isn't waited for again until it does.
+    """
+
+    def __init__(self, patience: float = 0.0) -> None:
         self._texts: OrderedDict[int, IndexText] = OrderedDict()
         self._bytes = 0
-        self._lock = threading.Lock()
+        self._room = threading.Condition()
+        self._patience = patience
+        self._awaited = patience > 0
         self.arrived = threading.Event()
 
     def offer(self, done: Sequence[tuple[Prepared, Committed]]) -> None:
         """Keep the texts of new messages; a duplicate's old text is no longer the whole story."""
-        with self._lock:
+        weight = sum(_weight(prepared.text) for prepared, _ in done)
+        with self._room:
+            if self._awaited and not self._fits(len(done), weight):
+                self.arrived.set()
+                self._awaited = self._room.wait_for(lambda: self._fits(len(done), weight), self._patience)
             for prepared, committed in done:
                 old = self._texts.pop(committed.pk, None)
                 self._bytes -= _weight(old) if old else 0
@@ -62,11 +74,18 @@ class FreshTexts:
 
     def take(self, pk: int) -> IndexText | None:
         """Hand out a text once."""
-        with self._lock:
+        with self._room:
             text = self._texts.pop(pk, None)
             if text is not None:
                 self._bytes -= _weight(text)
+                self._awaited = self._patience > 0
+                self._room.notify()
             return text
+
+    def _fits(self, number: int, weight: int) -> bool:
+        return not self._texts or (
+            len(self._texts) + number <= KEEP_TEXTS and self._bytes + weight <= KEEP_BYTES
+        )
 
 
 class Indexer:
