@@ -7,6 +7,7 @@ import contextlib
 import logging
 import signal
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +34,8 @@ from search.indexer import FreshTexts, Indexer
 
 ROLES = ("http", "smtp", "imap", "index", "jobs")
 PUBLISH_EVERY = 1.0
+LOOK_EVERY = 2.0
+"""Seconds between looks for mailboxes that are due or new."""
 log = logging.getLogger("holdfast")
 
 
@@ -90,7 +93,7 @@ class Server:
                 http = _HttpServer(self._app)
                 addresses.http = await http.start()
             if "imap" in self._roles:
-                tasks.append(asyncio.create_task(self._poll_mailboxes(intake)))
+                tasks.append(asyncio.create_task(self._poll_mailboxes(intake, ending)))
             if ready:
                 ready(addresses)
             await ending.wait()
@@ -121,13 +124,27 @@ class Server:
 
     # --- mailboxes ----------------------------------------------------------------------------
 
-    async def _poll_mailboxes(self, intake: GroupIntake) -> None:
-        """Poll every mailbox in turn, again and again; new sources are picked up by the next round."""
-        while True:
-            for source in await asyncio.to_thread(self._app.vault.sources.all):
-                if source.kind == "imap" and not source.disabled:
+    async def _poll_mailboxes(self, intake: GroupIntake, ending: asyncio.Event) -> None:
+        """Poll every mailbox when it is due, one after the other; a new source is due at once."""
+        polled: dict[str, float] = {}
+        # Asked for, and not left to cancellation: before Python 3.12 `wait_for` loses a cancellation that
+        # comes together with its result, such as a refused connection.
+        while not ending.is_set():
+            for source in await self._mailboxes():
+                due = polled.get(source.id, 0.0) + self._app.settings.imap_poll_seconds
+                if not ending.is_set() and (source.id not in polled or time.monotonic() >= due):
                     await poll_mailbox(self._app, source, intake)
-            await asyncio.sleep(self._app.settings.imap_poll_seconds)
+                    polled[source.id] = time.monotonic()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(ending.wait(), LOOK_EVERY)
+
+    async def _mailboxes(self) -> list[Source]:
+        try:
+            sources = await asyncio.to_thread(self._app.vault.sources.all)
+        except HoldfastError as error:
+            log.warning("the list of mailboxes can't be read: %s", error.code)
+            return []
+        return [source for source in sources if source.kind == "imap" and not source.disabled]
 
     # --- threads ------------------------------------------------------------------------------
 

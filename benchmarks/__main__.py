@@ -35,6 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--scratch", type=Path, help="where to work; on the disk that is to be measured")
     parser.add_argument("--messages", type=int, default=20_000, help="imported; a quarter of it by SMTP")
     parser.add_argument("--size", type=int, default=100_000, help="messages of the archive searched")
+    parser.add_argument("--keep", type=Path, help="folder in which the large archive is kept for later runs")
     parser.add_argument("--repeat", type=int, default=3, help="runs whose median counts")
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout, the rest on stderr")
     given = parser.parse_args(arguments)
@@ -51,6 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
         messages=given.messages,
         size=given.size,
         repeat=given.repeat,
+        keep=given.keep,
         say=lambda line: print(line, file=output, flush=True),
     )
     try:

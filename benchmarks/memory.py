@@ -17,7 +17,7 @@ from benchmarks.smtp import CONNECTIONS
 STAGES = (0.1, 0.2, 0.5, 1.0)
 DELIVERED = 1_000
 MOST_MIB = 600.0
-MOST_GROWTH = 1.3
+MOST_GROWTH = 1.2
 
 
 def run(run: Run) -> None:
@@ -29,7 +29,12 @@ def grow(run: Run) -> Home:
     """Make the large archive in four imports, a server taking in mail after each; measure both."""
     if run.large is not None:
         return run.large
-    home = Home(run.scratch / "large")
+    home = Home((run.keep or run.scratch) / f"archive-{run.size}")
+    made = home.folder / "made"
+    if made.exists():
+        run.say(f"          the archive of {run.size:,} messages is there from an earlier run")
+        run.large = home
+        return home
     home.run("init")
     address = home.run("source", "add", "journal", "bench")["address"]
     sizes = [int(run.size * share) for share in STAGES]
@@ -46,16 +51,11 @@ def grow(run: Run) -> Home:
         run.add("memory", f"server taking in mail, at {size:,} messages", server[-1], "MiB")
         before = size
     for name, values in (("importer", importer), ("server", server)):
-        growth = values[-1] / values[0]
-        run.add(
-            "memory",
-            f"{name}: growth from {sizes[0]:,} to {sizes[-1]:,}",
-            growth,
-            "times",
-            target=MOST_GROWTH,
-            lower=True,
-        )
+        # From the size at which caches of bounded size are full.
+        growth = f"{name}: growth from {sizes[-2]:,} to {sizes[-1]:,}"
+        run.add("memory", growth, values[-1] / values[-2], "times", target=MOST_GROWTH, lower=True)
         run.add("memory", f"{name}: most", max(values), "MiB", target=MOST_MIB, lower=True)
+    made.touch()
     run.large = home
     return home
 

@@ -13,13 +13,15 @@ from benchmarks.measure import Figure
 @dataclass(slots=True)
 class Run:
     """One run of benchmarks. `scratch` is emptied afterwards; `large` is the archive of `size` messages,
-    made by whichever benchmark needs it first and used by the others too."""
+    made by whichever benchmark needs it first and used by the others too. With `keep` it is made there and
+    stays, or is found there from an earlier run."""
 
     corpora: Path
     scratch: Path
     messages: int
     size: int
     repeat: int
+    keep: Path | None
     say: Callable[[str], None]
     figures: list[Figure] = field(default_factory=list)
     large: Home | None = None

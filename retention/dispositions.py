@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
@@ -18,32 +17,19 @@ from retention.execution import Executor
 from retention.explain import Explainer
 from retention.fields import SealedFields
 from retention.refusals import ItemsChanged, NotThere, SecondPersonNeeded, WrongState
-from retention.removals import drain_removals
 from search.access import Action, Actor, Gate
-from search.errors import IndexUnavailable
 
 PAGE = 1_000
 
 
 class Dispositions:
-    """The dispositions of one archive. Every call is permitted by the gate and on record when it returns.
+    """The dispositions of one archive. Every call is permitted by the gate and on record when it returns."""
 
-    `index_remover` is `IndexWriter.remove` where this process holds the index; otherwise whoever holds
-    it calls `drain_removals`.
-    """
-
-    def __init__(
-        self,
-        vault: Vault,
-        gate: Gate,
-        explainer: Explainer,
-        index_remover: Callable[[Sequence[int]], None] | None = None,
-    ) -> None:
+    def __init__(self, vault: Vault, gate: Gate, explainer: Explainer) -> None:
         self._vault = vault
         self._gate = gate
         self._fields = SealedFields(vault)
         self._executor = Executor(vault, gate, explainer)
-        self._remove = index_remover
 
     # --- looking ------------------------------------------------------------------------------
 
@@ -132,8 +118,8 @@ class Dispositions:
 
         Each message is re-checked in the transaction that destroys its key; one that may not go is
         skipped with an outcome. After a crash the same call finishes. Two persons: where no person
-        proposed, the executor isn't the approver. Returns the summary with `outcomes` and `index_pending`,
-        how many messages still wait to leave the index. Raises SecondPersonNeeded, WrongState,
+        proposed, the executor isn't the approver. Returns the summary with `outcomes` and `index_pending`:
+        how many messages' words wait for `Indexer.drain_removals`, which whoever holds the index calls. Raises SecondPersonNeeded, WrongState,
         ItemsChanged, HoldBeingApplied (retry), NotThere.
         """
         with change(self._vault, self._gate, actor, Action.DISPOSITION_EXECUTE, "disposition.execute") as act:
@@ -146,10 +132,6 @@ class Dispositions:
             act.count = self._check_items(act.connection, row)
         erased = self._executor.destroy(actor, disposition_id)
         self._executor.certify(actor, disposition_id, erased=erased)
-        if self._remove is not None:
-            # While another process has the index they stay queued, and `index_pending` says so.
-            with contextlib.suppress(IndexUnavailable):
-                drain_removals(self._vault, self._remove)
         with self._vault.records.read() as connection:
             row = self._row(connection, disposition_id)
             pending = int(connection.scalar(select(func.count()).select_from(index_removals)) or 0)

@@ -36,7 +36,7 @@ from retention.refusals import HoldBeingApplied, WrongState
 from retention.verdicts import Verdict
 from search.access import Actor, Gate
 
-CHUNK = 250
+CHUNK = 64
 OUTCOMES = ("destroyed", "held", "not_due", "refused", "gone")
 """`refused`: the database's own guard said no; `gone`: disposed of before, by another disposition."""
 

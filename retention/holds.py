@@ -198,7 +198,8 @@ class Holds:
                 values = {
                     "release_approved_by": actor.user_id,
                     "state": "cooling",
-                    "cooling_until_us": to_us(until),
+                    # SQLite's own clock, by which the guard compares, has milliseconds.
+                    "cooling_until_us": to_us(until) // 1_000 * 1_000,
                 }
             values["sealed_scope"] = self._fields.seal(hold_id, sealed)
             act.connection.execute(update(holds).where(holds.c.id == hold_id).values(**values))

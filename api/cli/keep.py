@@ -183,28 +183,28 @@ VERBS = (
         ("retention.run",),
     ),
     Verb(
-        ("disposition", "list"), "due lists and their state", _disposition_list, acting, ("disposition.read",)
+        ("disposition", "list"), "due lists and their state", _disposition_list, acting, ("disposition.list",)
     ),
     Verb(
         ("disposition", "show"),
         "what a due list names, and why",
         _disposition("show"),
         _one,
-        ("disposition.read",),
+        ("disposition.show",),
     ),
     Verb(
         ("disposition", "approve"),
         "approve, as a second person",
         _disposition("approve"),
         _one,
-        ("disposition.decide",),
+        ("disposition.approve",),
     ),
     Verb(
         ("disposition", "reject"),
         "reject",
         _disposition("reject"),
         _configure_reject,
-        ("disposition.decide",),
+        ("disposition.reject",),
     ),
     Verb(
         ("disposition", "execute"),
@@ -218,6 +218,6 @@ VERBS = (
         "the signed certificate of an executed disposition",
         _disposition("certificate"),
         _one,
-        ("disposition.read",),
+        ("disposition.certificate",),
     ),
 )

@@ -137,35 +137,35 @@ def _configure_release(parser: argparse.ArgumentParser) -> None:
 
 
 VERBS = (
-    Verb(("matter", "create"), "open a matter", _matter_create, _configure_create, ("matter.manage",)),
-    Verb(("matter", "list"), "list matters", _matter_list, acting, ("matter.read",)),
-    Verb(("matter", "show"), "show a matter", _matter_show, _named, ("matter.read",)),
-    Verb(("matter", "close"), "close a matter", _matter_close, _named, ("matter.manage",)),
+    Verb(("matter", "create"), "open a matter", _matter_create, _configure_create, ("matter.create",)),
+    Verb(("matter", "list"), "list matters", _matter_list, acting, ("matter.list",)),
+    Verb(("matter", "show"), "show a matter", _matter_show, _named, ("matter.show",)),
+    Verb(("matter", "close"), "close a matter", _matter_close, _named, ("matter.close",)),
     Verb(
         ("matter", "add-member"),
         "let a person into a matter",
         _matter_member,
         _configure_member,
-        ("matter.manage",),
+        ("matter.add_member",),
     ),
     Verb(
-        ("hold", "create"), "place a hold; in force at once", _hold_create, _configure_hold, ("hold.manage",)
+        ("hold", "create"), "place a hold; in force at once", _hold_create, _configure_hold, ("hold.create",)
     ),
     Verb(
         ("hold", "preview"),
         "count what a hold would cover",
         _hold_preview,
         _configure_criteria,
-        ("hold.read",),
+        ("hold.preview",),
     ),
-    Verb(("hold", "list"), "list holds", _hold_list, acting, ("hold.read",)),
-    Verb(("hold", "report"), "who placed it, when, on what", _hold_report, _one_hold, ("hold.read",)),
+    Verb(("hold", "list"), "list holds", _hold_list, acting, ("hold.list",)),
+    Verb(("hold", "report"), "who placed it, when, on what", _hold_report, _one_hold, ("hold.report",)),
     Verb(
         ("hold", "release"),
         "ask for a release; a second person approves by the same command",
         _hold_release,
         _configure_release,
-        ("hold.manage",),
+        ("hold.release",),
     ),
-    Verb(("hold", "notices"), "who is to be told of a hold", _hold_notices, acting, ("hold.read",)),
+    Verb(("hold", "notices"), "who is to be told of a hold", _hold_notices, acting, ("hold.notices",)),
 )

@@ -127,7 +127,7 @@ def test_home_of_a_newer_version(home: Home) -> None:
         database.execute("UPDATE schema_version SET version_num = '9999'")
         database.commit()
     before = (home.home / "records.db").read_bytes()
-    refused(home, 75, "9999")
+    refused(home, 75, "9999", "newer")
     assert (home.home / "records.db").read_bytes() == before
 
 

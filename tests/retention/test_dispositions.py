@@ -13,7 +13,6 @@ from archiver.ledger.checkpoint import open_checkpoint
 from archiver.ledger.log import Log
 from archiver.store.schema import data_keys, disposition_items, index_removals, messages
 from retention import certificates
-from retention.dispositions import Dispositions
 from retention.refusals import (
     HoldBeingApplied,
     ItemsChanged,
@@ -21,10 +20,8 @@ from retention.refusals import (
     SecondPersonNeeded,
     WrongState,
 )
-from retention.removals import drain_removals
 from retention.roster import Patient
 from search.access import AccessDenied
-from search.errors import IndexLocked
 from search.language import parse
 from tests.retention.whole_house import OLD, House, mail
 
@@ -203,6 +200,7 @@ def test_the_key_the_words_and_the_description_are_gone(house: House) -> None:
             connection.scalar(select(data_keys.c.wrapped).where(data_keys.c.message_pk == one.pk)) or b""
         )
     assert outcomes(house, house.due()) == {"destroyed": 1}
+    house.indexer.drain_removals()
     with pytest.raises(KeyDestroyed):
         house.vault.archive.scan(one.pk)
     assert house.vault.archive.scan(two.pk).raw
@@ -216,16 +214,10 @@ def test_the_key_the_words_and_the_description_are_gone(house: House) -> None:
 def test_words_wait_for_whoever_holds_the_index(house: House) -> None:
     (one,) = house.old(subject="zyzzyva")
     house.index()
-
-    def locked(_: object) -> None:
-        raise IndexLocked("a server has it")
-
-    elsewhere = Dispositions(house.vault, house.gate, house.explainer, locked)
-    result = elsewhere.execute(house.second, house.due())
+    result = house.dispositions.execute(house.second, house.due())
     assert (result["state"], result["index_pending"]) == ("executed", 1)
-    assert house.reader.count(parse("zyzzyva", now=datetime.now(UTC)).tree) == 1
-    assert drain_removals(house.vault, house.writer.remove) == 1
-    assert drain_removals(house.vault, house.writer.remove) == 0
+    assert house.indexer.drain_removals() == 1
+    assert house.indexer.drain_removals() == 0
     assert house.reader.count(parse("zyzzyva", now=datetime.now(UTC)).tree) == 0
     assert one.pk not in house.living()
 
@@ -280,8 +272,9 @@ def test_an_execution_cut_short_is_finished_by_the_same_call(
     assert (result["state"], result["outcomes"], result["index_pending"]) == (
         "executed",
         {"destroyed": 5},
-        0,
+        5,
     )
+    assert house.indexer.drain_removals() == 5
     assert len(house.dispositions.certificate(house.officer, disposition)["items"]) == 5
     with house.vault.records.read() as connection:
         assert connection.scalars(select(index_removals.c.message_pk)).all() == []

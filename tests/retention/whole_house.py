@@ -159,7 +159,7 @@ def open_house(settings: Settings) -> Iterator[House]:
         patients=patients,
         explainer=explainer,
         runs=RetentionRun(vault, explainer),
-        dispositions=Dispositions(vault, gate, explainer, writer.remove),
+        dispositions=Dispositions(vault, gate, explainer),
         source=vault.sources.add("import", "attic").id,
         officer=person(vault, "officer", Role.COMPLIANCE_OFFICER),
         second=person(vault, "second", Role.COMPLIANCE_OFFICER),

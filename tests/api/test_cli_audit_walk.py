@@ -1,0 +1,283 @@
+"""Walks every verb of the command line: what it must leave in the audit log, and what it must refuse.
+
+One table names how to call each verb; a verb that isn't in it fails the test, so that none can be added
+without saying what it records (promise 4).
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from api.app import initialise
+from api.cli import VERBS
+from api.cli.verb import Verb
+from archiver.capture.ports import Arrival
+from archiver.ledger import log
+from archiver.ledger.log import Log
+from search.access import Actor, Purpose, Role
+from tests.support.golden import store
+from tests.support.holdfast import Home, Ran
+from tests.support.mail import numbered
+
+SECRET = b"walkmarker"
+"""Stands in every message: no refused command may print it."""
+
+
+@dataclass(slots=True)
+class World:
+    """A small archive in which every verb has something to do."""
+
+    home: Home
+    tokens: dict[str, str]
+    ids: dict[str, str]
+
+    def entries(self) -> list[dict[str, Any]]:
+        """The whole audit log, as durable as a fresh look at the database shows it."""
+        with self.home.app() as app, app.vault.records.read() as connection:
+            size = log.state(connection, Log.AUDIT).size
+            return [leaf for _, leaf, _ in app.vault.audit.entries(connection, 0, size)]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """How to call a verb rightly: its arguments, as whom, and for which purpose, if it asks for one.
+
+    `wrong` is a role that must be refused; None for what the operator does without signing in.
+    """
+
+    args: Callable[[World], list[str]]
+    role: Role | None = None
+    wrong: Role | None = None
+    purpose: bool = False
+    codes: tuple[int, ...] = (0,)
+
+
+OFFICER, ADMIN, PRIVACY = Role.COMPLIANCE_OFFICER, Role.ADMINISTRATOR, Role.PRIVACY_OFFICER
+SECOND = "second"
+"""The token of another compliance officer than the one who made the world."""
+
+
+def fixed(*args: str) -> Callable[[World], list[str]]:
+    return lambda world: [world.ids.get(arg.removeprefix("@"), arg) for arg in args]
+
+
+def officer(*args: str, purpose: bool = False, wrong: Role = ADMIN) -> Call:
+    return Call(fixed(*args), OFFICER, wrong, purpose)
+
+
+def operator(*args: str, codes: tuple[int, ...] = (0,)) -> Call:
+    return Call(fixed(*args), codes=codes)
+
+
+CALLS: dict[str, Call] = {
+    "init": operator(),
+    "serve": operator(),
+    "users add": operator("dora", "--role", "legal"),
+    "users list": operator(),
+    "users disable": operator("lena"),
+    "users link": operator("lena"),
+    "users token": operator("lena"),
+    "source add journal": operator("another feed"),
+    "source add imap": operator(
+        "box", "imaps://u@localhost:9993/INBOX", "--password", "env:NOWHERE", "--folder", "INBOX"
+    ),
+    "source list": operator(),
+    "import": operator("@file"),
+    "roster import": operator("@roster"),
+    "search": officer("walkmarker", purpose=True),
+    "show": officer("@message", "--raw", purpose=True),
+    "matter create": officer("new matter"),
+    "matter list": officer(),
+    "matter show": officer("@matter"),
+    "matter close": officer("@empty_matter"),
+    "matter add-member": officer("@matter", "lena"),
+    "hold create": officer("--matter", "@matter", "--query", "walkmarker"),
+    "hold preview": officer("--matter", "@matter", "--query", "walkmarker"),
+    "hold list": officer(),
+    "hold report": officer("@hold"),
+    "hold release": officer("@hold"),
+    "hold notices": officer(),
+    "retention explain": officer("@message", wrong=PRIVACY),
+    "retention simulate": officer("--on", "2040-01-01", wrong=PRIVACY),
+    "retention run": operator(),
+    "disposition list": officer(),
+    "disposition show": officer("@due"),
+    "disposition approve": officer("@due"),
+    "disposition reject": officer("@due", "--reason", "not yet"),
+    "disposition execute": officer("@approved"),
+    "disposition certificate": officer("@executed"),
+    "export create": officer("--query", "walkmarker", purpose=True),
+    "export status": officer("@export"),
+    "export download": officer("@export", "--out", "@out", purpose=True),
+    "audit list": Call(fixed(), PRIVACY, OFFICER),
+    "audit report": Call(fixed(), PRIVACY, OFFICER),
+    "audit export": Call(fixed(), PRIVACY, OFFICER),
+    "audit proof": Call(fixed("0"), PRIVACY, OFFICER),
+    "verify": operator("--full"),
+    "reindex": operator(),
+    "keys status": operator(),
+    "keys rotate": operator(),
+    "doctor": operator(codes=(0, 1)),
+    # Touch no archive, or are refused by name until they are built.
+    "retention compute": operator("@facts"),
+    "retention schedules": operator(),
+    "export verify": operator("@exported"),
+    "classify": operator("@file"),
+    "backup create": operator(codes=(2,)),
+    "backup verify": operator(codes=(2,)),
+    "restore": operator(codes=(2,)),
+}
+NAMES = {" ".join(verb.path): verb for verb in VERBS}
+SIGNED = [name for name, call in CALLS.items() if call.role]
+PURPOSE = [name for name, call in CALLS.items() if call.purpose]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> World:
+    home = Home(tmp_path_factory.mktemp("world"), extra={"HOLDFAST_JURISDICTIONS": "NY"})
+    initialise(home.settings)
+    ids: dict[str, str] = {}
+    with home.app() as app:
+        users = {role: app.accounts.add_user(f"{role}-person", role) for role in Role}
+        tokens = {str(role): app.accounts.token(user.id) for role, user in users.items()}
+        second = app.accounts.add_user("second officer", OFFICER)
+        tokens[SECOND] = app.accounts.token(second.id)
+        app.accounts.add_user("lena", Role.LEGAL)
+        who = Actor(users[OFFICER].id, "x", OFFICER, "test")
+        other = Actor(second.id, "y", OFFICER, "test")
+        source = app.vault.sources.add("import", "desk").id
+        raws = [mail(number) for number in range(9)]
+        held, *due = store(app, [Arrival(raw, source, attested_by="Ann") for raw in raws])
+        matter = app.matters.create(who, "walk matter")
+        ids |= {"message": held, "matter": matter["id"]}
+        ids["empty_matter"] = app.matters.create(who, "empty matter")["id"]
+        ids["hold"] = app.holds.create(who, matter["id"], message_ids=[held])["id"]
+        ids["export"] = app.exports.create(who, Purpose.AUDIT, query="walkmarker")["id"]
+        ids["exported"] = str(home.base / "exported")
+        app.exports.write(who, Purpose.AUDIT, ids["export"], Path(ids["exported"]))
+        for name in ("executed", "approved", "due"):
+            if name != "executed":
+                more = [
+                    Arrival(mail(number + len(ids) * 10), source, attested_by="Ann") for number in range(2)
+                ]
+                store(app, more)
+            found = app.runs.run(None)
+            assert found["proposed"], (due, found)
+            ids[name] = found["disposition"]
+            if name != "due":
+                app.dispositions.approve(who, ids[name])
+        app.dispositions.execute(other, ids["executed"])
+        with app.indexing() as indexing:
+            assert indexing is not None
+            indexing[0].drain_removals()
+    for name, content in (
+        ("file", mail(99)),
+        ("facts", b'{"record_types": ["billing"], "jurisdictions": ["NC"], "anchor": "2025-06-29"}'),
+        ("roster", b"mrn,name,born\nMRN-1,Ada Test,1990-01-01\n"),
+    ):
+        path = home.base / name
+        path.write_bytes(content)
+        ids[name] = str(path)
+    ids["out"] = str(home.base / "out")
+    return World(home, tokens, ids)
+
+
+def mail(number: int) -> bytes:
+    """A message of 2001 that says the marker."""
+    return (
+        numbered(number, stream="walk")
+        .replace(b"Feb 2022", b"Feb 2001")
+        .replace(b"\r\n\r\n", b"\r\n\r\nwalkmarker ", 1)
+    )
+
+
+@pytest.fixture
+def world(made: World, tmp_path: Path) -> World:
+    """A copy, in which one verb may do what it does."""
+    base = tmp_path / "w"
+    shutil.copytree(made.home.base, base)
+    moved = {name: value.replace(str(made.home.base), str(base)) for name, value in made.ids.items()}
+    return World(Home(base, extra=made.home.extra), made.tokens, moved)
+
+
+def run(world: World, name: str, token: str | None, *, purpose: bool) -> Ran:
+    call = CALLS[name]
+    args = [*name.split(), *call.args(world), *(["--purpose", "audit"] if purpose and call.purpose else [])]
+    if name != "serve":
+        return world.home.run(*args, token=token)
+    with world.home.serving(forked=True) as server:
+        return Ran(server.stop(), b"", b"")
+
+
+def test_the_table_knows_every_verb() -> None:
+    assert CALLS.keys() == NAMES.keys()
+    assert all(CALLS[name].role is None for name, verb in NAMES.items() if not verb.audits)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_called_rightly(world: World, name: str) -> None:
+    verb: Verb = NAMES[name]
+    call = CALLS[name]
+    if not verb.audits:
+        pytest.skip("touches no archive; see test_pure_verbs")
+    before = len(world.entries())
+    # Those who decided on the disposals of this world can't decide them twice.
+    token = (
+        world.tokens[SECOND if name.startswith(("disposition", "hold release")) else str(call.role)]
+        if call.role
+        else None
+    )
+    ran = run(world, name, token, purpose=True)
+    assert ran.code in call.codes, ran
+    found = world.entries()[before:]
+    done = {entry["action"] for entry in found if entry["outcome"] in ("success", "begun", "empty")}
+    if name == "doctor":  # finds a throw-away home wanting
+        done = {entry["action"] for entry in found}
+    expected = set(verb.audits)
+    if name == "init":  # what a first start alone records
+        expected = {"archive.init"}
+    if name == "users add":  # with --token or with a link
+        expected = {"user.add", "link.issue"}
+    if name == "export status":  # of one export, or of all
+        expected = {"export.status"}
+    assert expected <= done, f"{name} recorded {sorted(done)}, not {sorted(expected - done)}"
+    if call.role:
+        assert {entry["role"] for entry in found if entry["action"] in expected} == {str(call.role)}
+
+
+@pytest.mark.parametrize("name", SIGNED)
+def test_refused_and_on_record(world: World, name: str) -> None:
+    """Nobody, a stranger, a wrong role, no purpose: each is refused, shown nothing, and recorded."""
+    call = CALLS[name]
+    tries = [(None, True, 3), ("hf_forged", True, 3), (world.tokens[str(call.wrong)], True, 3)]
+    if call.purpose:
+        tries.append((world.tokens[str(call.role)], False, 2))
+    for token, purpose, code in tries:
+        before = len(world.entries())
+        ran = run(world, name, token, purpose=purpose)
+        assert (ran.code, ran.out) == (code, b""), (token, ran)
+        assert SECRET not in ran.err
+        assert ran.err.startswith(b"holdfast: ")
+        found = world.entries()[before:]
+        assert found, f"{name} refused {token} without a record"
+        assert {entry["outcome"] for entry in found} <= {"denied", "failed"}, found
+
+
+PURE = [name for name, verb in NAMES.items() if not verb.audits]
+
+
+@pytest.mark.parametrize("name", PURE)
+def test_pure_verbs(world: World, tmp_path: Path, name: str) -> None:
+    """What records nothing must touch no archive: it works, or is refused, where there is none."""
+    nowhere = Home(tmp_path / "nowhere")
+    call = CALLS[name]
+    ran = nowhere.run(*name.split(), *call.args(world))
+    assert ran.code in call.codes, ran
+    assert not nowhere.home.exists()
+    assert not nowhere.key_file.exists()
