@@ -11,6 +11,7 @@ PIP     := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 LOCK    := $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header
 
 .DEFAULT_GOAL := help
+.NOTPARALLEL:
 .PHONY: help demo test test-slow lint format bench lock clean dev system pytest
 
 help: ## show this list

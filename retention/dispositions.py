@@ -118,9 +118,10 @@ class Dispositions:
 
         Each message is re-checked in the transaction that destroys its key; one that may not go is
         skipped with an outcome. After a crash the same call finishes. Two persons: where no person
-        proposed, the executor isn't the approver. Returns the summary with `outcomes` and `index_pending`:
-        how many messages' words wait for `Indexer.drain_removals`, which whoever holds the index calls. Raises SecondPersonNeeded, WrongState,
-        ItemsChanged, HoldBeingApplied (retry), NotThere.
+        proposed, the executor isn't the approver. Returns the summary with `outcomes` and
+        `index_pending`: how many messages' words wait for `Indexer.drain_removals`, which whoever holds
+        the index calls. Raises SecondPersonNeeded, WrongState, ItemsChanged, HoldBeingApplied (retry),
+        NotThere.
         """
         with change(self._vault, self._gate, actor, Action.DISPOSITION_EXECUTE, "disposition.execute") as act:
             act.outcome = "begun"

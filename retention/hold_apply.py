@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import RowMapping, select, update
+from sqlalchemy import RowMapping, func, select, update
 
 from archiver.clock import from_us, to_us
-from archiver.store import dialect
-from archiver.store.schema import holds
+from archiver.store import dialect, standing
+from archiver.store.schema import holds, messages
 from archiver.vault import Vault
 from retention import hold_items
 from retention.acts import by_system
@@ -23,7 +23,9 @@ from search.engine.ports import IndexReader
 from search.errors import QueryTooBroad, SearchError
 from search.language.tree import Query
 
-FIRST = -(2**63)
+FIRST, LAST = -(2**63), 2**63 - 1
+SPAN = 20_000
+"""How many messages one transaction looks at."""
 
 
 class HoldApplier:
@@ -50,9 +52,9 @@ class HoldApplier:
         if row is None or row["state"] != "applying":
             return
         if row["by_index"]:
-            self._match(row)
+            self._match_index(row)
         else:
-            self._relabel(hold_id)
+            self._match_database(hold_id)
         with self._vault.records.write(dialect.LOCK_ARCHIVE) as connection:
             changed = connection.execute(
                 update(holds).where(holds.c.id == hold_id, holds.c.state == "applying").values(state="active")
@@ -122,7 +124,7 @@ class HoldApplier:
             self._trees[row["id"]] = tree_of(scope.interpreted or "", from_us(row["created_us"]))
         return self._trees[row["id"]]
 
-    def _match(self, row: RowMapping) -> None:
+    def _match_index(self, row: RowMapping) -> None:
         chunk: list[int] = []
         for rowid in self._reader.all_rowids(self._tree(row)):
             chunk.append(rowid)
@@ -135,15 +137,31 @@ class HoldApplier:
         with self._vault.records.write(dialect.LOCK_ARCHIVE) as connection:
             hold_items.add(connection, hold_id, pks, to_us(self._vault.clock.now()))
 
-    def _relabel(self, hold_id: str) -> None:
-        last = FIRST
-        while True:
+    def _match_database(self, hold_id: str) -> None:
+        """Match old mail span by span, so that captures get their turn; they match new mail themselves.
+
+        The mail of named persons is found by their tokens: there one span is all.
+        """
+        with self._vault.records.read() as connection:
+            named = standing.names_somebody(connection, hold_id)
+        first = FIRST
+        while (last := LAST if named else self._span_end(first)) is not None:
             with self._vault.records.write(dialect.LOCK_ARCHIVE) as connection:
-                pks = hold_items.after(connection, hold_id, last)
+                standing.match(connection, hold_id=hold_id, span=None if named else (first, last))
+                pks = hold_items.between(connection, hold_id, first, last)
                 hold_items.relabel(connection, pks, to_us(self._vault.clock.now()))
-            if not pks:
+            if last == LAST:
                 return
-            last = pks[-1]
+            first = last + 1
+
+    def _span_end(self, first: int) -> int | None:
+        """The key of the last message of the next span, None when there is none."""
+        span = (
+            select(messages.c.pk).where(messages.c.pk >= first).order_by(messages.c.pk).limit(SPAN).subquery()
+        )
+        with self._vault.records.read() as connection:
+            last: int | None = connection.scalar(select(func.max(span.c.pk)))
+            return last
 
     def _set_back(self, hold_id: str) -> None:
         """The archive's words have outgrown a pattern of the hold: rather than miss mail, or hold what

@@ -88,6 +88,17 @@ def after(connection: Connection, hold_id: str, pk: int, limit: int = CHUNK) -> 
     )
 
 
+def between(connection: Connection, hold_id: str, first: int, last: int) -> list[int]:
+    """Keys of a hold's messages with `first <= pk <= last`, ascending."""
+    return list(
+        connection.scalars(
+            select(hold_items.c.message_pk)
+            .where(hold_items.c.hold_id == hold_id, hold_items.c.message_pk.between(first, last))
+            .order_by(hold_items.c.message_pk)
+        )
+    )
+
+
 def _held(connection: Connection, hold_id: str, pks: Sequence[int]) -> set[int]:
     return set(
         connection.scalars(

@@ -315,7 +315,8 @@ class Productions:
         try:
             return self._load(export_id)
         except NotFound:
-            self._gate.record(actor, action, "failed", objects=(export_id[:64],), reason="not_found")
+            asked = {"asked": export_id[:200]}
+            self._gate.record(actor, action, "failed", reason="not_found", detail=asked)
             raise
 
     def _load(self, export_id: str) -> _Export:

@@ -175,7 +175,9 @@ class ReadingRoom:
         try:
             pk = self._vault.archive.find(object_id)
         except NotFound:
-            self._gate.record(actor, name, "failed", purpose, objects=(object_id[:64],), reason="not_found")
+            # What was typed may be a name or a record number: it is sealed, never an object of the entry.
+            asked = {"asked": object_id[:200]}
+            self._gate.record(actor, name, "failed", purpose, reason="not_found", detail=asked)
             raise
         if not self.visible(actor, [pk]):
             self._gate.record(actor, name, "denied", purpose, objects=(object_id,), reason="scope")

@@ -9,7 +9,6 @@ import time
 from types import FrameType
 
 from api.demo.runner import run
-from api.demo.shell import DemoFailedError
 from config.errors import HoldfastError
 
 
@@ -34,7 +33,7 @@ def main() -> int:
     except KeyboardInterrupt:
         print("\nStopped; nothing of the demo is left on this machine.")
         return 0 if checks is None else 1
-    except (DemoFailedError, HoldfastError, OSError) as error:
+    except (HoldfastError, OSError) as error:
         print(f"\ndemo: {error}", file=sys.stderr)
         return 1
     if checks is None:

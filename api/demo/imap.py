@@ -28,6 +28,7 @@ from pymap.backend.dict import DictBackend
 from pymap.imap import IMAPServer
 
 from api.demo.clinic import SampleMessage
+from api.demo.errors import DemoFailedError
 
 LIMIT = 16 * 1024 * 1024
 
@@ -54,7 +55,7 @@ def mailbox_server(folder: Path, user: str, password: str) -> Iterator[MailboxSe
         assert process.stdout is not None
         line = process.stdout.readline()
         if not line.strip().isdigit():
-            raise RuntimeError("the demo's mailbox server did not start; its message is above")
+            raise DemoFailedError("the demo's mailbox server did not start; its message is above")
         yield MailboxServer(int(line), user, password, folder / "ca.pem")
     finally:
         process.terminate()
@@ -68,7 +69,10 @@ def mailbox_server(folder: Path, user: str, password: str) -> Iterator[MailboxSe
 
 
 def fill(server: MailboxServer, messages: Iterable[SampleMessage]) -> None:
-    """Put messages into the mailbox as a mail program does, by APPEND; folders are made as needed."""
+    """Put messages into the mailbox as a mail program does, by APPEND; folders are made as needed.
+
+    Raises DemoFailedError when the server refuses one.
+    """
     context = ssl.create_default_context(cafile=str(server.ca_file))
     with imaplib.IMAP4_SSL("localhost", server.port, ssl_context=context) as mailbox:
         # The literal and its end go out as two packets; the second must not wait for the first's receipt.
@@ -85,7 +89,7 @@ def fill(server: MailboxServer, messages: Iterable[SampleMessage]) -> None:
 
 def _answered(answer: tuple[str, object]) -> None:
     if answer[0] != "OK":
-        raise RuntimeError("the demo's mailbox server refused a command")
+        raise DemoFailedError("the demo's mailbox server refused a command")
 
 
 async def _serve(folder: Path, user: str, password: str) -> None:

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from api.demo.clinic import SampleClinic, SampleMessage, mbox_file, sample_clinic
 from api.demo.clinic_people import FRONT_DESK
+from api.demo.errors import DemoFailedError
 from api.demo.imap import fill, mailbox_server
 from api.demo.server import Running, deliver, free_port, serving, stop
 from api.demo.shell import Terminal
@@ -302,16 +303,19 @@ def _record(state: State) -> None:
 def _stay(state: State) -> None:
     terminal = state.terminal
     terminal.step("Now you")
-    visitor = terminal.quietly("users", "add", "You", "--role", "compliance_officer", "--json").json
-    terminal.note(f"Sign in (one use, 15 minutes):  {visitor['link']}")
-    terminal.note("Or in another terminal:")
+    link = terminal.quietly("users", "link", "Carol", "--json").json["link"]
+    terminal.note(f"Sign in as Carol (one use, 15 minutes):  {link}")
+    terminal.note("A fresh link, or all of the above by hand, in another terminal:")
     terminal.note(
         f"  export HOLDFAST_HOME={state.folders.home} HOLDFAST_ROOT_KEY={os.environ['HOLDFAST_ROOT_KEY']}"
     )
     terminal.note(f"  export HOLDFAST_TOKEN={terminal.tokens['carol']}   # Carol's")
+    terminal.note("  .venv/bin/holdfast users link Carol")
     terminal.note("  .venv/bin/holdfast search Kittiwake --purpose operations")
     terminal.say("\nServing until Ctrl-C; then all of it is removed.")
     state.server.process.wait()
+    log = (state.folders.logs / "serve.log").read_text(errors="replace")
+    raise DemoFailedError(f"the server ended by itself; its log ends with\n{log[-2000:]}")
 
 
 # --- around them ----------------------------------------------------------------------------------

@@ -19,10 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from api.demo.clinic import SampleMessage
-from api.demo.shell import DemoFailedError
+from api.demo.errors import DemoFailedError
 from config.settings import Endpoint
 
-START_SECONDS = 60
 STOP_SECONDS = 60
 
 

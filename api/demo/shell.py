@@ -12,13 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from api.cli import main
+from api.demo.errors import DemoFailedError
 
 OPERATOR = "operator"
 """Who runs commands on the home itself; everybody else acts by a token."""
-
-
-class DemoFailedError(Exception):
-    """A step of the demo did not do what it should; the text says which."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -26,6 +27,9 @@ from archiver.store.schema import audit_details
 
 Outcome = Literal["success", "denied", "failed", "empty", "begun"]
 OBJECTS_IN_LEAF = 200
+
+_OPAQUE = re.compile(r"[a-z][a-z2-7]{15}|[0-9]{4}-[0-9]{2}-[0-9a-f]{8}")
+"""What an id of ours looks like (`new_id`, epochs): only that may stand in a leaf."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +74,15 @@ class AuditLog:
         """Append one event in the caller's write transaction and return its index."""
         dialect.lock(connection, dialect.LOCK_AUDIT)
         detail = dict(event.detail)
-        objects: list[str] = list(event.objects)
+        objects = [name for name in event.objects if _OPAQUE.fullmatch(name)]
+        if len(objects) < len(event.objects):
+            # A leaf is published and can't be taken back; what isn't an id of ours may be anything.
+            detail["named"] = [name for name in event.objects if not _OPAQUE.fullmatch(name)]
         if len(objects) > OBJECTS_IN_LEAF:
             detail["objects"] = objects
             objects = []
-        plain = json.dumps(detail, sort_keys=True, ensure_ascii=False).encode()
+        # Escaped, since a query typed in a broken encoding holds what UTF-8 can't carry.
+        plain = json.dumps(detail, sort_keys=True).encode()
         salt = secrets.token_bytes(32)
         leaf = canonical.leaf(
             {

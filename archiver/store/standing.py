@@ -9,7 +9,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Connection, and_, exists, or_, select
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    CompoundSelect,
+    Connection,
+    and_,
+    exists,
+    or_,
+    select,
+    union,
+)
 
 from archiver.store import dialect
 from archiver.store.schema import (
@@ -26,10 +36,16 @@ STANDING = ("applying", "active")
 """States in which a hold takes in new mail; a cooling one only keeps what it has."""
 
 
-def match(connection: Connection, pks: Sequence[int] | None = None, hold_id: str | None = None) -> None:
+def match(
+    connection: Connection,
+    pks: Sequence[int] | None = None,
+    hold_id: str | None = None,
+    span: tuple[int, int] | None = None,
+) -> None:
     """Add every message that a standing database hold covers to that hold's items.
 
-    `pks` limits it to these messages, `hold_id` to one hold. The caller holds LOCK_ARCHIVE.
+    `pks` limits it to these messages, `span` to those with `first <= pk <= last`, `hold_id` to one hold.
+    The caller holds LOCK_ARCHIVE.
     """
     chosen = and_(holds.c.state.in_(STANDING), holds.c.standing, holds.c.by_index.is_(False))
     if hold_id is not None:
@@ -46,8 +62,36 @@ def match(connection: Connection, pks: Sequence[int] | None = None, hold_id: str
         )
         if chunk is not None:
             query = query.where(messages.c.pk.in_(chunk))
+        if span is not None:
+            query = query.where(messages.c.pk.between(*span))
+        if hold_id is not None and names_somebody(connection, hold_id):
+            # The same as above said again, so that the token index leads and not every message is tried.
+            query = query.where(messages.c.pk.in_(_named(hold_id)))
         insert = dialect.insert_or_ignore(connection, hold_items)
         connection.execute(insert.from_select(["hold_id", "message_pk"], query))
+
+
+def names_somebody(connection: Connection, hold_id: str) -> bool:
+    """Whether a hold is narrowed to custodians or patients."""
+    tables = (hold_custodians, hold_patients)
+    return any(
+        connection.execute(select(table.c.hold_id).where(table.c.hold_id == hold_id).limit(1)).first()
+        for table in tables
+    )
+
+
+def _named(hold_id: str) -> CompoundSelect[Any]:
+    """Keys of the messages of a hold's custodians and patients."""
+    tokens = select(hold_custodians.c.token).where(hold_custodians.c.hold_id == hold_id)
+    custodians = select(message_tokens.c.message_pk).where(
+        message_tokens.c.field == CUSTODIAN, message_tokens.c.token.in_(tokens)
+    )
+    about = select(message_tokens.c.message_pk).where(
+        hold_patients.c.hold_id == hold_id,
+        message_tokens.c.field == hold_patients.c.field,
+        message_tokens.c.token == hold_patients.c.token,
+    )
+    return union(custodians, about)
 
 
 def custodian_matches() -> ColumnElement[bool]:

@@ -281,3 +281,14 @@ def test_pure_verbs(world: World, tmp_path: Path, name: str) -> None:
     assert ran.code in call.codes, ran
     assert not nowhere.home.exists()
     assert not nowhere.key_file.exists()
+
+
+def test_a_query_in_a_broken_encoding_is_on_record_too(world: World) -> None:
+    """What the shell hands over needn't be UTF-8: it is searched for or refused, and recorded either way."""
+    token = world.tokens[str(OFFICER)]
+    for query, code in (("walkmarker OR caf\udce9", 0), ("\udce9:x", 2)):
+        before = len(world.entries())
+        ran = world.home.run("search", query, "--json", "--purpose", "audit", token=token)
+        assert ran.code == code, ran
+        assert b"Traceback" not in ran.err
+        assert world.entries()[before]["action"] == "search.query"

@@ -16,3 +16,9 @@ def house(settings: Settings) -> Iterator[House]:
     chosen = {"provider_type": "hospital", "jurisdictions": ("NY",), "hold_cooling_days": 0}
     with open_house(settings.model_copy(update=chosen)) as opened:
         yield opened
+
+
+@pytest.fixture
+def matter(house: House) -> str:
+    """A matter of the lawyer's."""
+    return str(house.matters.create(house.lawyer, "Doe v. Clinic")["id"])

@@ -14,8 +14,10 @@ from sqlalchemy import select
 
 from archiver.capture.ports import Arrival
 from archiver.commit import Committed
+from archiver.errors import DestructionRefused
 from archiver.ledger.log import Log, read, state
-from archiver.store.schema import data_keys, users
+from archiver.store import dialect
+from archiver.store.schema import data_keys, hold_items, users
 from archiver.vault import Vault, create, open_vault
 from config.settings import Settings
 from retention.dispositions import Dispositions
@@ -28,6 +30,7 @@ from retention.schedules import default_schedule
 from search.access import Actor, Gate, Role
 from search.engine.fts import FtsReader, FtsWriter
 from search.indexer import Indexer
+from search.language import parse
 
 OLD = date(2005, 3, 1)
 """The date of attested mail that every default term has long let go."""
@@ -172,3 +175,25 @@ def open_house(settings: Settings) -> Iterator[House]:
     reader.close()
     writer.close()
     vault.close()
+
+
+def held(house: House, hold_id: str) -> set[int]:
+    with house.vault.records.read() as connection:
+        return set(connection.scalars(select(hold_items.c.message_pk).where(hold_items.c.hold_id == hold_id)))
+
+
+def found(house: House, query: str) -> set[int]:
+    return set(house.reader.all_rowids(parse(query, now=datetime.now(UTC)).tree))
+
+
+def destroyable(house: House, pk: int) -> bool:
+    """Whether the database would let the message's key go; nothing is destroyed."""
+    house.runs.run(propose=False)
+    try:
+        with house.vault.records.write(dialect.LOCK_ARCHIVE) as connection:
+            house.vault.archive.destroy(connection, pk, "trial")
+            raise KeyboardInterrupt
+    except DestructionRefused:
+        return False
+    except KeyboardInterrupt:
+        return True
