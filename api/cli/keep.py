@@ -143,6 +143,7 @@ def _execute(context: Context, args: argparse.Namespace) -> int:
     with app.indexing() as indexing:
         if indexing is not None:
             indexing[0].drain_removals()
+            document["index_pending"] = 0
     context.say(document, lambda: json.dumps(document, indent=1, ensure_ascii=False))
     return 0
 

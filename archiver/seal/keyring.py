@@ -116,6 +116,9 @@ class Keyring:
         self._now = now
         self._monotonic = monotonic
         self._lock = threading.RLock()
+        # Apart from the cache's lock: whoever writes to the store may have to wait for a transaction
+        # whose owner is just unwrapping a key.
+        self._turn = threading.Lock()
         self._epochs: dict[str, tuple[AESGCM, float]] = {}
         self._branches: dict[str, bytes] = {}
         self._writing: _Writing | None = None
@@ -128,8 +131,9 @@ class Keyring:
         the caller's own transaction. May write to the store, so don't call it inside a transaction.
         """
         key = os.urandom(_KEY_BYTES)
-        with self._lock:
+        with self._turn:
             epoch_id = self._epoch_to_write()
+        with self._lock:
             wrapping = self._epoch(epoch_id)
         return DataKey(key, epoch_id, wrap_key(wrapping, self._context(message_id, "data-key"), key))
 
@@ -161,8 +165,8 @@ class Keyring:
 
     def start_epoch(self) -> str:
         """Begin a new epoch key now and return its id, durable; others follow within 65,536 wraps."""
-        with self._lock:
-            self._drop_expired()
+        self.drop_expired()
+        with self._turn:
             return self._begin(self._month()).epoch_id
 
     def drop_expired(self) -> None:

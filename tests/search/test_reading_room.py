@@ -129,6 +129,7 @@ def test_a_disposed_message_is_named_as_such(house: House, room: ReadingRoom) ->
     (done,) = house.old(body="perishable word")
     house.index()
     house.dispositions.execute(house.second, house.due())
+    house.indexer.drain_removals()
     with pytest.raises(KeyDestroyed):
         room.open(house.officer, LEGAL, done.receipt.id)
     assert room.search(house.officer, LEGAL, "perishable").total == 0
