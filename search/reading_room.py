@@ -196,6 +196,8 @@ class ReadingRoom:
     def visible(self, actor: Actor, pks: Iterable[int]) -> set[int]:
         """Those of the messages that are in the actor's scope."""
         wanted = list(pks)
+        if self.scope(actor).everything:
+            return set(wanted)
         seen: set[int] = set()
         for start in range(0, len(wanted), 500):
             with self._vault.records.read() as connection:

@@ -21,7 +21,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
     parser.add_argument("--check", action="store_true", help="check every planted fact, then end")
     args = parser.parse_args()
-    signal.signal(signal.SIGTERM, _end)
+    # SIGINT by name too: a shell starts what it puts in the background with SIGINT ignored.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _end)
     began = time.monotonic()
     checks = None
     if args.check:

@@ -53,7 +53,7 @@ def snippet(text: str, words: set[str], *, width: int = 160) -> list[Segment]:
     text = clean(text[:LOOK])
     wanted = _Wanted(words)
     for window in _windows(text):
-        hits = list(wanted.hits(window)) if words else []
+        hits = list(wanted.hits(window)) if wanted.possible(window) else []
         if hits:
             return _excerpt(window, hits, width)
     start = text[: 4 * width].lstrip()[:width]
@@ -75,6 +75,17 @@ class _Wanted:
             else:
                 self.exact.add(word)
         self.begins, self.ends = tuple(begins), tuple(ends)
+        self._literals = (*self.exact, *self.begins, *self.ends)
+
+    def possible(self, window: str) -> bool:
+        """False when no word can be in the window: far cheaper to tell than to cut it into words.
+
+        Only plain ASCII can be told so; elsewhere case and accents may hide a word.
+        """
+        if not window.isascii():
+            return bool(self._literals)
+        lowered = window.lower()
+        return any(literal in lowered for literal in self._literals)
 
     def hits(self, window: str) -> Iterator[_Hit]:
         plain = window.isascii()

@@ -220,12 +220,10 @@ def test_the_table_knows_every_verb() -> None:
     assert all(CALLS[name].role is None for name, verb in NAMES.items() if not verb.audits)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [name for name, verb in NAMES.items() if verb.audits])
 def test_called_rightly(world: World, name: str) -> None:
     verb: Verb = NAMES[name]
     call = CALLS[name]
-    if not verb.audits:
-        pytest.skip("touches no archive; see test_pure_verbs")
     before = len(world.entries())
     # Those who decided on the disposals of this world can't decide them twice.
     token = (

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from sqlalchemy import create_engine
 
-from tests.servers.dovecot import USER, dovecot_server, fill
+from tests.servers.dovecot import PASSWORD, USER, dovecot_server, fill
 from tests.support.holdfast import HoldfastServer, Home
 from tests.support.mail import numbered
 from tests.support.markers import Scanner, marker, needles
@@ -151,7 +151,7 @@ def test_no_marker_in_anything_written(tmp_path: Path, database_url: str) -> Non
         tmp_path / "base",
         None if sqlite else database_url,
         {
-            "MAILBOX_PASSWORD": 'pass "word" \\ 7',
+            "MAILBOX_PASSWORD": PASSWORD,
             "HOLDFAST_JURISDICTIONS": "NY",
             "HOLDFAST_IMAP_POLL_SECONDS": "1",
         },

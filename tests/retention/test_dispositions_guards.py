@@ -120,16 +120,14 @@ def test_after_the_release_all_of_it_may_go(house: House, held: str) -> None:
     attempt(house, "DELETE FROM hold_items")
 
 
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_no_table_of_the_wall_is_truncated(house: House, held: str) -> None:
-    if house.vault.records.sqlite_path is not None:
-        pytest.skip("SQLite has no TRUNCATE")
     for table in NEVER_TRUNCATED:
         refused(house, f"TRUNCATE {table} CASCADE")
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_replace_does_not_go_round_the_wall(house: House, held: str) -> None:
-    if house.vault.records.sqlite_path is None:
-        pytest.skip("PostgreSQL has no REPLACE")
     refused(house, "INSERT OR REPLACE INTO data_keys SELECT message_pk, epoch_id, x'00' FROM data_keys")
     refused(house, "REPLACE INTO messages SELECT * FROM messages")
     refused(house, "REPLACE INTO holds SELECT * FROM holds")

@@ -1,4 +1,4 @@
-"""A reader of raw mail that shares nothing with Holdfast: what should be found, by the standard library alone."""
+"""A reader of raw mail that shares nothing with Holdfast: the standard library and a few lines of its own."""
 
 from __future__ import annotations
 
@@ -17,9 +17,14 @@ _SEPARATOR = re.compile(rb"^From .*\n", re.MULTILINE)
 
 
 def split_mbox(path: Path) -> list[bytes]:
-    """The messages of an mboxrd file: each `From ` line begins one, a blank line ends it, `>From` is quoted."""
+    """The messages of an mboxrd file, or the one of a file that is none.
+
+    A `From ` line at the start or after a blank line begins each, a blank line ends it, `>From` is quoted.
+    """
     data = path.read_bytes()
     starts = [m for m in _SEPARATOR.finditer(data) if m.start() == 0 or data[: m.start()].endswith(b"\n\n")]
+    if not starts:
+        return [data]
     ends = [m.start() for m in starts[1:]] + [len(data)]
     found = []
     for start, end in zip(starts, ends, strict=True):
@@ -76,12 +81,16 @@ class Plain:
         return found[0].lower() if len(found) == 1 else ""
 
     @cached_property
-    def headers(self) -> list[list[str]]:
-        return [tokens(str(value)) for value in self._message.values()]
+    def addressed(self) -> set[str]:
+        """The words of From, To, Cc and Bcc."""
+        names = ("From", "To", "Cc", "Bcc")
+        return {
+            word for name in names for value in self._message.get_all(name, []) for word in tokens(str(value))
+        }
 
     def has_word(self, word: str) -> bool:
-        """Anywhere: in the body or in a header's value."""
-        return word in self.body or any(word in header for header in self.headers)
+        """Where a word without a field is looked for: other headers have their own, `header:`."""
+        return word in self.body or word in self.subject or word in self.addressed
 
     def has_phrase(self, phrase: Sequence[str]) -> bool:
         """In the body, one word right after the other."""
