@@ -97,6 +97,14 @@ class App:
         finally:
             writer.close()
 
+    def catch_up(self) -> bool:
+        """Index whatever waits, unless a server does it anyway; True when nothing waits any more."""
+        with self.indexing() as indexing:
+            if indexing is None:
+                return False
+            indexing[0].drain()
+            return True
+
     def discard_index(self) -> None:
         """Delete the index files, damaged ones too. Raises IndexLocked while a server writes them."""
         erase_index(self.settings.index_dir)

@@ -1,7 +1,6 @@
-"""The items of a hold: laid down by SQL under the archive's lock, and told to the index by the outbox.
+"""The items of a hold: laid down by SQL under the archive's lock, and told to the index by a queue.
 
-Queueing a held message anew makes the indexer write it with its `hold:` and `matter:` labels: slower than
-tagging in place, but right whichever process holds the index writer, and after every crash.
+Whichever process holds the index writer empties the queue, and after every crash it is still there.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from collections.abc import Sequence
 from sqlalchemy import ColumnElement, Connection, and_, case, func, literal, select, true, update
 
 from archiver.store import dialect, standing
-from archiver.store.schema import hold_items, holds, messages, outbox
+from archiver.store.schema import hold_items, holds, index_relabels, messages
 
 CHUNK = 2_000
 _IN = 500
@@ -51,21 +50,22 @@ def add(connection: Connection, hold_id: str, pks: Sequence[int], now_us: int) -
 
 
 def relabel(connection: Connection, pks: Sequence[int], now_us: int) -> None:
-    """Queue living messages for the indexer anew, in the caller's transaction under LOCK_ARCHIVE.
+    """Have the index learn of a change of these messages' holds, in the caller's transaction.
 
-    A message that is queued already gets another number, so that an indexer at work on its old state
-    doesn't take it off the queue. The time serves as the number: it is above those of all deliveries.
+    The caller holds LOCK_ARCHIVE. One that waits already gets another stamp, so that an indexer at work
+    on its old state doesn't take it off the queue.
     """
     for start in range(0, len(pks), _IN):
         chunk = pks[start : start + _IN]
-        later = case((outbox.c.seq >= now_us, outbox.c.seq + 1), else_=now_us)
-        connection.execute(update(outbox).where(outbox.c.message_pk.in_(chunk)).values(seq=later))
+        later = case((index_relabels.c.stamp >= now_us, index_relabels.c.stamp + 1), else_=now_us)
+        connection.execute(
+            update(index_relabels).where(index_relabels.c.message_pk.in_(chunk)).values(stamp=later)
+        )
         alive = select(messages.c.pk, literal(now_us)).where(
             messages.c.pk.in_(chunk), messages.c.disposed_us.is_(None)
         )
-        connection.execute(
-            dialect.insert_or_ignore(connection, outbox).from_select(["message_pk", "seq"], alive)
-        )
+        insert = dialect.insert_or_ignore(connection, index_relabels)
+        connection.execute(insert.from_select(["message_pk", "stamp"], alive))
 
 
 def count(connection: Connection, hold_id: str) -> int:

@@ -21,7 +21,16 @@ from archiver.message.indexable import IndexText, custodians_of, index_text
 from archiver.message.model import Envelope
 from archiver.message.parse import parse
 from archiver.store import dialect
-from archiver.store.schema import deliveries, hold_items, holds, index_removals, messages, outbox, unindexed
+from archiver.store.schema import (
+    deliveries,
+    hold_items,
+    holds,
+    index_relabels,
+    index_removals,
+    messages,
+    outbox,
+    unindexed,
+)
 from archiver.vault import Vault
 from config.errors import HoldfastError
 from search.engine.ports import IndexDocument, IndexWriter
@@ -126,6 +135,28 @@ class Indexer:
                 )
         return len(queued)
 
+    def drain_relabels(self) -> int:
+        """Bring the `hold:` and `matter:` labels of changed messages up to date; return how many."""
+        total = 0
+        while True:
+            with self._vault.records.read() as connection:
+                rows = connection.execute(select(index_relabels).limit(BATCH)).all()
+            if not rows:
+                return total
+            pks = [row.message_pk for row in rows]
+            held = self._hold_labels(pks)
+            self._writer.relabel({pk: held.get(pk, set()) for pk in pks}, ("hold", "matter"))
+            with self._vault.records.write(dialect.LOCK_ARCHIVE) as connection:
+                # One that changed again meanwhile has another stamp, and stays.
+                connection.execute(
+                    delete(index_relabels).where(
+                        index_relabels.c.message_pk == bindparam("done_pk"),
+                        index_relabels.c.stamp == bindparam("done_stamp"),
+                    ),
+                    [{"done_pk": row.message_pk, "done_stamp": row.stamp} for row in rows],
+                )
+            total += len(rows)
+
     def drain_removals(self) -> int:
         """Take disposed messages' words out of the index files; return how many. Durable on return."""
         with self._vault.records.read() as connection:
@@ -140,12 +171,14 @@ class Indexer:
         return len(pks)
 
     def drain(self, progress: Callable[[int], None] | None = None) -> int:
-        """Index until the outbox is empty; return how many."""
+        """Bring the index up to date: new messages, changed labels, disposals; return how many are new."""
         total = 0
         while done := self.run_once():
             total += done
             if progress:
                 progress(total)
+        self.drain_relabels()
+        self.drain_removals()
         return total
 
     def run(self, stop: threading.Event) -> None:
@@ -153,6 +186,7 @@ class Indexer:
         while not stop.is_set():
             self._fresh.arrived.clear()
             try:
+                self.drain_relabels()
                 self.drain_removals()
                 if self.run_once() >= BATCH:
                     continue
@@ -193,7 +227,7 @@ class Indexer:
 
     def _labels(self, pks: Sequence[int]) -> dict[int, set[str]]:
         """Tags that stand in the records rather than in the message: its sources, holds and matters."""
-        labels: dict[int, set[str]] = {}
+        labels = self._hold_labels(pks)
         for start in range(0, len(pks), 500):
             chunk = pks[start : start + 500]
             with self._vault.records.read() as connection:
@@ -202,16 +236,22 @@ class Indexer:
                     .where(deliveries.c.message_pk.in_(chunk))
                     .distinct()
                 ).all()
-                held = connection.execute(
-                    select(hold_items.c.message_pk, holds.c.id, holds.c.matter_id)
-                    .join(holds, hold_items.c.hold_id == holds.c.id)
-                    .where(hold_items.c.message_pk.in_(chunk), holds.c.state != "released")
-                ).all()
             for row in arrived:
                 name = self._source_name(row.source_id)
                 labels.setdefault(row.message_pk, set()).update(
                     (f"source:{row.source_id}", f"source:{name}".casefold())
                 )
+        return labels
+
+    def _hold_labels(self, pks: Sequence[int]) -> dict[int, set[str]]:
+        labels: dict[int, set[str]] = {}
+        for start in range(0, len(pks), 500):
+            with self._vault.records.read() as connection:
+                held = connection.execute(
+                    select(hold_items.c.message_pk, holds.c.id, holds.c.matter_id)
+                    .join(holds, hold_items.c.hold_id == holds.c.id)
+                    .where(hold_items.c.message_pk.in_(pks[start : start + 500]), holds.c.state != "released")
+                ).all()
             for item in held:
                 labels.setdefault(item.message_pk, set()).update(
                     (f"hold:{item.id}", f"matter:{item.matter_id}")

@@ -140,10 +140,8 @@ def _disposition(method: str) -> Any:
 def _execute(context: Context, args: argparse.Namespace) -> int:
     app = context.app
     document = app.dispositions.execute(context.actor(), args.id)
-    with app.indexing() as indexing:
-        if indexing is not None:
-            indexing[0].drain_removals()
-            document["index_pending"] = 0
+    if app.catch_up():
+        document["index_pending"] = 0
     context.say(document, lambda: json.dumps(document, indent=1, ensure_ascii=False))
     return 0
 

@@ -79,6 +79,8 @@ def _configure_criteria(parser: argparse.ArgumentParser) -> None:
 
 def _hold_create(context: Context, args: argparse.Namespace) -> int:
     hold = context.app.holds.create(context.actor(), args.matter, **_criteria(args), reason=args.reason)
+    # In force already; what follows lets `hold:` and `matter:` find it, and the matter's people see it.
+    context.app.catch_up()
     context.say(
         hold, f"hold {hold['id']} is {hold['state']} since {hold['in_force_at']}: {hold['matched']} messages"
     )
@@ -112,6 +114,7 @@ def _hold_report(context: Context, args: argparse.Namespace) -> int:
 
 def _hold_release(context: Context, args: argparse.Namespace) -> int:
     hold = context.app.holds.release(context.actor(), args.hold, args.reason)
+    context.app.catch_up()
     context.say(hold, f"hold {hold['id']} is now: {hold['state']}")
     return 0
 

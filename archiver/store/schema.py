@@ -384,6 +384,14 @@ disposition_items = Table(
     sqlite_with_rowid=False,
 )
 
+index_relabels = Table(
+    "index_relabels",
+    metadata,
+    # Messages whose holds changed: the index is still to learn of it. `stamp` grows with each change.
+    Column("message_pk", _Key, primary_key=True, autoincrement=False),
+    Column("stamp", BigInteger, nullable=False),
+)
+
 index_removals = Table(
     "index_removals",
     metadata,

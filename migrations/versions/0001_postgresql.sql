@@ -7,6 +7,12 @@ CREATE TABLE audit_details (
 	CONSTRAINT pk_audit_details PRIMARY KEY (idx)
 )
 -- next
+CREATE TABLE index_relabels (
+	message_pk BIGINT NOT NULL, 
+	stamp BIGINT NOT NULL, 
+	CONSTRAINT pk_index_relabels PRIMARY KEY (message_pk)
+)
+-- next
 CREATE TABLE index_removals (
 	message_pk BIGINT NOT NULL, 
 	CONSTRAINT pk_index_removals PRIMARY KEY (message_pk)

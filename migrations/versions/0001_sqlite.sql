@@ -5,6 +5,12 @@ CREATE TABLE audit_details (
 	CONSTRAINT pk_audit_details PRIMARY KEY (idx)
 )
 -- next
+CREATE TABLE index_relabels (
+	message_pk INTEGER NOT NULL, 
+	stamp BIGINT NOT NULL, 
+	CONSTRAINT pk_index_relabels PRIMARY KEY (message_pk)
+)
+-- next
 CREATE TABLE index_removals (
 	message_pk INTEGER NOT NULL, 
 	CONSTRAINT pk_index_removals PRIMARY KEY (message_pk)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -55,6 +55,10 @@ class IndexWriter(Protocol):
 
     def tag(self, tag: str, rowids: Iterable[int]) -> None:
         """Put a tag on rows; rows not in the index are passed over, their document brings its own tags."""
+        ...
+
+    def relabel(self, labels: Mapping[int, Iterable[str]], names: Sequence[str]) -> None:
+        """Give each row these tags in the place of all it has of the named kinds (`hold`, `matter`)."""
         ...
 
     def untag(self, tag: str) -> None:

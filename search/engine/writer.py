@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -169,6 +169,26 @@ class FtsWriter:
                     "INSERT OR IGNORE INTO doc_tag (tag, doc) VALUES (?, ?)",
                     ((label, rowid) for rowid in present),
                 )
+
+    def relabel(self, labels: Mapping[int, Iterable[str]], names: Sequence[str]) -> None:
+        """Give each row these tags in the place of all it has of the named kinds.
+
+        Rows not in the index are passed over.
+        """
+        with self._transaction():
+            present = self._present(labels)
+            kinds = " OR ".join("name GLOB ?" for _ in names)
+            self._db.execute(
+                "DELETE FROM doc_tag WHERE doc IN (SELECT value FROM carray(?))"
+                f" AND tag IN (SELECT id FROM label WHERE {kinds})",
+                (apsw.carray(present), *(f"{name}:*" for name in names)),
+            )
+            wanted = [(_label(tag), rowid) for rowid in present for tag in labels[rowid]]
+            ids = self._label_ids({name for name, _ in wanted})
+            self._db.executemany(
+                "INSERT OR IGNORE INTO doc_tag (tag, doc) VALUES (?, ?)",
+                sorted((ids[name], rowid) for name, rowid in wanted),
+            )
 
     def untag(self, tag: str) -> None:
         """Take a tag off every row."""

@@ -135,7 +135,6 @@ CALLS: dict[str, Call] = {
 }
 NAMES = {" ".join(verb.path): verb for verb in VERBS}
 SIGNED = [name for name, call in CALLS.items() if call.role]
-PURPOSE = [name for name, call in CALLS.items() if call.purpose]
 
 
 @pytest.fixture(scope="module")

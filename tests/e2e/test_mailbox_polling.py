@@ -43,9 +43,7 @@ def test_three_thousand_messages(tmp_path: Path, corpora: Path) -> None:
     wanted = {
         hashlib.sha256(sent).hexdigest(): sent for sent in (re.sub(rb"\r?\n", b"\r\n", r) for r in raws)
     }
-    home = Home(
-        tmp_path / "base", extra={"MAILBOX_PASSWORD": 'pass "word" \\ 7', "HOLDFAST_IMAP_POLL_SECONDS": "1"}
-    )
+    home = Home(tmp_path / "base", extra={"MAILBOX_PASSWORD": PASSWORD, "HOLDFAST_IMAP_POLL_SECONDS": "1"})
     home.init()
     token = home.user("carol", "compliance_officer")
     with dovecot_server(tmp_path, maildir) as dovecot:

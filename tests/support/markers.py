@@ -110,7 +110,7 @@ def _dump(url: str) -> Iterator[tuple[str, bytes]]:
         for schema, table in tables:
             # Names are the schema's own.
             statement = f'COPY "{schema}"."{table}" TO STDOUT (FORMAT binary)'
-            with connection.cursor().copy(statement) as copy:  # type: ignore[arg-type]
+            with connection.cursor().copy(statement) as copy:
                 yield f"table {schema}.{table}", b"".join(bytes(block) for block in copy)
 
 

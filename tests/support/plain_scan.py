@@ -6,7 +6,7 @@ import email
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from email.message import EmailMessage
 from email.policy import default
@@ -92,9 +92,10 @@ class Plain:
         """Where a word without a field is looked for: other headers have their own, `header:`."""
         return word in self.body or word in self.subject or word in self.addressed
 
-    def has_phrase(self, phrase: Sequence[str]) -> bool:
-        """In the body, one word right after the other."""
-        return _inside(phrase, self.body)
+    @cached_property
+    def sender_words(self) -> list[str]:
+        """The words of `From:`, name and address."""
+        return tokens(str(self._message.get("From", "")))
 
 
 def header_names(messages: Iterable[Plain]) -> set[str]:
@@ -107,9 +108,7 @@ def frequencies(messages: Iterable[Plain]) -> Counter[str]:
     return Counter(word for plain in messages for word in set(plain.body))
 
 
-def _inside(phrase: Sequence[str], words: Sequence[str]) -> bool:
-    return any(words[at : at + len(phrase)] == list(phrase) for at in _places(phrase[0], words))
-
-
-def _places(word: str, words: Sequence[str]) -> Iterator[int]:
-    return (at for at, each in enumerate(words) if each == word)
+def consecutive(part: Sequence[str], whole: Sequence[str]) -> bool:
+    """True where the words of `part` stand in `whole`, one right after the other."""
+    wanted = list(part)
+    return any(list(whole[at : at + len(wanted)]) == wanted for at in range(len(whole) - len(wanted) + 1))

@@ -226,6 +226,20 @@ def test_tags_come_and_go(filled: Any) -> None:
     assert filled.read.count(tree("hold:h1")) == 0
 
 
+def test_relabelling_replaces_only_the_named_kinds(filled: Any) -> None:
+    first, second, third = (document.rowid for document in DOCUMENTS)
+    before = filled.read.count(tree("source:s1"))
+    filled.write.relabel(
+        {first: {"hold:a", "matter:m"}, second: {"hold:a"}, 12345: {"hold:a"}}, ("hold", "matter")
+    )
+    assert list(filled.read.all_rowids(tree("hold:a"))) == sorted([first, second])
+    filled.write.relabel({first: {"hold:b"}, second: set(), third: set()}, ("hold", "matter"))
+    assert filled.read.count(tree("hold:a OR matter:m")) == 0
+    assert list(filled.read.all_rowids(tree("hold:b"))) == [first]
+    assert filled.read.count(tree("source:s1")) == before
+    filled.write.relabel({}, ("hold",))
+
+
 def test_removed_rows_are_found_no_more(filled: Any) -> None:
     filled.write.remove([DOCUMENTS[1].rowid, 999])
     assert filled.read.count(tree("*")) == 2
