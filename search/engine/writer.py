@@ -177,6 +177,8 @@ class FtsWriter:
         """
         with self._transaction():
             present = self._present(labels)
+            if not present:
+                return
             kinds = " OR ".join("name GLOB ?" for _ in names)
             self._db.execute(
                 "DELETE FROM doc_tag WHERE doc IN (SELECT value FROM carray(?))"
