@@ -63,18 +63,19 @@ class PackFolder:
     def read(self, place: Place, object_id: str) -> bytes:
         """Return a blob. Raises DamagedStore if its frame or file isn't as written."""
         try:
-            with self.path(place.pack_id).open("rb") as file:
-                file.seek(place.offset - FRAME.size)
-                frame = file.read(FRAME.size)
-                blob = file.read(place.length)
+            descriptor = os.open(self.path(place.pack_id), os.O_RDONLY)
+            try:
+                read = _read_at(descriptor, place.offset - FRAME.size, FRAME.size + place.length)
+            finally:
+                os.close(descriptor)
         except FileNotFoundError:
             raise DamagedStore(f"pack {place.pack_id} is missing; restore it from a backup") from None
-        except (OSError, ValueError):
+        except (OSError, ValueError, OverflowError):
             raise StoreError(f"pack {place.pack_id} can't be read now; try again later") from None
         expected = FRAME.pack(FRAME_MARK, place.length, object_mark(object_id))
-        if frame != expected or len(blob) != place.length:
+        if read[: FRAME.size] != expected or len(read) != FRAME.size + place.length:
             raise DamagedStore(f"pack {place.pack_id} is damaged at offset {place.offset}")
-        return blob
+        return read[FRAME.size :]
 
 
 class PackWriter:
@@ -168,6 +169,14 @@ class PackWriter:
             raise _unwritable(error) from error
         self._end = len(MAGIC)
         self._untouched = True
+
+
+def _read_at(descriptor: int, offset: int, length: int) -> bytes:
+    """All of a range, or what there is of it: one call gives at most 2 GiB, and may give less."""
+    read = os.pread(descriptor, length, offset)
+    while len(read) < length and (more := os.pread(descriptor, length - len(read), offset + len(read))):
+        read += more
+    return read
 
 
 def _unwritable(error: OSError) -> StoreError:
