@@ -22,7 +22,6 @@ from tests.servers.postgres import fresh_database
 from tests.support.holdfast import Home, actor
 from tests.support.plain_scan import Plain, consecutive, frequencies, header_names, split_mbox, tokens
 
-
 Question = Callable[[Plain], bool]
 """Does a query find this message? As a plain reader of it would say."""
 

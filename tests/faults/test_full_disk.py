@@ -26,6 +26,12 @@ def search(server: HoldfastServer, token: str) -> httpx.Response:
     )
 
 
+def fetch(server: HoldfastServer, token: str, path: str) -> httpx.Response:
+    headers = {"Authorization": f"Bearer {token}", "X-Purpose": "audit"}
+    url = f"http://127.0.0.1:{server.http}/api/v1{path}"
+    return httpx.get(url, headers=headers, timeout=60, trust_env=False)
+
+
 def found(server: HoldfastServer, token: str, expected: int) -> None:
     """The search finds so many messages, within a few seconds of indexing."""
     for _ in range(100):
@@ -88,8 +94,13 @@ def test_disk_that_takes_no_writes(tmp_path: Path) -> None:
         assert not refused.acknowledged
         assert search(server, token).status_code == 503
 
-        # A command that can't write its audit entry shows nothing either, whichever way it would show it.
         message = next(iter(first.acknowledged.values()))
+        for path in (f"/messages/{message}", f"/messages/{message}/raw", "/exports", "/matters"):
+            answer = fetch(server, token, path)
+            assert answer.status_code == 503, (path, answer.text)
+            assert "load message" not in answer.text
+
+        # A command that can't write its audit entry shows nothing either, whichever way it would show it.
         purpose = ("--purpose", "audit")
         for args in (
             ("search", "load", *purpose),
@@ -97,7 +108,7 @@ def test_disk_that_takes_no_writes(tmp_path: Path) -> None:
             ("show", message, "--json", *purpose),
             ("export", "create", "--query", "load", *purpose),
         ):
-            ran = home.run(*args, token=token, before=forbid_files)
+            ran = home.script(*args, token=token, before=forbid_files)
             assert (ran.code, ran.out) == (75, b""), (args, ran)
             assert b"load message" not in ran.err
 

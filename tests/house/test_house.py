@@ -155,6 +155,12 @@ def test_no_machine_and_no_registry_is_named() -> None:
         assert not named, f"{name_of(path)} names {named}"
 
 
+def test_the_control_map_names_files_that_are_there() -> None:
+    named = re.findall(r"`([a-z_]+/[a-z_0-9/]+\.py)`", (ROOT / "docs/CONTROL_MAP.md").read_text())
+    assert len(named) > 40
+    assert [path for path in named if not (ROOT / path).is_file()] == []
+
+
 @pytest.mark.parametrize("name", sorted(DIALECTS))
 def test_the_frozen_migration_is_the_schema(name: str) -> None:
     """Holds until the first release; then the next schema gets a migration of its own."""

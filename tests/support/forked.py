@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
@@ -24,10 +24,9 @@ class Forked:
         cwd: Path,
         out: Path,
         err: Path,
-        before: Callable[[], None] | None = None,
     ) -> None:
         self._process: BaseProcess = _context.Process(
-            target=_main, args=(list(args), dict(environ), str(cwd), str(out), str(err), before)
+            target=_main, args=(list(args), dict(environ), str(cwd), str(out), str(err))
         )
         self._process.start()
         assert self._process.pid is not None
@@ -59,7 +58,6 @@ def _main(
     cwd: str,
     out: str,
     err: str,
-    before: Callable[[], None] | None,
 ) -> None:
     os.environ.clear()
     os.environ.update(environ)
@@ -68,8 +66,6 @@ def _main(
         opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         os.dup2(opened, descriptor)
         os.close(opened)
-    if before is not None:
-        before()
     from api.cli import main
 
     sys.exit(main(args))

@@ -117,24 +117,31 @@ class Home:
         *args: str,
         token: str | None = None,
         environ: Mapping[str, str] | None = None,
-        before: Callable[[], None] | None = None,
         timeout: float = SECONDS,
     ) -> Ran:
-        """Run one `holdfast` command to its end; `before` (of a module) runs in its process first."""
+        """Run one `holdfast` command to its end."""
         env = self.environ | dict(environ or {}) | ({"HOLDFAST_TOKEN": token} if token else {})
         with tempfile.TemporaryDirectory(dir=self.logs) as folder:
             out, err = Path(folder, "out"), Path(folder, "err")
-            process = Forked(args, env, self.base, out, err, before)
+            process = Forked(args, env, self.base, out, err)
             try:
                 code = process.wait(timeout)
             finally:
                 process.kill()
             return Ran(code, out.read_bytes(), err.read_bytes())
 
-    def script(self, *args: str, token: str | None = None, timeout: float = SECONDS) -> Ran:
-        """The same by the console script, Python's start and all."""
+    def script(
+        self,
+        *args: str,
+        token: str | None = None,
+        before: Callable[[], None] | None = None,
+        timeout: float = SECONDS,
+    ) -> Ran:
+        """The same by the console script, Python's start and all; `before` runs in its process first."""
         env = self.environ | ({"HOLDFAST_TOKEN": token} if token else {})
-        done = subprocess.run(command(*args), env=env, cwd=self.base, capture_output=True, timeout=timeout)
+        done = subprocess.run(
+            command(*args), env=env, cwd=self.base, capture_output=True, timeout=timeout, preexec_fn=before
+        )
         return Ran(done.returncode, done.stdout, done.stderr)
 
     def ok(self, *args: str, token: str | None = None, timeout: float = SECONDS) -> Ran:
@@ -256,7 +263,7 @@ class HoldfastServer:
 
 
 def forbid_files() -> None:
-    """For `Home.run(before=...)`: the command can write to no file."""
+    """For `Home.script(before=...)`: the command can write to no file; pipes go on."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (1, resource.RLIM_INFINITY))
 
 
