@@ -88,10 +88,12 @@ class GroupCommitter:
         self._clock = clock
         self._unwrap = unwrap
         self._pack: PackWriter | None = None
+        self._ends: dict[str, int] = {}
         self._abandoned: set[str] = set()
 
     def commit(self, batch: Sequence[Prepared]) -> list[Committed]:
         """See `Archive.commit`."""
+        self._ends.clear()
         known = self._known(batch)
         places = self._write_blobs(batch, known)
         with self._records.write(dialect.LOCK_ARCHIVE) as connection:
@@ -144,6 +146,7 @@ class GroupCommitter:
             self._abandoned.add(self._pack.pack_id)
             self._pack = None
             raise
+        self._ends[self._pack.pack_id] = self._pack.end
         return {object_id: place for (object_id, _), place in zip(blobs, places, strict=True)}
 
     # --- rows ---------------------------------------------------------------------------------
@@ -315,11 +318,14 @@ class GroupCommitter:
         standing.match(connection, list(work.queued))
         log.append(connection, Log.CAPTURES, work.leaves)
         self._tally(connection, work)
-        if self._pack is not None:
+        if self._ends:
             dialect.upsert(
                 connection,
                 schema.packs,
-                [{"id": self._pack.pack_id, "committed": self._pack.end, "created_us": work.now_us}],
+                [
+                    {"id": pack_id, "committed": end, "created_us": work.now_us}
+                    for pack_id, end in self._ends.items()
+                ],
                 update=["committed"],
             )
 
