@@ -13,13 +13,13 @@ from sqlalchemy import select
 from archiver.archive import Archive
 from archiver.capture.prepare import Preparer
 from archiver.clock import Clock, SystemClock
-from archiver.errors import StoreError
+from archiver.errors import KeyUnavailable, StoreError
 from archiver.ledger import log
 from archiver.ledger.audit import AuditLog
 from archiver.ledger.log import Log
 from archiver.ledger.publish import Publisher
 from archiver.seal.blind import BlindIndex
-from archiver.seal.keyring import Keyring
+from archiver.seal.keyring import CANARY_ID, Keyring
 from archiver.seal.root import FileRootKey, open_root_key, root_key_path
 from archiver.sources import Sources
 from archiver.store import durable, migrate
@@ -92,7 +92,9 @@ def open_vault(settings: Settings, clock: Clock | None = None) -> Vault:
         archive_id = _archive_id(records)
         if archive_id is None:
             raise StoreError("this home has no archive yet; run `holdfast init` first")
-        keyring = Keyring(RecordsKeyStore(records, clock), root, archive_id, now=clock.now)
+        store = RecordsKeyStore(records, clock)
+        _refuse_empty_key_store(records, store)
+        keyring = Keyring(store, root, archive_id, now=clock.now)
         blind = BlindIndex(keyring.branch_key("blind"))
         packs = PackFolder(settings.packs)
         preparer = Preparer(archive_id, keyring, blind)
@@ -114,6 +116,16 @@ def open_vault(settings: Settings, clock: Clock | None = None) -> Vault:
     except BaseException:
         records.close()
         raise
+
+
+def _refuse_empty_key_store(records: Records, store: RecordsKeyStore) -> None:
+    """Raise KeyUnavailable where an archive in use has lost its keys: new ones would open nothing."""
+    if store.load("canary", CANARY_ID) is not None:
+        return
+    with records.read() as connection:
+        used = any(log.state(connection, which).size for which in Log)
+    if used:
+        raise KeyUnavailable("the archive's key store is empty; restore its newest backup, then start again")
 
 
 def _archive_id(records: Records) -> str | None:

@@ -7,17 +7,17 @@ from collections.abc import Sequence
 from email.message import EmailMessage
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from archiver.archive import Archive
 from archiver.capture.ports import Arrival
 from archiver.commit import Committed
-from archiver.errors import DestructionRefused, KeyDestroyed, NotFound, StoreError
+from archiver.errors import DestructionRefused, KeyDestroyed, KeyUnavailable, NotFound, StoreError
 from archiver.ledger import canonical, log
 from archiver.ledger.log import Log
 from archiver.store import dialect
-from archiver.store.schema import CUSTODIAN, deliveries, message_tokens, messages
-from archiver.vault import Vault
+from archiver.store.schema import CUSTODIAN, deliveries, message_tokens, messages, wrapped_keys
+from archiver.vault import Vault, open_vault
 from archiver.verify import Scrubber
 
 
@@ -199,3 +199,11 @@ def test_a_commit_that_persisted_but_failed_is_a_duplicate_next_time(
     (again,) = store(vault, [mail()], source)
     assert again.receipt.outcome == "duplicate"
     assert list(Scrubber(vault, full=True).run()) == []
+
+
+def test_an_archive_that_lost_its_keys_gets_no_new_ones(vault: Vault, source: str) -> None:
+    store(vault, [mail()], source)
+    with vault.records.write() as connection:
+        connection.execute(delete(wrapped_keys))
+    with pytest.raises(KeyUnavailable, match="key store is empty"):
+        open_vault(vault.settings)
