@@ -20,6 +20,7 @@ from archiver.store.schema import (
     PARTLY_SEARCHABLE,
     hold_items,
     holds,
+    index_removals,
     matter_members,
     messages,
     outbox,
@@ -120,7 +121,14 @@ class ReadingRoom:
         detail["interpreted"] = parsed.interpreted
         self._gate.record(actor, Action.SEARCH, "begun", purpose, detail=detail)
         tree = self.scoped(actor, parsed.tree)
+        # Disposed messages whose words are just being removed from the index are not found any more.
+        leaving = self._leaving()
+        gone = self._reader.matching(tree, leaving) if leaving else set()
         hits, following = self._reader.search(tree, limit=limit, sort=sort, after=cursor)
+        if gone and not self._reader.matching(tree, leaving):
+            # They left meanwhile, all in one transaction: this page may have counted them or not.
+            gone = set()
+            hits, following = self._reader.search(tree, limit=limit, sort=sort, after=cursor)
         records = self._vault.archive.describe(hits.rowids)
         # The index may lag behind a hold's release by a moment; content may not.
         allowed = self.visible(actor, records)
@@ -128,7 +136,7 @@ class ReadingRoom:
         page = Page(
             query=text,
             interpreted=parsed.interpreted,
-            total=hits.total,
+            total=hits.total - len(gone),
             items=tuple(self._items(shown, parsed.tree)),
             next=following,
             not_searchable=self.not_searchable(actor),
@@ -145,7 +153,8 @@ class ReadingRoom:
 
     def matching(self, actor: Actor, tree: Query) -> list[int]:
         """Keys of all messages in the actor's scope that match, oldest first, without a cap."""
-        return list(self._reader.all_rowids(self.scoped(actor, tree)))
+        leaving = set(self._leaving())
+        return [pk for pk in self._reader.all_rowids(self.scoped(actor, tree)) if pk not in leaving]
 
     def not_searchable(self, actor: Actor) -> dict[str, int]:
         """How many messages in scope a search can't see fully: by parts, waiting, and not indexable."""
@@ -208,6 +217,11 @@ class ReadingRoom:
                 )
                 seen.update(rows)
         return seen
+
+    def _leaving(self) -> Sequence[int]:
+        """Disposed messages that the index may still know."""
+        with self._vault.records.read() as connection:
+            return connection.scalars(select(index_removals.c.message_pk)).all()
 
     # --- inside -------------------------------------------------------------------------------
 
