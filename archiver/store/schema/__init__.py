@@ -1,0 +1,104 @@
+"""The records database: every table, in one place, for SQLite and PostgreSQL alike.
+
+What stands in plain columns is what a thief of the database may see: opaque ids, dates, sizes, hashes
+and blind-index tokens. Everything a person could be recognised by is in a `sealed_*` column. Times are
+microseconds since 1970 UTC (`*_us`), so that both databases store the same number.
+"""
+
+from __future__ import annotations
+
+from archiver.store.schema.base import (
+    KEYS_SCHEMA,
+    meta,
+    metadata,
+)
+from archiver.store.schema.capture import (
+    CUSTODIAN,
+    PARTLY_SEARCHABLE,
+    PATIENT,
+    deliveries,
+    imap_checkpoints,
+    import_items,
+    message_tokens,
+    messages,
+    outbox,
+    packs,
+    refusals,
+    reports,
+    sources,
+    unindexed,
+)
+from archiver.store.schema.keeping import (
+    disposition_items,
+    dispositions,
+    hold_custodians,
+    hold_items,
+    hold_patients,
+    holds,
+    index_relabels,
+    index_removals,
+    matter_members,
+    matters,
+)
+from archiver.store.schema.keys import (
+    data_keys,
+    wrapped_keys,
+)
+from archiver.store.schema.ledger import (
+    audit_details,
+    ledger_entries,
+    ledger_state,
+)
+from archiver.store.schema.people import (
+    credentials,
+    patient_tokens,
+    patients,
+    users,
+)
+from archiver.store.schema.work import (
+    export_items,
+    exports,
+    jobs,
+)
+
+__all__ = [
+    "CUSTODIAN",
+    "KEYS_SCHEMA",
+    "PARTLY_SEARCHABLE",
+    "PATIENT",
+    "audit_details",
+    "credentials",
+    "data_keys",
+    "deliveries",
+    "disposition_items",
+    "dispositions",
+    "export_items",
+    "exports",
+    "hold_custodians",
+    "hold_items",
+    "hold_patients",
+    "holds",
+    "imap_checkpoints",
+    "import_items",
+    "index_relabels",
+    "index_removals",
+    "jobs",
+    "ledger_entries",
+    "ledger_state",
+    "matter_members",
+    "matters",
+    "message_tokens",
+    "messages",
+    "meta",
+    "metadata",
+    "outbox",
+    "packs",
+    "patient_tokens",
+    "patients",
+    "refusals",
+    "reports",
+    "sources",
+    "unindexed",
+    "users",
+    "wrapped_keys",
+]

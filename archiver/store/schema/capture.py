@@ -1,0 +1,169 @@
+"""Sources, messages and how they came."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Date,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    SmallInteger,
+    String,
+    Table,
+    text,
+)
+
+from archiver.store.schema.base import KEY, metadata
+
+sources = Table(
+    "sources",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("kind", String, nullable=False),
+    Column("name_token", LargeBinary, nullable=False, unique=True),
+    Column("address_token", LargeBinary, unique=True),
+    Column("sealed_detail", LargeBinary, nullable=False),
+    Column("created_us", BigInteger, nullable=False),
+    Column("disabled_us", BigInteger),
+    Column("last_seen_us", BigInteger),
+    Column("received", BigInteger, nullable=False, server_default=text("0")),
+    Column("stored", BigInteger, nullable=False, server_default=text("0")),
+    Column("duplicates", BigInteger, nullable=False, server_default=text("0")),
+    Column("refused", BigInteger, nullable=False, server_default=text("0")),
+)
+
+refusals = Table(
+    "refusals",
+    metadata,
+    Column("id", KEY, primary_key=True, autoincrement=True),
+    Column("source_id", String, ForeignKey("sources.id"), nullable=False),
+    Column("at_us", BigInteger, nullable=False),
+    Column("reason", String, nullable=False),
+)
+
+PARTLY_SEARCHABLE = text("(parse_failed OR unsearchable_parts > 0)")
+"""Messages a search can't see fully; a query must say it in just these words to be served by the index."""
+
+messages = Table(
+    "messages",
+    metadata,
+    # Sent time in seconds since year 1, shifted left, plus a counter: also the index row id.
+    Column("pk", KEY, primary_key=True, autoincrement=False),
+    Column("id", String, nullable=False, unique=True),
+    Column("seq", BigInteger, nullable=False, unique=True),
+    Column("sha256", LargeBinary, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("captured_us", BigInteger, nullable=False),
+    Column("sent_us", BigInteger, nullable=False),
+    Column("anchor", Date, nullable=False),
+    Column("anchor_basis", String, nullable=False),
+    Column("parse_failed", Boolean, nullable=False),
+    Column("unsearchable_parts", Integer, nullable=False),
+    Column("sealed_meta", LargeBinary),
+    Column("pack_id", String, nullable=False),
+    Column("pack_offset", BigInteger, nullable=False),
+    Column("pack_length", BigInteger, nullable=False),
+    Column("blob_sha256", LargeBinary, nullable=False),
+    Column("disposal_date", Date),
+    Column("permanent", Boolean, nullable=False, server_default=text("false")),
+    Column("verdict_version", String),
+    Column("disposed_us", BigInteger),
+    # Equal bytes are one message, until a disposal ends it: then they may arrive anew.
+    Index(
+        "uq_messages_sha256_alive",
+        "sha256",
+        unique=True,
+        sqlite_where=text("disposed_us IS NULL"),
+        postgresql_where=text("disposed_us IS NULL"),
+    ),
+    Index("ix_messages_disposal_date", "disposal_date"),
+    Index(
+        "ix_messages_unsearchable",
+        "pk",
+        sqlite_where=PARTLY_SEARCHABLE,
+        postgresql_where=PARTLY_SEARCHABLE,
+    ),
+)
+
+reports = Table(
+    "reports",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("message_pk", BigInteger, ForeignKey("messages.pk"), nullable=False, index=True),
+    Column("sha256", LargeBinary, nullable=False, index=True),
+    Column("size", BigInteger, nullable=False),
+    Column("captured_us", BigInteger, nullable=False),
+    Column("pack_id", String, nullable=False),
+    Column("pack_offset", BigInteger, nullable=False),
+    Column("pack_length", BigInteger, nullable=False),
+    Column("blob_sha256", LargeBinary, nullable=False),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("seq", KEY, primary_key=True, autoincrement=False),
+    Column("message_pk", BigInteger, ForeignKey("messages.pk"), nullable=False, index=True),
+    Column("source_id", String, ForeignKey("sources.id"), nullable=False, index=True),
+    Column("outcome", String, nullable=False),
+    Column("at_us", BigInteger, nullable=False),
+    Column("report_id", String),
+    Column("sealed_detail", LargeBinary),
+)
+
+message_tokens = Table(
+    "message_tokens",
+    metadata,
+    Column("field", SmallInteger, primary_key=True),
+    Column("token", LargeBinary, primary_key=True),
+    Column("message_pk", BigInteger, primary_key=True, index=True),
+    sqlite_with_rowid=False,
+)
+
+CUSTODIAN, PATIENT = 1, 2
+"""Values of `message_tokens.field`: whose mail it is (addresses), and patient identifiers in it."""
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("message_pk", KEY, primary_key=True, autoincrement=False),
+    # Index in the captures log of the delivery that queued it: a later one makes a row its own again.
+    Column("seq", BigInteger, nullable=False, index=True),
+)
+
+unindexed = Table(
+    "unindexed",
+    metadata,
+    # Messages that are in the archive but can't be in the index, with a stable reason code.
+    Column("message_pk", KEY, primary_key=True, autoincrement=False),
+    Column("reason", String, nullable=False),
+)
+
+packs = Table(
+    "packs",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("committed", BigInteger, nullable=False),
+    Column("created_us", BigInteger, nullable=False),
+)
+
+imap_checkpoints = Table(
+    "imap_checkpoints",
+    metadata,
+    Column("source_id", String, ForeignKey("sources.id"), primary_key=True),
+    Column("folder_token", LargeBinary, primary_key=True),
+    Column("uidvalidity", BigInteger, nullable=False),
+    Column("last_uid", BigInteger, nullable=False),
+)
+
+import_items = Table(
+    "import_items",
+    metadata,
+    Column("source_id", String, ForeignKey("sources.id"), primary_key=True),
+    Column("key_token", LargeBinary, primary_key=True),
+    sqlite_with_rowid=False,
+)

@@ -1,0 +1,129 @@
+"""Matters, holds, dispositions, and what the index is still to learn of them."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Date,
+    ForeignKey,
+    LargeBinary,
+    SmallInteger,
+    String,
+    Table,
+)
+
+from archiver.store.schema.base import KEY, metadata
+
+matters = Table(
+    "matters",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("name_token", LargeBinary, nullable=False, unique=True),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("state", String, nullable=False),
+    Column("created_us", BigInteger, nullable=False),
+    Column("created_by", String, ForeignKey("users.id"), nullable=False),
+    Column("closed_us", BigInteger),
+)
+
+matter_members = Table(
+    "matter_members",
+    metadata,
+    Column("matter_id", String, ForeignKey("matters.id"), primary_key=True),
+    Column("user_id", String, ForeignKey("users.id"), primary_key=True),
+)
+
+holds = Table(
+    "holds",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("matter_id", String, ForeignKey("matters.id"), nullable=False, index=True),
+    # applying -> active -> cooling -> released; only `released` protects nothing.
+    Column("state", String, nullable=False),
+    Column("by_index", Boolean, nullable=False),
+    Column("sent_from_us", BigInteger),
+    Column("sent_before_us", BigInteger),
+    # The same two bounds as days, to be compared with a message's vouched date.
+    Column("from_day", Date),
+    Column("before_day", Date),
+    Column("sealed_scope", LargeBinary, nullable=False),
+    Column("standing", Boolean, nullable=False),
+    Column("created_us", BigInteger, nullable=False),
+    Column("created_by", String, ForeignKey("users.id"), nullable=False),
+    Column("in_force_us", BigInteger, nullable=False),
+    Column("release_asked_by", String, ForeignKey("users.id")),
+    Column("release_approved_by", String, ForeignKey("users.id")),
+    Column("cooling_until_us", BigInteger),
+    Column("released_us", BigInteger),
+)
+
+hold_custodians = Table(
+    "hold_custodians",
+    metadata,
+    Column("hold_id", String, ForeignKey("holds.id"), primary_key=True),
+    Column("token", LargeBinary, primary_key=True),
+)
+
+hold_patients = Table(
+    "hold_patients",
+    metadata,
+    Column("hold_id", String, ForeignKey("holds.id"), primary_key=True),
+    # A patient is known by record number (PATIENT) and by address (CUSTODIAN).
+    Column("field", SmallInteger, primary_key=True),
+    Column("token", LargeBinary, primary_key=True),
+)
+
+hold_items = Table(
+    "hold_items",
+    metadata,
+    Column("hold_id", String, ForeignKey("holds.id"), primary_key=True),
+    Column("message_pk", BigInteger, primary_key=True, index=True),
+    sqlite_with_rowid=False,
+)
+
+dispositions = Table(
+    "dispositions",
+    metadata,
+    Column("id", String, primary_key=True),
+    # proposed -> approved -> executed, or rejected
+    Column("state", String, nullable=False),
+    Column("as_of", Date, nullable=False),
+    Column("created_us", BigInteger, nullable=False),
+    Column("created_by", String, nullable=False),
+    Column("decided_us", BigInteger),
+    Column("decided_by", String, ForeignKey("users.id")),
+    Column("executed_us", BigInteger),
+    Column("executed_by", String, ForeignKey("users.id")),
+    Column("items_sha256", LargeBinary, nullable=False),
+    Column("sealed_certificate", LargeBinary),
+)
+
+disposition_items = Table(
+    "disposition_items",
+    metadata,
+    Column("disposition_id", String, ForeignKey("dispositions.id"), primary_key=True),
+    Column("message_pk", BigInteger, primary_key=True, index=True),
+    Column("disposal_date", Date, nullable=False),
+    Column("sealed_rule", LargeBinary, nullable=False),
+    Column("outcome", String),
+    # Index of the `disposed` leaf in the captures log.
+    Column("ledger_index", BigInteger),
+    sqlite_with_rowid=False,
+)
+
+index_relabels = Table(
+    "index_relabels",
+    metadata,
+    # Messages whose holds changed: the index is still to learn of it. `stamp` grows with each change.
+    Column("message_pk", KEY, primary_key=True, autoincrement=False),
+    Column("stamp", BigInteger, nullable=False),
+)
+
+index_removals = Table(
+    "index_removals",
+    metadata,
+    # Disposed messages whose words are still to leave the index.
+    Column("message_pk", KEY, primary_key=True, autoincrement=False),
+)

@@ -1,0 +1,41 @@
+"""Exports and jobs."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, ForeignKey, Integer, LargeBinary, String, Table, text
+
+from archiver.store.schema.base import KEY, metadata
+
+exports = Table(
+    "exports",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("state", String, nullable=False),
+    Column("format", String, nullable=False),
+    Column("purpose", String, nullable=False),
+    Column("matter_id", String, ForeignKey("matters.id")),
+    Column("sealed_spec", LargeBinary, nullable=False),
+    Column("created_us", BigInteger, nullable=False),
+    Column("created_by", String, ForeignKey("users.id"), nullable=False),
+    Column("downloaded_us", BigInteger),
+)
+
+export_items = Table(
+    "export_items",
+    metadata,
+    Column("export_id", String, ForeignKey("exports.id"), primary_key=True),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("message_pk", BigInteger, nullable=False),
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", KEY, primary_key=True, autoincrement=True),
+    Column("kind", String, nullable=False),
+    Column("state", String, nullable=False),
+    Column("queued_us", BigInteger, nullable=False),
+    Column("started_us", BigInteger),
+    Column("ended_us", BigInteger),
+    Column("failures", Integer, nullable=False, server_default=text("0")),
+)
