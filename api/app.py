@@ -14,6 +14,7 @@ from archiver import vault as vaults
 from archiver.capture.intake import GroupIntake
 from archiver.capture.pool import PreparePool
 from archiver.clock import Clock
+from archiver.coverage.watch import Watch
 from archiver.errors import StoreError
 from archiver.ledger.audit import AuditEvent, Outcome
 from archiver.ledger.log import Log
@@ -52,6 +53,7 @@ class App:
     dispositions: Dispositions
     exports: Productions
     accounts: Accounts
+    watch: Watch
 
     @property
     def clock(self) -> Clock:
@@ -185,6 +187,7 @@ def _wire(settings: Settings, vault: Vault) -> App:
         dispositions=Dispositions(vault, gate, explainer),
         exports=Productions(vault, room, gate),
         accounts=Accounts(vault, vault.audit),
+        watch=Watch(vault),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from sqlalchemy import func, select
 
 from api.app import App
 from archiver.ledger.log import Log
+from archiver.message.extract import policy
+from archiver.message.extract.client import POOL
 from archiver.seal.root import root_key_path
 from archiver.store.schema import outbox, users
 from config.errors import HoldfastError
@@ -28,6 +31,7 @@ def check_all(app: App) -> list[Check]:
         _published(app),
         _index(app),
         _core_dumps(),
+        *_extraction(),
     ]
 
 
@@ -47,6 +51,36 @@ def _key_apart(app: App) -> Check:
         "the root key lies on another volume than the data",
         "the root key lies on the data's own volume: who takes that disk has both; move it to another one",
     )
+
+
+def _extraction() -> list[Check]:
+    """Starts the process that reads attachments and asks what holds it."""
+    limits = policy.limits()
+    report = POOL.report(limits) or {}
+    # An empty network of its own comes on top where the system allows it: the filter refuses sockets as well.
+    lacking = [name for name in ("limits", "calls") if not report.get(name)]
+    checks = [
+        _check(
+            "164.308(a)(5)(ii)(B) malicious software",
+            not lacking,
+            "the process that reads attachments can open no file, start no program and has no network",
+            "the process that reads attachments can't be started: no attachment is searchable; see the log"
+            if not report
+            else f"the process that reads attachments lacks: {', '.join(lacking)} (the filter of system calls"
+            " needs Linux on x86_64 or aarch64); its time is limited all the same",
+        )
+    ]
+    if limits.ocr:
+        found = shutil.which("tesseract") is not None
+        checks.append(
+            _check(
+                "completeness of search",
+                found,
+                "Tesseract is there for OCR",
+                "ocr is on without a tesseract program: install it (Debian: tesseract-ocr) or set ocr to off",
+            )
+        )
+    return checks
 
 
 def _private(path: Path, control: str, name: str) -> Check:

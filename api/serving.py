@@ -1,4 +1,5 @@
-"""The server: SMTP, IMAP, HTTP, indexing and jobs in one process, started and drained together."""
+"""The server: IMAP, HTTP, committing, indexing and jobs, and SMTP beside them in listener processes, started
+and drained together (docs/adr/0013)."""
 
 from __future__ import annotations
 
@@ -7,26 +8,21 @@ import contextlib
 import logging
 import signal
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import uvicorn
 
 from api.app import App
 from api.http.app import create_http_app
-from archiver.capture.checkpoints import RecordsCheckpoints
-from archiver.capture.imap import ImapPoller
-from archiver.capture.imap_source import ImapSource
+from api.mailboxes import Mailboxes
 from archiver.capture.intake import GroupIntake
-from archiver.capture.secrets import read_secret
-from archiver.capture.smtp import SmtpListener
-from archiver.capture.smtp_ports import SmtpSettings
-from archiver.capture.tls import self_made_certificate, server_context
+from archiver.capture.smtp.listener import GRACE_SECONDS
+from archiver.capture.smtp.listeners import Listeners
+from archiver.capture.smtp.setup import smtp_listener
 from archiver.errors import ArchiverError
-from archiver.sources import Source
 from config.errors import HoldfastError
+from config.settings import Endpoint, Settings
 from retention.jobs import JobQueue, JobRunner
 from search.engine.fts import FtsWriter
 from search.errors import IndexLocked
@@ -34,17 +30,19 @@ from search.indexer import FreshTexts, Indexer
 
 ROLES = ("http", "smtp", "imap", "index", "jobs")
 PUBLISH_EVERY = 1.0
-LOOK_EVERY = 2.0
-"""Seconds between looks for mailboxes that are due or new."""
 log = logging.getLogger("holdfast")
 
 
 @dataclass(slots=True)
 class Addresses:
-    """Where the server listens, once it does; None for a role that isn't served."""
+    """Where the server listens, once it does; None for a role that isn't served.
+
+    `mail` holds all doors for mail by name: smtp, and smtps and lmtp where they are set.
+    """
 
     http: str | None = None
     smtp: str | None = None
+    mail: dict[str, str] = field(default_factory=dict)
     roles: tuple[str, ...] = field(default=())
 
 
@@ -58,6 +56,7 @@ class Server:
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self._jobs: JobRunner | None = None
+        self._watch: JobRunner | None = None
 
     async def run(self, ready: Callable[[Addresses], None] | None = None) -> None:
         """Serve until SIGTERM or SIGINT; then answer what was taken in, and return.
@@ -71,7 +70,8 @@ class Server:
         self._begin_threads()
         try:
             with contextlib.ExitStack() as stack:
-                intake = await asyncio.to_thread(stack.enter_context, self._app.intake(self._fresh))
+                fresh = self._fresh if "index" in self._roles else None
+                intake = await asyncio.to_thread(stack.enter_context, self._app.intake(fresh))
                 await self._serve(intake, ending, ready)
         finally:
             await asyncio.to_thread(self._end_threads)
@@ -82,18 +82,17 @@ class Server:
         settings = self._app.settings
         addresses = Addresses(roles=self._roles)
         tasks: list[asyncio.Task[None]] = []
-        listener = None
         http = None
+        doors = contextlib.AsyncExitStack()
         try:
             if "smtp" in self._roles:
-                listener = SmtpListener(self._smtp_settings(), self._app.vault.sources, intake)
-                await listener.start()
-                addresses.smtp = f"{settings.smtp_listen.host}:{listener.port}"
+                addresses.mail = _mail_doors(settings, await self._listen(intake, doors))
+                addresses.smtp = addresses.mail["smtp"]
             if "http" in self._roles:
                 http = _HttpServer(self._app)
                 addresses.http = await http.start()
             if "imap" in self._roles:
-                tasks.append(asyncio.create_task(self._poll_mailboxes(intake, ending)))
+                tasks.append(asyncio.create_task(Mailboxes(self._app).run(intake, ending)))
             if ready:
                 ready(addresses)
             await ending.wait()
@@ -101,50 +100,22 @@ class Server:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            if listener:
-                await listener.stop(30.0)
+            await doors.aclose()
             if http:
                 await http.stop()
 
-    def _smtp_settings(self) -> SmtpSettings:
+    async def _listen(self, intake: GroupIntake, closing: contextlib.AsyncExitStack) -> dict[str, int]:
+        """Begin to take mail by SMTP, here or in processes beside this one; the ports it comes by."""
         settings = self._app.settings
-        if settings.tls_cert:
-            pair = (Path(settings.tls_cert), Path(settings.tls_key))
-        else:
-            pair = self_made_certificate(settings.home / "tls", settings.smtp_domain)
-        return SmtpSettings(
-            tls=server_context(*pair),
-            spool_directory=settings.spool_dir,
-            host=settings.smtp_listen.host,
-            port=settings.smtp_listen.port,
-            hostname=settings.smtp_domain,
-            max_size=settings.smtp_max_bytes,
-            require_starttls=settings.smtp_require_starttls,
-        )
-
-    # --- mailboxes ----------------------------------------------------------------------------
-
-    async def _poll_mailboxes(self, intake: GroupIntake, ending: asyncio.Event) -> None:
-        """Poll every mailbox when it is due, one after the other; a new source is due at once."""
-        polled: dict[str, float] = {}
-        # Asked for, and not left to cancellation: before Python 3.12 `wait_for` loses a cancellation that
-        # comes together with its result, such as a refused connection.
-        while not ending.is_set():
-            for source in await self._mailboxes():
-                due = polled.get(source.id, 0.0) + self._app.settings.imap_poll_seconds
-                if not ending.is_set() and (source.id not in polled or time.monotonic() >= due):
-                    await poll_mailbox(self._app, source, intake)
-                    polled[source.id] = time.monotonic()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(ending.wait(), LOOK_EVERY)
-
-    async def _mailboxes(self) -> list[Source]:
-        try:
-            sources = await asyncio.to_thread(self._app.vault.sources.all)
-        except HoldfastError as error:
-            log.warning("the list of mailboxes can't be read: %s", error.code)
-            return []
-        return [source for source in sources if source.kind == "imap" and not source.disabled]
+        if settings.smtp_processes == 0:
+            listener = smtp_listener(self._app.vault, intake)
+            closing.push_async_callback(listener.stop, GRACE_SECONDS)
+            await listener.start()
+            return listener.ports
+        listeners = Listeners(settings, intake, settings.smtp_processes)
+        closing.push_async_callback(asyncio.to_thread, listeners.stop)
+        await asyncio.to_thread(listeners.start)
+        return listeners.ports
 
     # --- threads ------------------------------------------------------------------------------
 
@@ -166,10 +137,14 @@ class Server:
                 },
             )
             self._jobs.start()
+            # Beside the others: a retention run of hours must not delay the news that mail stays away.
+            self._watch = JobRunner(queue, {"coverage.watch": app.watch.run})
+            self._watch.start()
 
     def _end_threads(self) -> None:
-        if self._jobs:
-            self._jobs.stop()
+        for runner in (self._jobs, self._watch):
+            if runner:
+                runner.stop()
         self._stop.set()
         self._fresh.arrived.set()
         for thread in self._threads:
@@ -201,25 +176,14 @@ class Server:
                 log.error("publishing checkpoints failed: %s", error.code)
 
 
-async def poll_mailbox(app: App, source: Source, intake: GroupIntake) -> None:
-    """Poll one mailbox once; a failure is recorded and tried again with the next round."""
-    detail = source.detail
-    mailbox = ImapSource(
-        id=source.id,
-        host=detail["host"],
-        user=detail["user"],
-        password=lambda: read_secret(detail["password"]),
-        port=detail["port"],
-        ca_file=Path(detail["ca_file"]) if detail["ca_file"] else None,
-        folders=tuple(detail["folders"]),
-        custodian=detail["custodian"],
-        attested_by=detail["attested_by"],
-    )
-    poller = ImapPoller(mailbox, RecordsCheckpoints(app.vault.records, app.vault.blind), intake)
-    try:
-        await poller.poll_once()
-    except HoldfastError as error:
-        log.warning("mailbox %s: %s", source.id, error.code)
+def _mail_doors(settings: Settings, ports: dict[str, int]) -> dict[str, str]:
+    """Where mail comes in, by door, as `host:port` or `unix:/path`."""
+    wanted = {"smtp": settings.smtp_listen, "smtps": settings.smtps_listen, "lmtp": settings.lmtp_listen}
+    return {
+        name: f"{door.host}:{ports[name]}" if isinstance(door, Endpoint) else str(door)
+        for name, door in wanted.items()
+        if door is not None
+    }
 
 
 class _HttpServer:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import date
 from functools import reduce
 from typing import Any
@@ -13,9 +12,13 @@ from sqlalchemy import select
 
 from archiver.archive import Opened, Record
 from archiver.clock import from_us, rfc3339
+from archiver.coverage.counts import Counts
+from archiver.coverage.gaps import Gap
+from archiver.coverage.watch import Watch
+from archiver.message.content import sha256
 from archiver.message.envelope import merge_envelopes
 from archiver.message.model import Envelope
-from archiver.sources import Source
+from archiver.sources import Source, Sources
 from archiver.store.schema import hold_items, holds
 from archiver.vault import Vault
 from retention.clock_result import Result
@@ -99,15 +102,15 @@ def object_view(
 
 
 def report_view(opened: Opened, report_id: str) -> Document:
-    """A journal report: its own hash and size, and the message it reports."""
-    at = next((d.at_us for d in opened.record.deliveries if d.report_id == report_id), None)
-    captured = opened.record.row["captured_us"] if at is None else at
+    """A journal report, or a converted message's own file: hash, size, and the message it is kept beside."""
+    brought = next((d for d in opened.record.deliveries if d.report_id == report_id), None)
+    captured = opened.record.row["captured_us"] if brought is None else brought.at_us
     return {
-        "kind": "report",
+        "kind": "original" if brought is not None and brought.detail.get("original") else "report",
         "id": report_id,
         "message": opened.record.row["id"],
-        "sha256": hashlib.sha256(opened.raw).hexdigest(),
-        "size": len(opened.raw),
+        "sha256": sha256(opened.content).hex(),
+        "size": opened.size,
         "captured_at": rfc3339(from_us(captured)),
     }
 
@@ -154,15 +157,21 @@ def envelope_of(record: Record) -> Envelope:
 
 
 def envelope_view(record: Record) -> Document:
-    """The merged envelope; `reports` are the ids of the journal reports behind it."""
+    """The merged envelope; `reports` are the ids of the journal reports behind it, `originals` those of the
+    files (MSG) that the message was converted from."""
     envelope = envelope_of(record)
-    reports = [d.report_id for d in record.deliveries if d.report_id is not None]
+    reports: list[str] = []
+    originals: list[str] = []
+    for delivery in record.deliveries:
+        if delivery.report_id is not None:
+            (originals if delivery.detail.get("original") else reports).append(delivery.report_id)
     return {
         "sender": envelope.sender,
         "on_behalf_of": envelope.on_behalf_of,
         "recipients": [asdict(recipient) for recipient in envelope.recipients],
         "origin": envelope.origin,
         "reports": list(dict.fromkeys(reports)),
+        "originals": list(dict.fromkeys(originals)),
     }
 
 
@@ -225,8 +234,23 @@ def holds_of(vault: Vault, pk: int, scope: Scope) -> list[Document]:
 # --- sources and the audit log -------------------------------------------------------------------
 
 
-def source_view(source: Source, gaps: Sequence[Document] = ()) -> Document:
-    """A source with its reconciliation: `received` is always the sum of the three after it."""
+@dataclass(frozen=True, slots=True)
+class SourceCoverage:
+    """What is known of a source's completeness. `rows` is given only where they differ from its counters."""
+
+    rows: Counts | None = None
+    gaps: Sequence[Gap] = ()
+    gaps_open: int = 0
+
+
+def source_view(source: Source, coverage: SourceCoverage | None = None) -> Document:
+    """A source with its reconciliation: `received` is always the sum of the three after it.
+
+    `reconciled` is False when it isn't, or when `coverage` found the rows to say otherwise. `gaps` are the
+    newest open ones; `gaps_open` counts them all.
+    """
+    coverage = coverage or SourceCoverage()
+    adds_up = source.received == source.stored + source.duplicates + source.refused
     return {
         "id": source.id,
         "kind": source.kind,
@@ -237,10 +261,35 @@ def source_view(source: Source, gaps: Sequence[Document] = ()) -> Document:
         "stored": source.stored,
         "duplicates": source.duplicates,
         "refused": source.refused,
-        "reconciled": source.received == source.stored + source.duplicates + source.refused,
+        "reconciled": adds_up and coverage.rows is None,
+        **({} if coverage.rows is None else {"rows_say": asdict(coverage.rows)}),
         "last_seen": source.last_seen,
         "disabled": source.disabled,
-        "gaps": list(gaps),
+        "gaps": [gap.to_json() for gap in coverage.gaps],
+        "gaps_open": coverage.gaps_open,
+    }
+
+
+def source_views(watch: Watch, found: Sequence[Source]) -> list[Document]:
+    """Sources with their gaps, and whether their counters are what their rows come to."""
+    with_gaps = watch.gaps.shown([source.id for source in found])
+    rows = watch.differing()
+    return [
+        source_view(source, SourceCoverage(rows.get(source.id), *with_gaps[source.id])) for source in found
+    ]
+
+
+def source_detail(watch: Watch, sources: Sources, source: Source, limit: int, before: int | None) -> Document:
+    """One source with its heartbeat, and a page of what it refused, item by item, newest first."""
+    refused = sources.refusals(source.id, limit=limit + 1, before=before)
+    more = len(refused) > limit
+    pulse = watch.heartbeats.pulses().get(source.id)
+    return {
+        **source_views(watch, [source])[0],
+        "heartbeat": pulse.to_json() if pulse else None,
+        "refused_by_reason": sources.refused_by_reason(source.id),
+        "refusals": [asdict(refusal) for refusal in refused[:limit]],
+        "next": refused[limit - 1].n if more else None,
     }
 
 

@@ -17,44 +17,39 @@ from sqlalchemy import Connection, RowMapping, delete, select, update
 from archiver.capture.prepare import Prepared, Preparer
 from archiver.clock import Clock, to_us
 from archiver.commit import Committed, GroupCommitter
-from archiver.errors import ArchiverError, DamagedStore, KeyDestroyed, NotFound
+from archiver.errors import ArchiverError, KeyDestroyed, NotFound
 from archiver.ledger import canonical, log
 from archiver.ledger.log import Log
+from archiver.message.content import WHOLE_UP_TO
+from archiver.opened import Delivery as Delivery
+from archiver.opened import Opened as Opened
+from archiver.opened import Opener
+from archiver.opened import Record as Record
+from archiver.seal.blind import BlindIndex
 from archiver.seal.container import open_sealed
 from archiver.seal.context import Kind, object_context
 from archiver.seal.keyring import Keyring
-from archiver.store.packs import PackFolder, Place
+from archiver.store import parts
+from archiver.store.packs import PackFolder
 from archiver.store.records import Records
-from archiver.store.schema import data_keys, deliveries, message_tokens, messages, outbox, reports
+from archiver.store.schema import (
+    SKELETON,
+    data_keys,
+    deliveries,
+    message_tokens,
+    messages,
+    outbox,
+    reports,
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
-    """One arrival of a message: where it came from and what that copy's envelope said."""
+class Destroyed:
+    """What a disposal ended: the message of this SHA-256, and how many parts with it; others `kept` some."""
 
-    seq: int
-    source_id: str
-    outcome: str
-    at_us: int
-    report_id: str | None
-    detail: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """A message's row, its unsealed description and its deliveries, oldest first; not its bytes."""
-
-    row: RowMapping
-    meta: dict[str, Any]
-    deliveries: tuple[Delivery, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """A message or report as it came in: `raw` is byte for byte what arrived."""
-
-    record: Record
-    raw: bytes
+    sha256: bytes
+    parts: int
+    kept: int
 
 
 class Archive:
@@ -66,12 +61,13 @@ class Archive:
         records: Records,
         packs: PackFolder,
         keyring: Keyring,
+        blind: BlindIndex,
         preparer: Preparer,
         clock: Clock,
     ) -> None:
         self.archive_id = archive_id
         self._records = records
-        self._packs = packs
+        self._opener = Opener(archive_id, packs, keyring, blind)
         self._keyring = keyring
         self._committer = GroupCommitter(records, packs, preparer, clock, self._unwrap)
         self._clock = clock
@@ -105,7 +101,8 @@ class Archive:
     def open(self, object_id: str) -> Opened:
         """Open a message or a report by its id, for the reading room alone.
 
-        Raises NotFound, KeyDestroyed (disposed of), KeyUnavailable, DamagedStore, SealError.
+        Raises NotFound, KeyDestroyed (disposed of), KeyUnavailable, DamagedStore, SealError; reading what
+        was opened may raise all but the first two. Ordinary mail is opened wholly here.
         """
         return self._open(object_id)
 
@@ -116,10 +113,15 @@ class Archive:
         """
         with self._records.read() as connection:
             keys = self._unwrap(connection, [(r.row["pk"], r.row["id"]) for r in records])
+            held = parts.of_messages(connection, [r.row["pk"] for r in records if r.row["form"] == SKELETON])
         for record in records:
-            key = keys.get(record.row["pk"])
+            pk = record.row["pk"]
+            key = keys.get(pk)
             try:
-                yield None if key is None else self._unseal(record, record.row, record.row["id"], "raw", key)
+                if key is None:
+                    yield None
+                else:
+                    yield _sound(Opened(record, self._opener.message(record.row, key, held.get(pk, {}))))
             except ArchiverError:
                 yield None
 
@@ -145,11 +147,12 @@ class Archive:
 
     # --- end ----------------------------------------------------------------------------------
 
-    def destroy(self, connection: Connection, pk: int, disposition_id: str) -> bytes:
-        """Destroy a message's data key, its sealed description and its tokens; return its SHA-256.
+    def destroy(self, connection: Connection, pk: int, disposition_id: str) -> Destroyed:
+        """Destroy a message's data key, its sealed description and its tokens.
 
-        Part of the caller's transaction, which holds LOCK_ARCHIVE. Raises DestructionRefused through
-        the database's guard when the message is held or unexpired, and NotFound.
+        Its references to parts go too, and the keys of those parts that no other message refers to. Part
+        of the caller's transaction, which holds LOCK_ARCHIVE. Raises DestructionRefused through the
+        database's guard when the message is held or unexpired, and NotFound.
         """
         row = connection.execute(
             select(messages.c.id, messages.c.sha256, messages.c.disposed_us).where(messages.c.pk == pk)
@@ -165,7 +168,8 @@ class Archive:
             update(messages).where(messages.c.pk == pk).values(sealed_meta=None, disposed_us=now)
         )
         connection.execute(update(deliveries).where(deliveries.c.message_pk == pk).values(sealed_detail=None))
-        leaf = {
+        ended = parts.release(connection, pk, now)
+        leaf: dict[str, Any] = {
             "v": 1,
             "type": "disposed",
             "id": row.id,
@@ -173,8 +177,10 @@ class Archive:
             "disposition": disposition_id,
             "at": now,
         }
+        if any(ended.values()):
+            leaf["parts"] = dict(ended)
         log.append(connection, Log.CAPTURES, [canonical.leaf(leaf)])
-        return bytes(row.sha256)
+        return Destroyed(bytes(row.sha256), ended["destroyed"], ended["kept"])
 
     # --- inside -------------------------------------------------------------------------------
 
@@ -183,26 +189,19 @@ class Archive:
         record = self._describe([pk]).get(pk)
         if record is None:
             raise KeyDestroyed("this message was disposed of; its certificate says when and by which rule")
-        kind: Kind
-        if object_id == record.row["id"]:
-            kind, holder = "raw", record.row
-        else:
-            with self._records.read() as connection:
-                holder = connection.execute(select(reports).where(reports.c.id == object_id)).mappings().one()
-            kind = "report"
+        report = None
         with self._records.read() as connection:
-            key = self._unwrap(connection, [(pk, record.row["id"])])[pk]
-        return self._unseal(record, holder, object_id, kind, key)
-
-    def _unseal(self, record: Record, holder: RowMapping, object_id: str, kind: Kind, key: bytes) -> Opened:
-        """Read and open the blob of a message or report, whose row is `holder`."""
-        blob = self._packs.read(
-            Place(holder["pack_id"], holder["pack_offset"], holder["pack_length"]), object_id
-        )
-        raw = open_sealed(key, object_context(self.archive_id, object_id, kind), blob)
-        if len(raw) != holder["size"]:
-            raise DamagedStore("the stored bytes are not as long as what was captured")
-        return Opened(record, raw)
+            if object_id != record.row["id"]:
+                report = connection.execute(select(reports).where(reports.c.id == object_id)).mappings().one()
+            held = parts.of_messages(connection, [pk])[pk]
+            key = self._unwrap(connection, [(pk, record.row["id"])]).get(pk)
+        if key is None:
+            raise KeyDestroyed("this message was disposed of just now")
+        if report is None:
+            content = self._opener.message(record.row, key, held)
+        else:
+            content = self._opener.report(report, key, held, record.row)
+        return _sound(Opened(record, content))
 
     def _describe(self, pks: Iterable[int]) -> dict[int, Record]:
         wanted = list(pks)
@@ -254,3 +253,10 @@ class Archive:
             row.message_pk: self._keyring.unwrap_data_key(ids[row.message_pk], row.epoch_id, row.wrapped)
             for row in rows
         }
+
+
+def _sound(opened: Opened) -> Opened:
+    """Ordinary mail is wholly opened before anybody sees a byte of it: what is damaged gives no byte."""
+    if opened.size <= WHOLE_UP_TO:
+        _ = opened.raw
+    return opened

@@ -8,19 +8,23 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, select
 
+from archiver import commit_parts, commit_sql
 from archiver.capture.ports import Receipt
 from archiver.capture.prepare import Prepared, PreparedReport, Preparer
+from archiver.capture.vouched import clock_start
 from archiver.clock import Clock, to_us
+from archiver.commit_parts import BatchParts, Blobs
+from archiver.coverage import beats
 from archiver.errors import StoreError
 from archiver.ledger import canonical, log
 from archiver.ledger.log import Log
+from archiver.ledger.merkle import Frontier
 from archiver.store import dialect, schema, standing
 from archiver.store.packs import PackFolder, PackTail, PackWriter, Place
 from archiver.store.records import Records
 from archiver.store.rowid import make_rowid
-from archiver.store.schema import messages, reports
 
 Unwrap = Callable[[Connection, Sequence[tuple[int, str]]], dict[int, bytes]]
 
@@ -43,6 +47,8 @@ class _Batch:
 
     now_us: int
     seq: int
+    captures: Frontier
+    parts: BatchParts
     rows: defaultdict[str, list[dict[str, Any]]]
     leaves: list[bytes]
     tallies: Counter[tuple[str, str]]
@@ -94,8 +100,7 @@ class GroupCommitter:
     def commit(self, batch: Sequence[Prepared]) -> list[Committed]:
         """See `Archive.commit`."""
         self._ends.clear()
-        known = self._known(batch)
-        places = self._write_blobs(batch, known)
+        places = self._write_blobs(batch, *self._known(batch))
         with self._records.write(dialect.LOCK_ARCHIVE) as connection:
             return self._write_rows(connection, batch, places)
 
@@ -107,24 +112,30 @@ class GroupCommitter:
 
     # --- blobs --------------------------------------------------------------------------------
 
-    def _known(self, batch: Sequence[Prepared]) -> set[bytes]:
-        """Which of the batch's messages are stored already, so that their bytes aren't written twice.
+    def _known(self, batch: Sequence[Prepared]) -> tuple[set[bytes], set[bytes]]:
+        """Which of the batch's messages and parts are stored already, so that they aren't written twice.
 
         Only a saving: the transaction asks again, under the lock.
         """
         with self._records.read() as connection:
-            return set(self._alive(connection, [p.sha256 for p in batch]))
+            messages = set(self._alive(connection, [p.sha256 for p in batch]))
+            return messages, commit_parts.known(connection, batch)
 
-    def _write_blobs(self, batch: Sequence[Prepared], known: set[bytes]) -> dict[str, Place]:
-        blobs = []
+    def _write_blobs(
+        self, batch: Sequence[Prepared], messages: set[bytes], parts: set[bytes]
+    ) -> dict[str, Place]:
+        blobs: Blobs = []
         for prepared in batch:
-            if prepared.sha256 not in known:
-                blobs.append((prepared.id, prepared.sealed_raw))
-                if prepared.report:
-                    blobs.append((prepared.report.id, prepared.report.sealed))
+            if prepared.sha256 in messages:
+                continue
+            messages.add(prepared.sha256)
+            blobs.append((prepared.id, prepared.sealed_raw))
+            if prepared.report:
+                blobs.append((prepared.report.id, prepared.report.sealed))
+            blobs += commit_parts.unwritten(commit_parts.all_parts((prepared,)), parts)
         return self._append(blobs)
 
-    def _append(self, blobs: list[tuple[str, bytes]]) -> dict[str, Place]:
+    def _append(self, blobs: Blobs) -> dict[str, Place]:
         if not blobs:
             return {}
         if self._pack is not None and self._pack.full:
@@ -156,9 +167,12 @@ class GroupCommitter:
     ) -> list[Committed]:
         known = self._load_known(connection, batch)
         reports_known = self._reports(connection, [p.report.sha256 for p in batch if p.report])
+        captures = log.state(connection, Log.CAPTURES)
         work = _Batch(
             now_us=to_us(self._clock.now()),
-            seq=log.state(connection, Log.CAPTURES).size,
+            seq=captures.size,
+            captures=captures,
+            parts=BatchParts(connection, batch, [m.pk for m in known.values()], places, self._append),
             rows=defaultdict(list),
             leaves=[],
             tallies=Counter(),
@@ -172,11 +186,14 @@ class GroupCommitter:
                 known[prepared.sha256] = _Known(pk, prepared.id, prepared.key.key)
                 if prepared.report:
                     reports_known.add((pk, prepared.report.sha256))
-                results.append(Committed(Receipt(prepared.id, "stored"), pk, fresh=True))
+                receipt = Receipt(prepared.id, "stored", prepared.parse_failed)
+                results.append(Committed(receipt, pk, fresh=True))
             else:
                 self._repeat(work, prepared, earlier, reports_known, places)
-                results.append(Committed(Receipt(earlier.id, "duplicate"), earlier.pk, fresh=False))
+                receipt = Receipt(earlier.id, "duplicate", prepared.parse_failed)
+                results.append(Committed(receipt, earlier.pk, fresh=False))
         self._flush(connection, work)
+        beats.arrived(connection, batch, work.now_us)
         return results
 
     def _new_message(self, work: _Batch, prepared: Prepared, places: dict[str, Place]) -> int:
@@ -187,8 +204,8 @@ class GroupCommitter:
             place = places[prepared.id]
         now = self._clock.now()
         sent = prepared.sent_at or now
-        attested = prepared.attested_at
-        anchor = min(attested, now).date() if attested else now.date()
+        anchored_at, basis = clock_start(prepared.vouched, now)
+        anchor = anchored_at.date()
         pk = make_rowid(sent, work.seq)
         blob_sha256 = hashlib.sha256(prepared.sealed_raw).digest()
         work.rows["messages"].append(
@@ -201,7 +218,7 @@ class GroupCommitter:
                 "captured_us": work.now_us,
                 "sent_us": to_us(sent),
                 "anchor": anchor,
-                "anchor_basis": "attested" if attested else "captured",
+                "anchor_basis": basis,
                 "parse_failed": prepared.parse_failed,
                 "unsearchable_parts": prepared.unsearchable_parts,
                 "sealed_meta": prepared.sealed_meta,
@@ -209,6 +226,7 @@ class GroupCommitter:
                 "pack_offset": place.offset,
                 "pack_length": place.length,
                 "blob_sha256": blob_sha256,
+                "form": prepared.form,
             }
         )
         work.rows["data_keys"].append(
@@ -224,7 +242,7 @@ class GroupCommitter:
             # As text: years far from ours pass the integers that JSON readers keep exact.
             "sent": str(to_us(sent)),
             "anchor": anchor.isoformat(),
-            "basis": "attested" if attested else "captured",
+            "basis": basis,
         }
         stored = _Stored.of(prepared.report, prepared.report.sealed, places) if prepared.report else None
         self._deliver(work, prepared, _Known(pk, prepared.id, prepared.key.key), leaf, stored)
@@ -243,7 +261,7 @@ class GroupCommitter:
         report = prepared.report
         if report and (earlier.pk, report.sha256) not in reports_known:
             reports_known.add((earlier.pk, report.sha256))
-            sealed = self._preparer.seal_report(earlier.key, report.id, report.raw)
+            sealed = self._preparer.seal_report(earlier.key, report)
             places |= self._append([(report.id, sealed)])
             stored = _Stored.of(report, sealed, places)
         leaf = {"type": "duplicate", "id": earlier.id, "sha256": prepared.sha256.hex()}
@@ -257,7 +275,11 @@ class GroupCommitter:
         leaf: dict[str, Any],
         stored: _Stored | None,
     ) -> None:
-        sealed = self._preparer.seal_json(message.key, message.id, "delivery", prepared.detail)
+        sealed = (
+            prepared.sealed_detail
+            if message.id == prepared.id
+            else self._preparer.seal_json(message.key, message.id, "delivery", prepared.detail)
+        )
         leaf |= {
             "v": 1,
             "at": work.now_us,
@@ -268,7 +290,7 @@ class GroupCommitter:
             leaf["report"] = {
                 "id": stored.report.id,
                 "sha256": stored.report.sha256.hex(),
-                "size": len(stored.report.raw),
+                "size": stored.report.size,
                 "blob": stored.blob_sha256.hex(),
             }
             work.rows["reports"].append(
@@ -276,14 +298,19 @@ class GroupCommitter:
                     "id": stored.report.id,
                     "message_pk": message.pk,
                     "sha256": stored.report.sha256,
-                    "size": len(stored.report.raw),
+                    "size": stored.report.size,
                     "captured_us": work.now_us,
                     "pack_id": stored.place.pack_id,
                     "pack_offset": stored.place.offset,
                     "pack_length": stored.place.length,
                     "blob_sha256": stored.blob_sha256,
+                    "form": stored.report.body.form,
                 }
             )
+        parts = [*(prepared.parts if leaf["type"] == "stored" else ())]
+        parts += stored.report.body.parts if stored else ()
+        if parts and (new := work.parts.refer(work.rows, message.pk, work.seq, work.now_us, parts)):
+            leaf["parts"] = commit_parts.commitment(new)
         work.rows["deliveries"].append(
             {
                 "seq": work.seq,
@@ -304,72 +331,34 @@ class GroupCommitter:
         work.seq += 1
 
     def _flush(self, connection: Connection, work: _Batch) -> None:
-        for table in (schema.messages, schema.data_keys, schema.reports, schema.deliveries):
-            if rows := work.rows[table.name]:
-                connection.execute(table.insert(), rows)
-        if rows := work.rows["message_tokens"]:
-            connection.execute(dialect.insert_or_ignore(connection, schema.message_tokens), rows)
-        dialect.upsert(
-            connection,
-            schema.outbox,
-            [{"message_pk": pk, "seq": seq} for pk, seq in work.queued.items()],
-            update=["seq"],
-        )
+        work.rows["outbox"] = [{"message_pk": pk, "seq": seq} for pk, seq in work.queued.items()]
+        work.rows["packs"] = [
+            {"id": pack_id, "committed": end, "created_us": work.now_us}
+            for pack_id, end in self._ends.items()
+        ]
+        for insert in commit_sql.INSERTS:
+            insert(connection, work.rows[insert.table])
         standing.match(connection, list(work.queued))
-        log.append(connection, Log.CAPTURES, work.leaves)
+        log.append(connection, Log.CAPTURES, work.leaves, work.captures)
         self._tally(connection, work)
-        if self._ends:
-            dialect.upsert(
-                connection,
-                schema.packs,
-                [
-                    {"id": pack_id, "committed": end, "created_us": work.now_us}
-                    for pack_id, end in self._ends.items()
-                ],
-                update=["committed"],
-            )
 
     def _tally(self, connection: Connection, work: _Batch) -> None:
-        for source_id in {source for source, _ in work.tallies}:
+        rows = []
+        for source_id in sorted({source for source, _ in work.tallies}):
             stored = work.tallies[(source_id, "stored")]
             repeated = work.tallies[(source_id, "duplicates")]
-            columns = schema.sources.c
-            connection.execute(
-                update(schema.sources)
-                .where(columns.id == source_id)
-                .values(
-                    received=columns.received + stored + repeated,
-                    stored=columns.stored + stored,
-                    duplicates=columns.duplicates + repeated,
-                    last_seen_us=work.now_us,
-                )
-            )
+            rows.append((stored + repeated, stored, repeated, work.now_us, source_id))
+        commit_sql.TALLY.run(connection, *rows)
 
     # --- what is known ------------------------------------------------------------------------
 
     def _alive(self, connection: Connection, hashes: Sequence[bytes]) -> dict[bytes, tuple[int, str]]:
-        found: dict[bytes, tuple[int, str]] = {}
-        for start in range(0, len(hashes), 500):
-            rows = connection.execute(
-                select(messages.c.sha256, messages.c.pk, messages.c.id).where(
-                    messages.c.sha256.in_(hashes[start : start + 500]), messages.c.disposed_us.is_(None)
-                )
-            )
-            found |= {bytes(row.sha256): (row.pk, row.id) for row in rows}
-        return found
+        return {bytes(row.sha256): (row.pk, row.id) for row in commit_sql.ALIVE.among(connection, hashes)}
 
     def _load_known(self, connection: Connection, batch: Sequence[Prepared]) -> dict[bytes, _Known]:
         alive = self._alive(connection, [p.sha256 for p in batch])
-        keys = self._unwrap(connection, list(alive.values()))
+        keys = self._unwrap(connection, list(alive.values())) if alive else {}
         return {sha256: _Known(pk, mid, keys[pk]) for sha256, (pk, mid) in alive.items()}
 
     def _reports(self, connection: Connection, hashes: Sequence[bytes]) -> set[tuple[int, bytes]]:
-        found: set[tuple[int, bytes]] = set()
-        for start in range(0, len(hashes), 500):
-            rows = connection.execute(
-                select(reports.c.message_pk, reports.c.sha256).where(
-                    reports.c.sha256.in_(hashes[start : start + 500])
-                )
-            )
-            found |= {(row.message_pk, bytes(row.sha256)) for row in rows}
-        return found
+        return {(row.message_pk, bytes(row.sha256)) for row in commit_sql.REPORTS.among(connection, hashes)}

@@ -13,10 +13,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import Connection, RowMapping, select, update
+from sqlalchemy import Connection, RowMapping, func, select, update
+from sqlalchemy.exc import IntegrityError
 
 from archiver.capture.prepare import new_id
-from archiver.capture.smtp_ports import JournalSource
+from archiver.capture.smtp.ports import ClientCertificates, JournalSource
 from archiver.clock import Clock, from_us, rfc3339, to_us
 from archiver.errors import CaptureError, NotFound
 from archiver.seal.blind import BlindIndex
@@ -44,6 +45,23 @@ class Source:
     refused: int
     last_seen: str | None
     disabled: bool
+
+    @property
+    def reports(self) -> bool:
+        """Whether journal reports from it are believed: a journal feed's, unless it sends plain copies.
+
+        An import's and a mailbox's are not, unless the operator said so when adding it (docs/adr/0011).
+        """
+        return bool(self.detail.get("reports", self.kind == "journal"))
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One arrival that was refused: its number, when, and the stable reason code."""
+
+    n: int
+    at: str
+    reason: str
 
 
 class Sources:
@@ -97,16 +115,37 @@ class Sources:
         if connection is not None:
             connection.execute(sources.insert().values(**values))
         else:
-            with self._records.write() as own:
-                own.execute(sources.insert().values(**values))
+            try:
+                with self._records.write() as own:
+                    own.execute(sources.insert().values(**values))
+            except IntegrityError as error:  # another process made it since we looked
+                raise CaptureError(
+                    "a source of this name exists; choose another name or use that one"
+                ) from error
         return Source(
             source_id, kind, name, address, tuple(networks), detail or {}, 0, 0, 0, 0, None, disabled=False
         )
+
+    def disable(self, source_id: str) -> None:
+        """Take no more from a source; what it brought stays. Idempotent, durable on return."""
+        with self._records.write() as connection:
+            connection.execute(
+                update(sources)
+                .where(sources.c.id == source_id, sources.c.disabled_us.is_(None))
+                .values(disabled_us=to_us(self._clock.now()))
+            )
 
     def all(self) -> list[Source]:
         """Every source, oldest first."""
         with self._records.read() as connection:
             rows = connection.execute(select(sources).order_by(sources.c.created_us)).mappings().all()
+        return [self._source(row) for row in rows]
+
+    def page(self, offset: int, limit: int) -> list[Source]:
+        """At most `limit` sources after the first `offset`, oldest first."""
+        query = select(sources).order_by(sources.c.created_us, sources.c.id).limit(limit).offset(offset)
+        with self._records.read() as connection:
+            rows = connection.execute(query).mappings().all()
         return [self._source(row) for row in rows]
 
     def by_name(self, name: str) -> Source | None:
@@ -131,24 +170,60 @@ class Sources:
         source = self._one((sources.c.address_token == token) & sources.c.disabled_us.is_(None))
         found = None
         if source is not None and source.address is not None:
-            networks = tuple(ipaddress.ip_network(n) for n in source.networks)
-            found = JournalSource(source.id, source.address, networks)
+            found = JournalSource(
+                source.id,
+                source.address,
+                tuple(ipaddress.ip_network(n) for n in source.networks),
+                frozenset(source.detail.get("client_certs", ())),
+                source.detail.get("tls", "optional-on-loopback"),
+                source.reports,
+            )
         with self._lock:
             if len(self._by_address) > 1_000:
                 self._by_address.clear()
             self._by_address[token] = (now, found)
         return found
 
-    def refuse(self, source_id: str, reason: str) -> None:
-        """Count one refused arrival, durably."""
+    def client_certificates(self) -> ClientCertificates:
+        """Which client certificates journal feeds want, for `SmtpListener`. Raises StoreError."""
+        feeds = [s for s in self.all() if s.kind == "journal" and not s.disabled]
+        anchors = {pem for feed in feeds for pem in feed.detail.get("anchors", ())}
+        wanted = any(feed.detail.get("client_certs") for feed in feeds)
+        return ClientCertificates(wanted, tuple(sorted(anchors)))
+
+    def refuse(self, source_id: str, reason: str, count: int = 1) -> None:
+        """Count refused arrivals of one reason, durably."""
         now = to_us(self._clock.now())
         with self._records.write() as connection:
             connection.execute(
                 update(sources)
                 .where(sources.c.id == source_id)
-                .values(received=sources.c.received + 1, refused=sources.c.refused + 1, last_seen_us=now)
+                .values(
+                    received=sources.c.received + count, refused=sources.c.refused + count, last_seen_us=now
+                )
             )
-            connection.execute(refusals.insert().values(source_id=source_id, at_us=now, reason=reason))
+            row = {"source_id": source_id, "at_us": now, "reason": reason}
+            connection.execute(refusals.insert(), [row] * count)
+
+    def refusals(self, source_id: str, *, limit: int = 100, before: int | None = None) -> list[Refusal]:
+        """What was refused, item by item, newest first; `before` is the number of a refusal."""
+        query = select(refusals).where(refusals.c.source_id == source_id)
+        if before is not None:
+            query = query.where(refusals.c.id < before)
+        with self._records.read() as connection:
+            rows = connection.execute(query.order_by(refusals.c.id.desc()).limit(limit)).all()
+        return [Refusal(row.id, rfc3339(from_us(row.at_us)), row.reason) for row in rows]
+
+    def refused_by_reason(self, source_id: str) -> dict[str, int]:
+        """How many were refused for each reason."""
+        query = (
+            select(refusals.c.reason, func.count())
+            .where(refusals.c.source_id == source_id)
+            .group_by(refusals.c.reason)
+            .order_by(refusals.c.reason)
+        )
+        with self._records.read() as connection:
+            return {row[0]: row[1] for row in connection.execute(query)}
 
     def _one(self, condition: Any) -> Source | None:
         with self._records.read() as connection:

@@ -12,12 +12,15 @@ from sqlalchemy import select
 
 from archiver.archive import Archive
 from archiver.capture.prepare import Preparer
+from archiver.capture.spool import sweep
 from archiver.clock import Clock, SystemClock
 from archiver.errors import KeyUnavailable, StoreError
 from archiver.ledger import log
 from archiver.ledger.audit import AuditLog
 from archiver.ledger.log import Log
 from archiver.ledger.publish import Publisher
+from archiver.message.extract import policy
+from archiver.message.extract.limits import Limits
 from archiver.seal.blind import BlindIndex
 from archiver.seal.keyring import CANARY_ID, Keyring
 from archiver.seal.root import FileRootKey, open_root_key, root_key_path
@@ -97,8 +100,10 @@ def open_vault(settings: Settings, clock: Clock | None = None) -> Vault:
         keyring = Keyring(store, root, archive_id, now=clock.now)
         blind = BlindIndex(keyring.branch_key("blind"))
         packs = PackFolder(settings.packs)
+        policy.configure(_extraction(settings))
         preparer = Preparer(archive_id, keyring, blind)
         field_key = keyring.branch_key("field")
+        sweep(settings.spool_dir)
         return Vault(
             settings=settings,
             clock=clock,
@@ -108,7 +113,7 @@ def open_vault(settings: Settings, clock: Clock | None = None) -> Vault:
             blind=blind,
             packs=packs,
             preparer=preparer,
-            archive=Archive(archive_id, records, packs, keyring, preparer, clock),
+            archive=Archive(archive_id, records, packs, keyring, blind, preparer, clock),
             sources=Sources(records, field_key, archive_id, blind, clock, settings.smtp_domain),
             audit=AuditLog(records, keyring.branch_key("audit"), archive_id, clock),
             publisher=Publisher(records, keyring, archive_id, settings.ledger_dir),
@@ -116,6 +121,16 @@ def open_vault(settings: Settings, clock: Clock | None = None) -> Vault:
     except BaseException:
         records.close()
         raise
+
+
+def _extraction(settings: Settings) -> Limits:
+    return Limits(
+        seconds=settings.extract_seconds,
+        memory=settings.extract_memory_bytes,
+        ocr=settings.ocr == "on",
+        ocr_languages=settings.ocr_languages,
+        ocr_seconds=settings.ocr_seconds,
+    )
 
 
 def _refuse_empty_key_store(records: Records, store: RecordsKeyStore) -> None:

@@ -9,36 +9,31 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from sqlalchemy import func, select
 
+from archiver import verify_parts
+from archiver.coverage import counts
 from archiver.errors import ArchiverError, DamagedStore, LedgerError, SealError, StoreError
+from archiver.fault import Fault as Fault
 from archiver.ledger import canonical, log
 from archiver.ledger.log import Log
 from archiver.ledger.merkle import Frontier, leaf_hash
 from archiver.ledger.tiles import TileReader
+from archiver.message.content import sha256
+from archiver.message.extract.policy import leave_out
 from archiver.message.indexable import custodians_of
 from archiver.message.model import Envelope
-from archiver.message.parse import parse
 from archiver.store import dialect, schema
 from archiver.store.packs import MAGIC
 from archiver.store.schema import data_keys, deliveries, ledger_entries, message_tokens, messages, reports
 from archiver.vault import Vault
+from archiver.verify_parts import PartCheck
 
 CHUNK = 500
 Progress = Callable[[str, int, int], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """One thing that isn't as it was written. `where` names it by id, `kind` is stable."""
-
-    kind: str
-    where: str
-    what: str
 
 
 class Scrubber:
@@ -49,12 +44,13 @@ class Scrubber:
         self._full = full
         self._progress = progress or (lambda *_: None)
         self.checked: Counter[str] = Counter()
+        self._parts = PartCheck(vault, self.checked, self._progress, full=full)
 
     def run(self) -> Iterator[Fault]:
         """Yield every fault found. Raises StoreError only when the database itself can't be read."""
         checks: list[Callable[[], Iterator[Fault]]] = [self._database]
         checks += [partial(self._log, which) for which in Log]
-        checks += [self._captures, self._sources, self._packs]
+        checks += [self._captures, self._sources, self._packs, self._parts.run]
         if self._full:
             checks += [self._messages, self._audit_details]
         for check in checks:
@@ -162,6 +158,8 @@ class Scrubber:
                         select(messages).where(messages.c.seq >= start, messages.c.seq < stop)
                     ).mappings()
                 }
+                refs = verify_parts.refs_between(connection, start, stop)
+                ended = verify_parts.disposed_among(connection, [r["message_pk"] for r in arrived.values()])
                 kept = {
                     row["id"]: row
                     for row in connection.execute(
@@ -181,7 +179,14 @@ class Scrubber:
                     disposed.discard(leaf.get("id"))
                     continue
                 seen["report"] += 1 if "report" in leaf else 0
-                yield from self._leaf(seq, leaf, arrived.get(seq), stored.get(seq), kept)
+                delivery = arrived.get(seq)
+                yield from self._leaf(seq, leaf, delivery, stored.get(seq), kept)
+                yield from verify_parts.of_leaf(
+                    f"captures/{seq} ({leaf['id']})",
+                    leaf,
+                    refs.get(seq, []),
+                    disposed=delivery is not None and delivery["message_pk"] in ended,
+                )
             self._progress("captures against rows", stop, size)
         for table, expected in (
             (messages.name, seen["stored"]),
@@ -250,27 +255,7 @@ class Scrubber:
 
     def _sources(self) -> Iterator[Fault]:
         with self._vault.records.read() as connection:
-            counted: Counter[tuple[str, str]] = Counter()
-            for row in connection.execute(
-                select(deliveries.c.source_id, deliveries.c.outcome, func.count()).group_by(
-                    deliveries.c.source_id, deliveries.c.outcome
-                )
-            ):
-                counted[(row[0], row[1])] = row[2]
-            refusals = connection.execute(
-                select(schema.refusals.c.source_id, func.count()).group_by(schema.refusals.c.source_id)
-            )
-            refused = {row[0]: row[1] for row in refusals}
-            told_by = connection.execute(select(schema.sources)).mappings().all()
-        for source in told_by:
-            told = (source["stored"], source["duplicates"], source["refused"])
-            found = (
-                counted[(source["id"], "stored")],
-                counted[(source["id"], "duplicate")],
-                refused.get(source["id"], 0),
-            )
-            if told != found or source["received"] != sum(told):
-                yield Fault("reconciliation", source["id"], f"counters say {told}, the rows {found}")
+            yield from (Fault("reconciliation", where, what) for where, what in counts.faults(connection))
 
     # --- blobs --------------------------------------------------------------------------------
 
@@ -327,19 +312,23 @@ class Scrubber:
     def _content(self, archive: Any, pk: int, message_id: str, tokens: set[bytes]) -> Iterator[Fault]:
         try:
             opened = archive.scan(pk)
-        except (SealError, DamagedStore) as error:
-            yield Fault(error.code, message_id, str(error))
-            return
+            digest = sha256(opened.content)
+            parsed = opened.parsed(extract=leave_out)
         except ArchiverError as error:
             yield Fault(error.code, message_id, str(error))
             return
-        if hashlib.sha256(opened.raw).digest() != bytes(opened.record.row["sha256"]):
+        if digest != bytes(opened.record.row["sha256"]):
             yield Fault("changed_row", message_id, "the bytes are not those whose SHA-256 was recorded")
+        contents = [opened.content]
         for delivery in opened.record.deliveries:
             if delivery.report_id is None:
                 continue
             try:
-                archive.scan_report(delivery.report_id)
+                report = archive.scan_report(delivery.report_id)
+                contents.append(report.content)
+                if sha256(report.content) != self._report_sha256(delivery.report_id):
+                    what = "the bytes are not those whose SHA-256 was recorded"
+                    yield Fault("changed_row", delivery.report_id, what)
                 self.checked["reports"] += 1
             except ArchiverError as error:
                 yield Fault(error.code, delivery.report_id, str(error))
@@ -347,12 +336,17 @@ class Scrubber:
         declared = tuple(a for d in opened.record.deliveries for a in d.detail["custodians"])
         expected = {
             self._vault.blind.token("address", address)
-            for address in custodians_of(parse(opened.raw), envelopes, declared)
+            for address in custodians_of(parsed, envelopes, declared)
         }
         if tokens != expected:
             yield Fault(
                 "tokens", message_id, "its custodian tokens are not those its bytes and deliveries give"
             )
+        yield from self._parts.references(pk, message_id, contents)
+
+    def _report_sha256(self, report_id: str) -> bytes:
+        with self._vault.records.read() as connection:
+            return bytes(connection.scalar(select(reports.c.sha256).where(reports.c.id == report_id)) or b"")
 
     def _audit_details(self) -> Iterator[Fault]:
         with self._vault.records.read() as connection:

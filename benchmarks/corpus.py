@@ -10,7 +10,7 @@ from email.utils import format_datetime, parsedate_to_datetime
 from itertools import count
 from pathlib import Path
 
-from archiver.capture.files import open_items
+from archiver.capture.files.doors import open_items
 
 DEFAULT = Path(__file__).resolve().parents[1] / "../shared/corpora"
 SHIFT = timedelta(days=37, seconds=11)

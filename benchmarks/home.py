@@ -39,6 +39,8 @@ class Home:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         kept = {k: v for k, v in os.environ.items() if not k.startswith("HOLDFAST_")}
+        # As installed: a process that has to compile what it imports needs a second more to start.
+        kept.pop("PYTHONDONTWRITEBYTECODE", None)
         self.environment = {
             **kept,
             "HOLDFAST_HOME": str(folder / "home"),

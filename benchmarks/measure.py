@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import resource
@@ -79,6 +80,18 @@ def processor_seconds(pid: int) -> float:
     return (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def family(pid: int) -> list[int]:
+    """A running process and the children it has now."""
+    found = [pid]
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                stat = (entry / "stat").read_text("ascii", "replace").rpartition(")")[2].split()
+                if int(stat[1]) == pid:
+                    found.append(int(entry.name))
+    return found
+
+
 def children_seconds() -> float:
     """Processor time of all child processes that have ended, their own children included."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -108,15 +121,17 @@ def tree_rss(pid: int) -> tuple[int, int]:
 
 
 class RssWatch:
-    """Samples a process tree's memory ten times a second while its block runs; sizes in bytes.
+    """Samples a process tree's memory every `every` seconds while its block runs; sizes in bytes.
 
-    `progress` says how far the work is at a sample; `samples` are (progress, main process, whole tree).
+    `progress` says how far the work is at a sample; `samples` are (progress, main process, whole tree,
+    seconds of a clock that only goes forward).
     """
 
-    def __init__(self, pid: int, progress: Callable[[], int]) -> None:
-        self.samples: list[tuple[int, int, int]] = []
+    def __init__(self, pid: int, progress: Callable[[], int], every: float = 0.1) -> None:
+        self.samples: list[tuple[int, int, int, float]] = []
         self._pid = pid
         self._progress = progress
+        self._every = every
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
@@ -133,8 +148,15 @@ class RssWatch:
         within = [s for s in self.samples if after < s[0] <= until]
         return max((s[1] for s in within), default=0), max((s[2] for s in within), default=0)
 
+    def rate(self, after: int, until: int) -> float:
+        """Progress a second while progress went from `after` to `until`; 0 where no two samples say."""
+        within = [s for s in self.samples if after <= s[0] <= until]
+        if len(within) < 2 or within[-1][3] <= within[0][3]:
+            return 0.0
+        return (within[-1][0] - within[0][0]) / (within[-1][3] - within[0][3])
+
     def _run(self) -> None:
-        while not self._stop.wait(0.1):
+        while not self._stop.wait(self._every):
             main, tree = tree_rss(self._pid)
             if main:
-                self.samples.append((self._progress(), main, tree))
+                self.samples.append((self._progress(), main, tree, time.monotonic()))

@@ -20,6 +20,7 @@ class Run:
     scratch: Path
     messages: int
     size: int
+    soak: int
     repeat: int
     keep: Path | None
     say: Callable[[str], None]

@@ -10,12 +10,13 @@ from statistics import median
 from typing import Any
 
 from benchmarks.home import Home, captured, waiting
-from benchmarks.measure import percentile, processor_seconds
+from benchmarks.measure import family, percentile, processor_seconds
 from benchmarks.run import Run
 
 CONNECTIONS = 8
 WARM_UP = 200
-TARGET = 300.0
+TARGET = 800.0
+P99_MS = 100.0
 SEARCHABLE_MS = 2_000.0
 
 
@@ -25,25 +26,30 @@ def run(run: Run) -> None:
     rates: list[float] = []
     times: list[float] = []
     waits: list[float] = []
-    spent: list[float] = []
+    committing: list[float] = []
+    listening: list[float] = []
     for turn in range(run.repeat):
         home = Home(run.scratch / f"smtp-{turn}")
         home.run("init")
         address = home.run("source", "add", "journal", "bench")["address"]
         with home.serving("smtp,index") as server:
             _deliver(run, server.smtp_port, address, 0, WARM_UP)
-            before = processor_seconds(server.pid)
+            before = {pid: processor_seconds(pid) for pid in family(server.pid)}
             took, answers, wait = _measure(run, home, server.smtp_port, address, number)
-            spent.append((processor_seconds(server.pid) - before) / number * 1e6)
+            spent = {pid: (processor_seconds(pid) - began) / number * 1e6 for pid, began in before.items()}
+            committing.append(spent.pop(server.pid))
+            listening.append(sum(spent.values()))
         rates.append(number / took)
         times += answers
         waits.append(wait)
         run.say(f"          run {turn + 1}: {rates[-1]:,.0f} msg/s")
     note = f"{number:,} messages, {CONNECTIONS} connections, median of {len(rates)}"
     run.add("smtp", "to a durable 250, everything on", median(rates), "msg/s", target=TARGET, note=note)
-    run.add("smtp", "the same, processor time of the server", median(spent), "us/msg")
+    run.add("smtp", "processor time: commit and index", median(committing), "us/msg")
+    run.add("smtp", "processor time: listeners (SMTP, preparing)", median(listening), "us/msg")
     run.add("smtp", "DATA to its 250, p50", percentile(times, 0.50) * 1_000, "ms")
-    run.add("smtp", "DATA to its 250, p99", percentile(times, 0.99) * 1_000, "ms")
+    p99 = percentile(times, 0.99) * 1_000
+    run.add("smtp", "DATA to its 250, p99", p99, "ms", target=P99_MS, lower=True)
     run.add(
         "smtp",
         "last 250 until everything is searchable",

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from archiver import vault as vaults
 from archiver.archive import Archive
-from archiver.capture.journal import unwrap
+from archiver.capture.journal.report import unwrap
 from archiver.capture.ports import Arrival
 from archiver.capture.prepare import Prepared, delivery_detail, describe
 from archiver.classify import classify

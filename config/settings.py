@@ -12,10 +12,11 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from config.coverage import CoverageSettings
 from config.errors import ConfigError
 
 PREFIX = "HOLDFAST_"
@@ -52,7 +53,17 @@ class Endpoint(BaseModel):
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-class Settings(BaseModel):
+class UnixSocket(BaseModel):
+    """A Unix socket to listen on, by its path."""
+
+    model_config = ConfigDict(frozen=True)
+    path: Path
+
+    def __str__(self) -> str:
+        return f"unix:{self.path}"
+
+
+class Settings(CoverageSettings):
     """All settings of one archive. Frozen: a change needs a restart, and is audited at the start."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -65,6 +76,17 @@ class Settings(BaseModel):
     smtp_domain: Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$")]
     smtp_require_starttls: bool
     smtp_max_bytes: Annotated[int, Field(ge=1_048_576)]
+    smtps_listen: Endpoint | None
+    lmtp_listen: Endpoint | UnixSocket | None
+    smtp_client_ca: str
+    smtp_idle_seconds: Annotated[int, Field(ge=10, le=3_600)]
+    smtp_data_seconds: Annotated[int, Field(ge=60, le=86_400)]
+    smtp_max_connections: Annotated[int, Field(ge=1, le=10_000)]
+    smtp_max_connections_per_peer: Annotated[int, Field(ge=1, le=10_000)]
+    smtp_max_recipients: Annotated[int, Field(ge=100, le=100_000)]
+    smtp_max_commands: Annotated[int, Field(ge=20, le=100_000)]
+    smtp_max_errors: Annotated[int, Field(ge=1, le=1_000)]
+    smtp_processes: Annotated[int, Field(ge=0, le=64)]
     http_listen: Endpoint
     public_url: str
     tls_cert: str
@@ -78,7 +100,14 @@ class Settings(BaseModel):
     session_idle_minutes: Annotated[int, Field(ge=1, le=60)]
     session_hours: Annotated[int, Field(ge=1, le=12)]
     imap_poll_seconds: Annotated[int, Field(ge=1)]
+    imap_connections: Annotated[int, Field(ge=1, le=10_000)]
+    imap_memory_bytes: Annotated[int, Field(ge=8_388_608)]
     import_processes: Annotated[int, Field(ge=0, le=64)]
+    extract_seconds: Annotated[int, Field(ge=1, le=3_600)]
+    extract_memory_bytes: Annotated[int, Field(ge=268_435_456)]
+    ocr: Literal["off", "on"]
+    ocr_languages: Annotated[str, Field(pattern=r"^[A-Za-z_]{2,30}(\+[A-Za-z_]{2,30})*$")]
+    ocr_seconds: Annotated[int, Field(ge=1, le=3_600)]
     group_commit_messages: Annotated[int, Field(ge=1, le=10_000)]
     group_commit_ms: Annotated[int, Field(ge=0, le=1_000)]
 
@@ -86,6 +115,15 @@ class Settings(BaseModel):
     @classmethod
     def _endpoint(cls, value: object) -> object:
         return Endpoint.parse(value) if isinstance(value, str) else value
+
+    @field_validator("smtps_listen", "lmtp_listen", mode="before")
+    @classmethod
+    def _door(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        if value.startswith("unix:/"):
+            return UnixSocket(path=Path(value.removeprefix("unix:")))
+        return Endpoint.parse(value) if value.strip() else None
 
     @field_validator("jurisdictions", mode="before")
     @classmethod

@@ -22,6 +22,7 @@ from archiver.store.schema import (
     dispositions,
     holds,
     index_removals,
+    ledger_entries,
     messages,
     users,
 )
@@ -214,6 +215,8 @@ class Executor:
             "approved": {"by": _name(connection, row.decided_by), "at": rfc3339(from_us(row.decided_us))},
             "executed": {"by": _name(connection, actor.user_id), "at": rfc3339(now)},
             "method": certificates.METHOD,
+            # Attachments that ended with these messages, and those that other messages still hold.
+            "parts": _parts(connection, disposition_id),
             # Backups, and what PostgreSQL hasn't overwritten yet, end with `complete_after`.
             "erased_in_primary": erased,
             "complete_after": rfc3339(now + timedelta(days=days)),
@@ -259,3 +262,22 @@ def _approved(connection: Connection, disposition_id: str) -> None:
 
 def _name(connection: Connection, user_id: str) -> str:
     return connection.scalar(select(users.c.name).where(users.c.id == user_id)) or user_id
+
+
+def _parts(connection: Connection, disposition_id: str) -> dict[str, int]:
+    """How many parts ended with a disposition's messages and how many were kept, as their leaves say."""
+    found = {"destroyed": 0, "kept": 0}
+    leaves = connection.scalars(
+        select(ledger_entries.c.leaf)
+        .join(disposition_items, disposition_items.c.ledger_index == ledger_entries.c.idx)
+        .where(
+            ledger_entries.c.log == Log.CAPTURES,
+            disposition_items.c.disposition_id == disposition_id,
+            disposition_items.c.outcome == "destroyed",
+        )
+    )
+    for leaf in leaves:
+        told: Any = canonical.loads(leaf)
+        for name, number in told.get("parts", {}).items():
+            found[name] += number
+    return found

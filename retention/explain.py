@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from archiver.clock import from_us, rfc3339
 from archiver.errors import KeyDestroyed
-from archiver.store.schema import hold_items, holds
+from archiver.store.schema import hold_items, holds, messages
 from archiver.vault import Vault
 from retention.acts import look
 from retention.facts import Facts
@@ -32,9 +32,10 @@ class Explainer:
     def explain(self, actor: Actor, object_id: str) -> dict[str, Any]:
         """What the clock computes for a message now; on record before it is returned.
 
-        `{id, disposal_date, permanent, governing, candidates, missing?, facts, holds}`. An administrator,
-        who sees no mail, gets neither facts nor explanations: they tell of patients. Raises NotFound,
-        KeyDestroyed (disposed of), AccessDenied.
+        `{id, disposal_date, permanent, governing, candidates, missing?, facts, anchor, anchor_basis, holds}`;
+        the basis says who vouches for the anchor (docs/adr/0009). An administrator, who sees no mail, gets
+        neither facts nor explanations: they tell of patients. Raises NotFound, KeyDestroyed (disposed of),
+        AccessDenied.
         """
         with look(self._vault, self._gate, actor, Action.RETENTION_READ, "retention.explain") as act:
             act.objects.append(object_id[:64])
@@ -45,6 +46,10 @@ class Explainer:
                     "this message was disposed of; its certificate says when and by which rule"
                 )
             document = {"id": object_id, **verdict.result.to_json(), "facts": facts_json(verdict)}
+            anchored = act.connection.execute(
+                select(messages.c.anchor, messages.c.anchor_basis).where(messages.c.pk == pk)
+            ).one()
+            document |= {"anchor": anchored.anchor.isoformat(), "anchor_basis": anchored.anchor_basis}
             placed = act.connection.execute(
                 select(holds.c.id, holds.c.matter_id, holds.c.state, holds.c.in_force_us)
                 .join(hold_items, hold_items.c.hold_id == holds.c.id)

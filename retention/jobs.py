@@ -7,12 +7,12 @@ SQLite); one that died with its worker is claimed again after an hour. Every job
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import timedelta
 
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.cron import CronTrigger
-from sqlalchemy import and_, or_, select, update
+from sqlalchemy import and_, delete, or_, select, update
 
 from archiver.clock import Clock, to_us
 from archiver.store.records import Records
@@ -21,10 +21,12 @@ from config.errors import HoldfastError
 
 ABANDONED_AFTER = timedelta(hours=1)
 RETRIES = 5
+KEEP_DONE = timedelta(days=2)
 SCHEDULE: Mapping[str, str] = {
     "retention.recompute": "15 2 * * *",
     "holds.resume": "*/5 * * * *",
     "holds.finish_cooling": "*/15 * * * *",
+    "coverage.watch": "* * * * *",
 }
 """Which job is due when, as crontab lines in UTC."""
 
@@ -44,14 +46,14 @@ class JobQueue:
                 now = to_us(self._clock.now())
                 connection.execute(jobs.insert().values(kind=kind, state="queued", queued_us=now))
 
-    def claim(self) -> tuple[int, str] | None:
-        """Take the oldest job that waits or was abandoned; None when there is none."""
+    def claim(self, kinds: Collection[str]) -> tuple[int, str] | None:
+        """Take the oldest job of these kinds that waits or was abandoned; None when there is none."""
         now = self._clock.now()
         abandoned = and_(jobs.c.state == "running", jobs.c.started_us < to_us(now - ABANDONED_AFTER))
         with self._records.write() as connection:
             row = connection.execute(
                 select(jobs.c.id, jobs.c.kind)
-                .where(or_(jobs.c.state == "queued", abandoned))
+                .where(or_(jobs.c.state == "queued", abandoned), jobs.c.kind.in_(list(kinds)))
                 .order_by(jobs.c.id)
                 .limit(1)
                 .with_for_update(skip_locked=True)
@@ -64,7 +66,8 @@ class JobQueue:
             return row.id, row.kind
 
     def finish(self, job_id: int, *, failed: bool) -> None:
-        """Mark a job done, or queue it again after a failure, up to five times."""
+        """Mark a job done, or queue it again after a failure, up to five times; forget those long done."""
+        now = self._clock.now()
         with self._records.write() as connection:
             failures = connection.scalar(select(jobs.c.failures).where(jobs.c.id == job_id)) or 0
             failures += 1 if failed else 0
@@ -72,7 +75,10 @@ class JobQueue:
             connection.execute(
                 update(jobs)
                 .where(jobs.c.id == job_id)
-                .values(state=state, failures=failures, ended_us=to_us(self._clock.now()))
+                .values(state=state, failures=failures, ended_us=to_us(now))
+            )
+            connection.execute(
+                delete(jobs).where(jobs.c.state == "done", jobs.c.ended_us < to_us(now - KEEP_DONE))
             )
 
 
@@ -106,12 +112,11 @@ class JobRunner:
     def run_due(self) -> int:
         """Run every job that waits; return how many."""
         done = 0
-        while (job := self._queue.claim()) is not None:
+        while (job := self._queue.claim(self._work.keys())) is not None:
             job_id, kind = job
             failed = False
             try:
-                if kind in self._work:
-                    self._work[kind]()
+                self._work[kind]()
             except HoldfastError:
                 failed = True
             self._queue.finish(job_id, failed=failed)

@@ -30,13 +30,15 @@ UNREADABLE = "readable_description"
 """Named as missing where a message's own description doesn't open."""
 UNUSABLE = "usable_facts"
 """Named as missing where a fact is out of the clock's range, like a date before 1800."""
-OPAQUE = frozenset({"encrypted", "failed", "too_large"})
+OPAQUE = frozenset({"encrypted", "damaged", "too_large", "too_deep", "timeout", "crashed", "failed"})
 """Text states of parts that may hold anything, a medical record among it."""
+NOT_READ = frozenset({"not_supported", "no_text"})
+"""Text states of parts that hold no text we can read: documents of unknown kinds, pictures, scans."""
 CLINICAL_MARKS = frozenset({"mrn", "mbi", "icd10", "health_plan_id"})
 """Kinds of PHI that only mail about a patient carries."""
 SCAN_BYTES = 50_000
 """A smaller picture is taken for a logo or a signature; a fax is a TIFF of any size."""
-_LOGIC = 2
+_LOGIC = 3
 """Grows when this module derives other facts from the same message, so that all are computed anew."""
 
 
@@ -164,7 +166,7 @@ def _opaque(part: Mapping[str, Any]) -> bool:
     """True for a part we could not read and that may be a document: a scan, a fax, but not a logo."""
     if part["text_status"] in OPAQUE:
         return True
-    if part["text_status"] != "not_supported" or not part["attachment"]:
+    if part["text_status"] not in NOT_READ or not part["attachment"]:
         return False
     small_picture = str(part["content_type"]).startswith("image/") and part["size"] < SCAN_BYTES
     return not small_picture or part["content_type"] == "image/tiff"

@@ -63,6 +63,12 @@ class IndexUnavailable(SearchError):
     retry = True
 
 
+class IndexOutdated(IndexUnavailable):
+    """The index is of another layout: whoever indexes next makes it anew and queues every message."""
+
+    code = "index_outdated"
+
+
 class IndexLocked(IndexUnavailable):
     """Another writer holds the index, or readers keep it busy."""
 

@@ -23,6 +23,7 @@ from archiver.errors import ArchiverError, NotFound, StoreError
 from archiver.ledger.log import Log
 from archiver.ledger.note import Signer, sign_note
 from archiver.ledger.proof import format_proof
+from archiver.message.content import Raw, pieces, sha256, whole
 from archiver.seal.container import open_sealed, seal
 from archiver.seal.context import object_context
 from archiver.store import durable
@@ -162,7 +163,7 @@ class Productions:
         self._gate.record(actor, "export.status", "success", objects=(export_id,))
         return self._status(export_id)
 
-    def stream(self, actor: Actor, purpose: Purpose | None, export_id: str) -> Iterator[tuple[str, bytes]]:
+    def stream(self, actor: Actor, purpose: Purpose | None, export_id: str) -> Iterator[tuple[str, Raw]]:
         """Yield the export's files as `(name, content)`; the signed manifest comes last.
 
         A message that can't be opened any more is listed in the manifest with its reason, never left
@@ -193,7 +194,7 @@ class Productions:
                     raise AccessDenied("outside the downloader's matters")
                 opened = self._room.produce(message_id)
                 entry = self._entry(opened)
-                yield entry["file"], opened.raw
+                yield entry["file"], opened.content
                 yield (
                     entry["proof"],
                     format_proof(self._vault.publisher.proof(Log.CAPTURES, opened.record.row["seq"])),
@@ -219,9 +220,9 @@ class Productions:
             for name, content in self.stream(actor, purpose, export_id):
                 path = directory / name
                 path.parent.mkdir(exist_ok=True)
-                durable.write(path, content)
+                durable.write_pieces(path, pieces(content))
                 if name == "manifest.json":
-                    manifest = json.loads(content)
+                    manifest = json.loads(whole(content))
         except OSError as error:
             raise StoreError(f"the export can't be written there: {error.strerror}") from None
         return {
@@ -264,19 +265,20 @@ class Productions:
 
     def _entry(self, opened: Opened) -> dict[str, Any]:
         row, meta = opened.record.row, opened.record.meta
-        parts = [p["path"] for p in meta["parts"] if p["text_status"] not in ("indexed", "empty")]
+        parts = [p for p in meta["parts"] if p["text_status"] not in ("indexed", "empty")]
         return {
             "id": row["id"],
             "file": f"natives/{row['id']}.eml",
-            "sha256": hashlib.sha256(opened.raw).hexdigest(),
-            "size": len(opened.raw),
+            "sha256": sha256(opened.content).hex(),
+            "size": opened.size,
             "captured_at": rfc3339(from_us(row["captured_us"])),
             "sources": sorted({d.source_id for d in opened.record.deliveries}),
             "custodians": sorted({c for d in opened.record.deliveries for c in d.detail["custodians"]}),
             "log_index": row["seq"],
             "proof": f"proofs/{row['id']}.tlog-proof",
             "parse_failed": bool(row["parse_failed"]),
-            "not_searchable_parts": parts,
+            "not_searchable_parts": [part["path"] for part in parts],
+            "not_searchable_why": {part["path"]: part["text_status"] for part in parts},
         }
 
     def _manifest(

@@ -15,7 +15,6 @@ from whoosh.query import Query
 from archiver.archive import Opened, Record
 from archiver.clock import from_us, rfc3339
 from archiver.errors import ArchiverError, NotFound
-from archiver.message.parse import parse as parse_message
 from archiver.store.schema import (
     PARTLY_SEARCHABLE,
     hold_items,
@@ -30,13 +29,12 @@ from archiver.vault import Vault
 from search.access import AccessDenied, Action, Actor, Gate, Purpose, Role, Scope
 from search.engine.ports import IndexReader, Sort
 from search.errors import SearchError
+from search.excerpts import Excerpts
 from search.language import parse
-from search.language.highlight import Segment, snippet
+from search.language.highlight import Segment
 from search.language.tree import Tag, all_of, any_of
 
 PAGE_LIMIT = 200
-SNIPPET_TEXT = 256 * 2**10
-"""How much text of a message a snippet is looked for in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,9 +237,10 @@ class ReadingRoom:
         )
 
     def _items(self, records: Sequence[Record], tree: Query) -> Iterable[Item]:
-        words = self._reader.words_like(tree)
+        excerpts = Excerpts(self._reader.words_like(tree))
         for record, opened in zip(records, self._vault.archive.open_page(records), strict=True):
             row, meta = record.row, record.meta
+            has_attachment = any(p["attachment"] for p in meta["parts"])
             yield Item(
                 id=row["id"],
                 sha256=bytes(row["sha256"]).hex(),
@@ -251,16 +250,9 @@ class ReadingRoom:
                 from_=meta["from"][0]["address"] if meta["from"] else _sender(record),
                 to=tuple(recipients_of(record)),
                 subject=meta["subject"],
-                snippet=tuple(snippet(_text(opened), words)),
-                has_attachment=any(p["attachment"] for p in meta["parts"]),
+                snippet=excerpts.of(opened, has_attachment=has_attachment),
+                has_attachment=has_attachment,
             )
-
-
-def _text(opened: Opened | None) -> str:
-    if opened is None:
-        return ""  # named by `verify`; the page still shows what the row knows
-    parsed = parse_message(opened.raw, text_limit=SNIPPET_TEXT)
-    return "\n".join(t for t in (parsed.body_text, parsed.attachment_text) if t)
 
 
 def _sender(record: Record) -> str:

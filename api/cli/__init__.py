@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from api.cli import care, find, keep, legal, out, people, server, taking
+from api.cli import care, find, importing, keep, legal, out, people, server, sources, taking
 from api.cli.verb import Context, Verb
 from config.errors import HoldfastError
 
@@ -16,6 +16,8 @@ VERBS: tuple[Verb, ...] = (
     *server.VERBS,
     *people.VERBS,
     *taking.VERBS,
+    *sources.VERBS,
+    *importing.VERBS,
     *find.VERBS,
     *legal.VERBS,
     *keep.VERBS,

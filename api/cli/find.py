@@ -49,12 +49,19 @@ def _show(context: Context, args: argparse.Namespace) -> int:
     purpose = context.purpose_or_denied(actor, "message.read")
     opened = context.app.room.open(actor, purpose, args.id)
     if args.raw:
-        write_raw(opened.raw)
+        write_raw(opened.chunks())
         return 0
     app = context.app
     document = views.object_view(app.vault, opened, args.id, app.room.scope(actor), app.explainer.verdicts)
     context.say(document, lambda: _text(document))
     return 0
+
+
+def _part(part: dict[str, Any]) -> str:
+    """A part, and why it can't be searched where it can't."""
+    name = f"{part['path']} {part['content_type']} {part['filename'] or ''}"
+    searched = part["text_status"] in ("indexed", "empty")
+    return name if searched else f"{name} (not searchable: {part['text_status'].replace('_', ' ')})"
 
 
 def _text(message: dict[str, Any]) -> str:
@@ -70,7 +77,7 @@ def _text(message: dict[str, Any]) -> str:
         f"sender    {envelope['sender']}",
     ]
     lines += [f"{r['role']:<9} {r['address']}" + _by(r) for r in envelope["recipients"]]
-    lines += [f"part      {p['path']} {p['content_type']} {p['filename'] or ''}" for p in message["parts"]]
+    lines += [f"part      {_part(p)}" for p in message["parts"]]
     retention = message["retention"]
     until = retention.get("disposal_date") or (
         "permanent" if retention.get("permanent") else "kept: " + ", ".join(retention.get("missing", []))

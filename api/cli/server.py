@@ -54,7 +54,8 @@ def _serve(context: Context, args: argparse.Namespace) -> int:
     app.operator_event("archive.start", detail={"roles": list(roles)})
 
     def ready(addresses: Addresses) -> None:
-        document = {"state": "serving", "http": addresses.http, "smtp": addresses.smtp, "roles": list(roles)}
+        where = {"http": addresses.http, "smtp": addresses.smtp, **addresses.mail}
+        document = {"state": "serving", **where, "roles": list(roles)}
         print(
             json.dumps(document)
             if context.json

@@ -144,9 +144,10 @@ def printable(text: str) -> str:
     return "".join(kept).encode("utf-8", "replace").decode("utf-8")
 
 
-def write_raw(data: bytes) -> None:
-    """Write exact bytes to stdout."""
-    sys.stdout.buffer.write(data)
+def write_raw(chunks: Iterable[bytes]) -> None:
+    """Write exact bytes to stdout, as they come."""
+    for chunk in chunks:
+        sys.stdout.buffer.write(chunk)
     sys.stdout.buffer.flush()
 
 

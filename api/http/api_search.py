@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import Path, Response
+from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from api import views
 from api.http.auth import ActorDep, AppDep, PurposeHeader, stated_purpose
 from api.http.router import api_router
+from archiver.archive import Opened
+from archiver.message.content import WHOLE_UP_TO
 from search.access import Action
 from search.engine.ports import Sort
 from search.reading_room import PAGE_LIMIT
@@ -56,13 +59,17 @@ def raw_message(app: AppDep, actor: ActorDep, id: ObjectId, x_purpose: PurposeHe
     """The exact bytes that arrived, as an attachment."""
     purpose = stated_purpose(app, actor, Action.READ, x_purpose)
     opened = app.room.open(actor, purpose, id, action="message.raw")
-    return raw_response(id, opened.raw)
+    return raw_response(id, opened)
 
 
-def raw_response(object_id: str, raw: bytes) -> Response:
-    """Bytes of a message as a download, which no browser shows as a page of ours."""
-    return Response(
-        raw,
-        headers={"Content-Disposition": f'attachment; filename="{object_id}.eml"'},
-        media_type="message/rfc822",
-    )
+def raw_response(object_id: str, opened: Opened) -> Response:
+    """Bytes of a message as a download, which no browser shows as a page of ours.
+
+    A large one is sent as it is read; should it prove damaged, the connection ends before its length is
+    reached, which every client takes for a failed download.
+    """
+    headers = {"Content-Disposition": f'attachment; filename="{object_id}.eml"'}
+    if opened.size <= WHOLE_UP_TO:
+        return Response(opened.raw, headers=headers, media_type="message/rfc822")
+    headers["Content-Length"] = str(opened.size)
+    return StreamingResponse(opened.chunks(), headers=headers, media_type="message/rfc822")

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated, Any, Literal
 
+from fastapi import Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.exc import IntegrityError
 
 from api import views
 from api.http.auth import ActorDep, AppDep
+from api.http.paging import MAX_START, Cursor, Limit
 from api.http.router import api_router
-from archiver.errors import CaptureError
+from archiver.errors import CaptureError, NotFound
 from search.access import Action
 
 router = api_router("sources")
@@ -27,12 +30,47 @@ class NewSource(BaseModel):
 
 
 @router.get("/sources")
-def list_sources(app: AppDep, actor: ActorDep) -> dict[str, Any]:
-    """Every source: received, stored, duplicates, refused, last seen."""
+def list_sources(app: AppDep, actor: ActorDep, limit: Limit = 100, cursor: Cursor = 0) -> dict[str, Any]:
+    """The sources, oldest first: received, stored, duplicates, refused, last seen, open gaps."""
     app.gate.require(actor, Action.SOURCE_READ)
-    found = app.vault.sources.all()
+    found = app.vault.sources.page(cursor, limit + 1)
+    more = len(found) > limit and cursor + limit <= MAX_START
+    found = found[:limit]
     app.gate.record(actor, "source.list", "success" if found else "empty", count=len(found))
-    return {"items": [views.source_view(source) for source in found], "next": None}
+    return {"items": views.source_views(app.watch, found), "next": cursor + limit if more else None}
+
+
+@router.get("/sources/coverage")
+def source_coverage(
+    app: AppDep, actor: ActorDep, day: date | None = None, limit: Limit = 100, cursor: Cursor = 0
+) -> dict[str, Any]:
+    """The coverage report of a day (UTC), or the newest: the archive's sums, and a page of its sources."""
+    app.gate.require(actor, Action.SOURCE_READ)
+    app.gate.record(
+        actor, "source.coverage", "success", detail={"day": day.isoformat() if day is not None else None}
+    )
+    try:
+        report = app.watch.reports.get(day, limit=limit, offset=cursor)
+    except NotFound:
+        if day is not None:
+            raise
+        report = {"day": None, "complete": None, "items": [], "next": None}
+    return {**report, "days": app.watch.reports.days()}
+
+
+@router.get("/sources/{id}")
+def show_source(
+    app: AppDep,
+    actor: ActorDep,
+    id: Annotated[str, Path(max_length=64)],
+    limit: Limit = 100,
+    cursor: Annotated[int | None, Query(ge=1, description="the `next` of the page before")] = None,
+) -> dict[str, Any]:
+    """One source: its gaps, its heartbeat, and a page of what it refused, newest first."""
+    app.gate.require(actor, Action.SOURCE_READ)
+    app.gate.record(actor, "source.show", "success", objects=(id,))
+    source = app.vault.sources.get(id)
+    return views.source_detail(app.watch, app.vault.sources, source, limit, cursor)
 
 
 @router.post("/sources", status_code=201)

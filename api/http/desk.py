@@ -18,7 +18,7 @@ from api.http.api_search import ObjectId, raw_response
 from api.http.auth import ActorDep, AppDep
 from api.http.pages import STATIC, page
 from api.http.ports import App
-from archiver.message.parse import parse as parse_message
+from archiver.message.extract.policy import body_only
 from search.access import PERMISSIONS, Action, Actor, Purpose
 from search.engine.ports import Sort
 from search.errors import QueryError
@@ -26,6 +26,7 @@ from search.errors import QueryError
 router = APIRouter(include_in_schema=False)
 
 PAGE_SIZE: Final = 20
+MOST_SOURCES: Final = 500
 SHOWN_TEXT: Final = 512 * 2**10
 _ASSETS: Final = {"desk.css": "text/css; charset=utf-8", "mark.svg": "image/svg+xml"}
 
@@ -135,7 +136,7 @@ def show(request: Request, app: AppDep, actor: ActorDep, id: ObjectId, form: Che
     message = views.object_view(app.vault, opened, id, app.room.scope(actor), app.explainer.verdicts)
     text, cut = "", False
     if message["kind"] == "message":
-        text = views.readable(parse_message(opened.raw, text_limit=SHOWN_TEXT).body_text)
+        text = views.readable(opened.parsed(text_limit=SHOWN_TEXT, extract=body_only(SHOWN_TEXT)).body_text)
         cut = len(text) >= SHOWN_TEXT
     return _page(request, app, actor, "message.html", asked=asked, message=message, text=text, cut=cut)
 
@@ -144,7 +145,7 @@ def show(request: Request, app: AppDep, actor: ActorDep, id: ObjectId, form: Che
 def download(request: Request, app: AppDep, actor: ActorDep, id: ObjectId, form: CheckedForm) -> Response:
     """The exact bytes."""
     purpose = auth.stated_purpose(app, actor, Action.READ, form.get("purpose"))
-    return raw_response(id, app.room.open(actor, purpose, id, action="message.raw").raw)
+    return raw_response(id, app.room.open(actor, purpose, id, action="message.raw"))
 
 
 @router.post("/users")
@@ -196,12 +197,15 @@ def _home(request: Request, app: App, actor: Actor, link: dict[str, str] | None 
         asked = _asked({})
         return _page(request, app, actor, "search.html", asked=asked, results=None, fault=None)
     shown: dict[str, Any] = {"sources": None, "users": None, "entries": None, "dispositions": None}
+    shown["sources_more"] = False
     if Action.USER_MANAGE in may:
         shown["users"] = [user.to_json() for user in app.accounts.list(by=actor)]
     if Action.SOURCE_READ in may:
-        found = app.vault.sources.all()
+        found = app.vault.sources.page(0, MOST_SOURCES + 1)
+        shown["sources_more"] = len(found) > MOST_SOURCES
+        found = found[:MOST_SOURCES]
         app.gate.record(actor, "source.list", "success" if found else "empty", count=len(found))
-        shown["sources"] = [views.source_view(source) for source in found]
+        shown["sources"] = views.source_views(app.watch, found)
     if Action.AUDIT_READ in may:
         shown["entries"] = AuditReading(app.vault, app.gate).page(actor, limit=50, order="newest")
     if Action.DISPOSITION_READ in may:

@@ -15,6 +15,7 @@ from sqlalchemy import func, select
 from api.errors import NotReady
 from api.http import auth
 from api.http.auth import AppDep
+from api.http.coverage_samples import Sample, coverage_samples
 from api.http.ports import App
 from api.http.router import api_router
 from archiver.ledger import log
@@ -27,7 +28,6 @@ from search.language.tree import Tag
 router = api_router("health", prefix="")
 
 _STARTED: Final = time.time()
-Sample = tuple[str, str, str, list[tuple[dict[str, str], float]]]
 
 
 @router.get("/healthz")
@@ -78,6 +78,7 @@ def _samples(app: App) -> Iterator[Sample]:
             f"Arrivals {outcome}, by source.",
             [({"source": row["id"]}, float(row[outcome])) for row in rows],
         )
+    yield from coverage_samples(app)
     yield "holdfast_messages", "gauge", "Messages in the archive.", [({}, float(alive or 0))]
     yield "holdfast_outbox_messages", "gauge", "Messages that wait for the index.", [({}, float(waiting))]
     yield (

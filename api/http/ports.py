@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from api.accounts import Accounts
+from archiver.coverage.watch import Watch
 from archiver.vault import Vault
 from config.settings import Settings
 from retention.dispositions import Dispositions
@@ -45,3 +46,5 @@ class App(Protocol):
     def exports(self) -> Productions: ...
     @property
     def accounts(self) -> Accounts: ...
+    @property
+    def watch(self) -> Watch: ...

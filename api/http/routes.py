@@ -75,6 +75,8 @@ ROUTES: Final[Mapping[tuple[str, str], Audited]] = {
     ("GET", f"{API}/audit/{{n}}/proof"): Audited(("audit.proof",), Action.AUDIT_READ),
     ("GET", f"{API}/sources"): Audited(("source.list",), Action.SOURCE_READ),
     ("POST", f"{API}/sources"): Audited(("source.add",), Action.SOURCE_MANAGE),
+    ("GET", f"{API}/sources/coverage"): Audited(("source.coverage",), Action.SOURCE_READ),
+    ("GET", f"{API}/sources/{{id}}"): Audited(("source.show",), Action.SOURCE_READ),
     ("GET", f"{API}/users"): Audited(("user.list",), Action.USER_MANAGE),
     ("POST", f"{API}/users"): Audited(("user.add",), Action.USER_MANAGE),
     ("POST", f"{API}/users/{{id}}/disable"): Audited(("user.disable",), Action.USER_MANAGE),

@@ -6,6 +6,8 @@ import io
 import zipfile
 from collections.abc import Iterable, Iterator
 
+from archiver.message.content import Raw, pieces
+
 
 class _Outlet(io.RawIOBase):
     """A file that can't be sought in; what is written waits until it is taken."""
@@ -30,12 +32,16 @@ class _Outlet(io.RawIOBase):
         return taken
 
 
-def zip_stream(files: Iterable[tuple[str, bytes]]) -> Iterator[bytes]:
+def zip_stream(files: Iterable[tuple[str, Raw]]) -> Iterator[bytes]:
     """Yield a ZIP of `(name, content)` pairs, stored as they are, piece by piece."""
     outlet = _Outlet()
-    with zipfile.ZipFile(outlet, "w", zipfile.ZIP_STORED) as archive:
+    with zipfile.ZipFile(outlet, "w", zipfile.ZIP_STORED) as bundle:
         for name, content in files:
             # A fixed date: the archive's own times stand in the manifest.
-            archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), content)
-            yield outlet.take()
+            entry = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
+            entry.file_size = len(content)
+            with bundle.open(entry, "w") as member:
+                for piece in pieces(content):
+                    member.write(piece)
+                    yield outlet.take()
     yield outlet.take()

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import date
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import delete, select, update
 
-from archiver.capture.imap_source import FolderCheckpoint
+from archiver.capture.imap.source import FolderCheckpoint
 from archiver.seal.blind import BlindIndex
 from archiver.store import dialect
 from archiver.store.records import Records
-from archiver.store.schema import imap_checkpoints, import_items
+from archiver.store.schema import imap_checkpoints, imap_usage, import_items
 
 
 class RecordsCheckpoints:
@@ -26,46 +28,102 @@ class RecordsCheckpoints:
             row = connection.execute(
                 select(imap_checkpoints).where(
                     imap_checkpoints.c.source_id == source_id,
-                    imap_checkpoints.c.folder_token == self._blind.token("folder", folder),
+                    imap_checkpoints.c.folder_token == self._token(folder),
                 )
             ).first()
-        return FolderCheckpoint(row.uidvalidity, row.last_uid) if row else None
+        if row is None:
+            return None
+        return FolderCheckpoint(row.uidvalidity, row.last_uid, row.first_uidnext, row.seen_uid)
 
     def set(self, source_id: str, folder: str, checkpoint: FolderCheckpoint) -> None:
         """Durable on return."""
-        row = {
-            "source_id": source_id,
-            "folder_token": self._blind.token("folder", folder),
-            "uidvalidity": checkpoint.uidvalidity,
-            "last_uid": checkpoint.last_uid,
-        }
+        reached = asdict(checkpoint)
+        row = {"source_id": source_id, "folder_token": self._token(folder), **reached}
         with self._records.write() as connection:
-            dialect.upsert(connection, imap_checkpoints, [row], update=["uidvalidity", "last_uid"])
+            dialect.upsert(connection, imap_checkpoints, [row], update=list(reached))
+
+    def blind(self, source_id: str, *words: str) -> str:
+        """An opaque key for words that name a folder: a blind token in hex."""
+        return self._blind.token("imap-gap", _exactly("\0".join((source_id, *words)))).hex()
+
+    def used(self, source_id: str, day: date) -> int:
+        """Bytes read from a mailbox on a day."""
+        with self._records.read() as connection:
+            value = connection.scalar(
+                select(imap_usage.c.bytes).where(imap_usage.c.source_id == source_id, imap_usage.c.day == day)
+            )
+        return int(value or 0)
+
+    def use(self, source_id: str, day: date, count: int) -> None:
+        """Add bytes read on a day, and forget earlier days; durable on return."""
+        mine = imap_usage.c.source_id == source_id
+        with self._records.write() as connection:
+            today = connection.execute(
+                update(imap_usage)
+                .where(mine, imap_usage.c.day == day)
+                .values(bytes=imap_usage.c.bytes + count)
+            )
+            if today.rowcount == 0:
+                connection.execute(delete(imap_usage).where(mine, imap_usage.c.day < day))
+                connection.execute(imap_usage.insert().values(source_id=source_id, day=day, bytes=count))
+
+    def _token(self, folder: str) -> bytes:
+        return self._blind.token("imap-folder", _exactly(folder))
+
+
+def _exactly(name: str) -> str:
+    # Tokens are of case-folded text; to a mailbox server `Work` and `work` are two folders.
+    return name.encode("utf-8", "surrogateescape").hex()
 
 
 class RecordsImportJournal:
     """`ImportJournal` over the records database.
 
-    An item is known only for the same owners and attestation: the same file imported for another
-    custodian must reach the archive again, which adds that custodian to its messages.
+    An item is known only for the same owners and the same vouching: the same file imported for another
+    custodian must reach the archive again, which adds that custodian to its messages; so must journal
+    reports that are believed this time.
     """
 
     def __init__(
-        self, records: Records, blind: BlindIndex, source_id: str, custodians: Sequence[str], attested_by: str
+        self,
+        records: Records,
+        blind: BlindIndex,
+        source_id: str,
+        custodians: Sequence[str],
+        attested_by: str,
+        received_by: Sequence[str] = (),
+        *,
+        reports: bool = False,
     ) -> None:
         self._records = records
         self._blind = blind
         self._source_id = source_id
-        self._given = "\n".join([*sorted(c.casefold() for c in custodians), attested_by])
-        # A source's first import needs no look per item, which cost more than committing the message.
-        self._first = not self._known()
+        given = [*sorted(c.casefold() for c in custodians), attested_by, *sorted(received_by)]
+        given += ["\0reports"] * reports
+        self._given = "\n".join(given)
+        # A source's first import asks nothing: there is nothing to find.
+        self._first = not self._any()
 
-    def seen(self, key: str) -> bool:
-        """True when the item was marked by an earlier run, and, but in a source's first one, by this run.
+    def seen(self, keys: Sequence[str]) -> set[str]:
+        """Which of the items were marked by an earlier run, and, but in a source's first one, by this run.
 
         An item that a first import meets twice is offered to the archive twice, which knows it.
         """
-        return not self._first and self._known(import_items.c.key_token == self._token(key))
+        if self._first:
+            return set()
+        tokens = {self._token(key): key for key in keys}
+        asked = list(tokens)
+        found: set[str] = set()
+        with self._records.read() as connection:
+            for start in range(0, len(asked), 500):
+                rows = connection.execute(
+                    select(import_items.c.key_token).where(
+                        import_items.c.source_id == self._source_id,
+                        import_items.c.key_token.in_(asked[start : start + 500]),
+                    )
+                )
+                found.update(tokens[bytes(row.key_token)] for row in rows)
+        return found
 
     def mark(self, keys: Sequence[str]) -> None:
         """Remember durable items; durable itself on return."""
@@ -73,10 +131,8 @@ class RecordsImportJournal:
         with self._records.write() as connection:
             connection.execute(dialect.insert_or_ignore(connection, import_items), rows)
 
-    def _known(self, *conditions: ColumnElement[bool]) -> bool:
-        query = select(import_items.c.source_id).where(
-            import_items.c.source_id == self._source_id, *conditions
-        )
+    def _any(self) -> bool:
+        query = select(import_items.c.source_id).where(import_items.c.source_id == self._source_id)
         with self._records.read() as connection:
             return connection.execute(query.limit(1)).first() is not None
 

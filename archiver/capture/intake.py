@@ -8,7 +8,8 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, InvalidStateError
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 from archiver.archive import Archive
 from archiver.capture.ports import Arrival, Receipt
@@ -26,19 +27,61 @@ OnStored = Callable[[Sequence[tuple[Prepared, Committed]]], None]
 Prepare = Callable[[Arrival, frozenset[str]], "Future[Prepared]"]
 """Begins the preparation of an arrival, in a thread or another process."""
 
+Answer = Receipt | ArchiverError
+"""What becomes of a message: durable, or not acknowledged."""
+
+
+class Answers(Protocol):
+    """Where the answers to handed-over messages go, all those of one commit at once. Must not raise."""
+
+    def settle(self, settled: Sequence[tuple[int, Answer]]) -> None:
+        """Take `(ticket, answer)` pairs, on the committing thread."""
+        ...
+
 
 @dataclass(slots=True)
 class _Waiting:
-    """An arrival under preparation and whoever waits for its receipt."""
+    """An arrival under preparation, and who waits for its receipt under which ticket."""
 
     prepared: Future[Prepared]
-    answer: Future[Receipt]
+    ticket: int
+    answers: Answers
+
+
+class JournalAddresses:
+    """What never changes about a source: its own address, and whether its journal reports are believed.
+
+    A feed's own address is no recipient of the mail it reports. Safe from any thread.
+    """
+
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
+        self._known: dict[str, tuple[frozenset[str], bool]] = {}
+
+    def of(self, source_id: str) -> frozenset[str]:
+        """The address of a source as a set; empty where it has none. Raises NotFound, StoreError."""
+        return self._facts(source_id)[0]
+
+    def judged(self, arrival: Arrival) -> Arrival:
+        """The arrival with `reports` decided: by its source, where the door didn't. Raises as `of` does."""
+        if arrival.reports is not None:
+            return arrival
+        return replace(arrival, reports=self._facts(arrival.source_id)[1])
+
+    def _facts(self, source_id: str) -> tuple[frozenset[str], bool]:
+        facts = self._known.get(source_id)
+        if facts is None:
+            source = self._sources.get(source_id)
+            addresses = frozenset({source.address.casefold()}) if source.address else frozenset[str]()
+            facts = self._known[source_id] = addresses, source.reports
+        return facts
 
 
 class GroupIntake:
     """`Intake` over an archive: prepares in a pool, commits in one thread. Start it before use.
 
-    `submit` blocks while `depth` arrivals wait. A receipt is given only when the batch is durable.
+    `submit` and `hand_over` block while `depth` arrivals wait. A receipt is given only when the batch is
+    durable.
     """
 
     def __init__(
@@ -61,7 +104,7 @@ class GroupIntake:
         self._queue: queue.Queue[_Waiting | None] = queue.Queue(depth)
         self._thread = threading.Thread(target=self._run, name="commit", daemon=True)
         self._closed = False
-        self._addresses: dict[str, frozenset[str]] = {}
+        self._addresses = JournalAddresses(sources)
 
     def start(self) -> None:
         """Begin to commit."""
@@ -72,15 +115,22 @@ class GroupIntake:
 
     def submit(self, arrival: Arrival) -> Future[Receipt]:
         """See `Intake.submit`. Raises StoreError once closed."""
-        if self._closed:
-            raise StoreError("the archive is shutting down; try again later")
-        waiting = _Waiting(self._prepare(arrival, self._journal_addresses(arrival.source_id)), Future())
-        self._queue.put(waiting)
-        return waiting.answer
+        self._refuse_when_closed()
+        answer = _Awaited()
+        prepared = self._prepare(self._addresses.judged(arrival), self._addresses.of(arrival.source_id))
+        self._queue.put(_Waiting(prepared, 0, answer))
+        return answer.future
 
-    def refuse(self, source_id: str, reason: str) -> None:
+    def hand_over(self, prepared: Prepared, ticket: int, answers: Answers) -> None:
+        """Take what another process has prepared; `answers` is told once. Raises StoreError once closed."""
+        self._refuse_when_closed()
+        done: Future[Prepared] = Future()
+        done.set_result(prepared)
+        self._queue.put(_Waiting(done, ticket, answers))
+
+    def refuse(self, source_id: str, reason: str, count: int = 1) -> None:
         """See `Intake.refuse`."""
-        self._sources.refuse(source_id, reason)
+        self._sources.refuse(source_id, reason, count)
 
     def close(self) -> None:
         """Commit what waits, answer it, and stop."""
@@ -89,13 +139,16 @@ class GroupIntake:
         self._closed = True
         self._queue.put(None)
         self._thread.join()
+        late = []
+        while not self._queue.empty():  # what came between the two lines above
+            waiting = self._queue.get_nowait()
+            if waiting is not None:
+                late.append((waiting, as_answer(StoreError("the archive is shutting down; try again later"))))
+        _tell(late)
 
-    def _journal_addresses(self, source_id: str) -> frozenset[str]:
-        # A feed's own address is not a recipient of the mail it reports; it never changes.
-        if source_id not in self._addresses:
-            address = self._sources.get(source_id).address
-            self._addresses[source_id] = frozenset({address}) if address else frozenset()
-        return self._addresses[source_id]
+    def _refuse_when_closed(self) -> None:
+        if self._closed:
+            raise StoreError("the archive is shutting down; try again later")
 
     def _run(self) -> None:
         open_ = True
@@ -121,40 +174,61 @@ class GroupIntake:
         return batch, True
 
     def _settle(self, batch: list[_Waiting]) -> None:
-        ready: list[tuple[Prepared, Future[Receipt]]] = []
+        ready: list[tuple[Prepared, _Waiting]] = []
+        failed: list[tuple[_Waiting, Answer]] = []
         for waiting in batch:
             try:
-                ready.append((waiting.prepared.result(), waiting.answer))
+                ready.append((waiting.prepared.result(), waiting))
             except Exception as error:  # whatever failed, this arrival alone gets "try again later"
-                _fail(waiting.answer, error)
+                failed.append((waiting, as_answer(error)))
+        _tell(failed)
         if not ready:
             return
         try:
             committed = self._archive.commit([prepared for prepared, _ in ready])
         except Exception as error:  # the whole batch is unacknowledged; senders will deliver it again
-            for _, answer in ready:
-                _fail(answer, error)
+            answer = as_answer(error)
+            _tell([(waiting, answer) for _, waiting in ready])
             return
-        for (_, answer), done in zip(ready, committed, strict=True):
-            if not answer.cancelled():
-                _succeed(answer, done.receipt)
+        _tell([(waiting, done.receipt) for (_, waiting), done in zip(ready, committed, strict=True)])
         self._on_stored([(p, c) for (p, _), c in zip(ready, committed, strict=True)])
 
 
-def _succeed(answer: Future[Receipt], receipt: Receipt) -> None:
-    try:
-        answer.set_result(receipt)
-    except InvalidStateError:  # cancelled between our look and now: stored, not acknowledged
-        return
+class _Awaited:
+    """The answer to one arrival of this process, as a future."""
+
+    def __init__(self) -> None:
+        self.future: Future[Receipt] = Future()
+
+    def settle(self, settled: Sequence[tuple[int, Answer]]) -> None:
+        """See `Answers`."""
+        for _, answer in settled:
+            fulfil(self.future, answer)
 
 
-def _fail(answer: Future[Receipt], error: Exception) -> None:
-    if not isinstance(error, ArchiverError):
-        failure: Exception = StoreError("the archive can't store mail now; try again later")
-        failure.__cause__ = error
-    else:
-        failure = error
+def fulfil(future: Future[Receipt], answer: Answer) -> None:
+    """End a future with an answer; one that was cancelled acknowledges nothing, and stays so."""
     try:
-        answer.set_exception(failure)
+        if isinstance(answer, Receipt):
+            future.set_result(answer)
+        else:
+            future.set_exception(answer)
     except InvalidStateError:
         return
+
+
+def as_answer(error: Exception) -> ArchiverError:
+    """A failure as it is told to whoever waits: our own errors as they are, others as "try again later"."""
+    if isinstance(error, ArchiverError):
+        return error
+    failure = StoreError("the archive can't store mail now; try again later")
+    failure.__cause__ = error
+    return failure
+
+
+def _tell(settled: Sequence[tuple[_Waiting, Answer]]) -> None:
+    by_place: dict[int, tuple[Answers, list[tuple[int, Answer]]]] = {}
+    for waiting, answer in settled:
+        by_place.setdefault(id(waiting.answers), (waiting.answers, []))[1].append((waiting.ticket, answer))
+    for answers, told in by_place.values():
+        answers.settle(told)

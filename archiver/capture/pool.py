@@ -5,25 +5,27 @@ Processes are fed in chunks: handing over one message at a time cost more than p
 
 from __future__ import annotations
 
-import multiprocessing
+import contextlib
 import os
 import queue
 import signal
 import threading
+from collections import deque
 from collections.abc import Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
+from archiver.capture.beside import Post, begin, ends, received
 from archiver.capture.ports import Arrival
 from archiver.capture.prepare import Prepared, Preparer
+from archiver.errors import StoreError
+from config.errors import HoldfastError
 from config.settings import Settings
 
 CHUNK_MESSAGES = 32
 CHUNK_BYTES = 1 << 20
 CHUNKS_A_PROCESS = 2
 """One that is worked on and one that waits, so that no process idles while the feeder wakes."""
-
-_worker: Preparer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,36 +43,33 @@ class PreparePool:
     def __init__(self, preparer: Preparer, settings: Settings, processes: int = 0) -> None:
         self._preparer = preparer
         self._feeder = _Feeder(settings, processes) if processes else None
-        self._threads = None if processes else ThreadPoolExecutor(2, thread_name_prefix="prepare")
+        # Beside other processes only for what is spooled: its key never leaves this one.
+        self._threads = ThreadPoolExecutor(1 if processes else 2, thread_name_prefix="prepare")
 
     def __call__(self, arrival: Arrival, journal_addresses: frozenset[str]) -> Future[Prepared]:
         """Begin to prepare an arrival."""
-        if self._feeder is not None:
+        if self._feeder is not None and isinstance(arrival.raw, bytes):
             return self._feeder.submit(_Task(arrival, journal_addresses))
-        assert self._threads is not None
         return self._threads.submit(self._preparer.prepare, arrival, journal_addresses)
 
     def close(self) -> None:
         """Wait for what was begun, and stop."""
         if self._feeder is not None:
             self._feeder.close()
-        if self._threads is not None:
-            self._threads.shutdown(wait=True)
+        self._threads.shutdown(wait=True)
 
 
 class _Feeder:
     """Hands arrivals to worker processes, as many at once as wait while all of them are busy."""
 
     def __init__(self, settings: Settings, processes: int) -> None:
-        self._pool = ProcessPoolExecutor(
-            processes,
-            # A fork would copy locks and database connections in whatever state they are.
-            mp_context=multiprocessing.get_context("spawn"),
-            initializer=_begin,
-            initargs=(settings,),
-        )
         self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
-        self._free = threading.Semaphore(processes * CHUNKS_A_PROCESS)
+        # Each worker is in it once for every chunk it may still be given.
+        self._free: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
+        self._workers = [_Worker(settings, self._free) for _ in range(processes)]
+        for _ in range(CHUNKS_A_PROCESS):
+            for worker in self._workers:
+                self._free.put(worker)
         self._thread = threading.Thread(target=self._run, name="prepare", daemon=True)
         self._thread.start()
 
@@ -81,7 +80,8 @@ class _Feeder:
     def close(self) -> None:
         self._tasks.put(None)
         self._thread.join()
-        self._pool.shutdown(wait=True)
+        for worker in self._workers:
+            worker.close()
 
     def _run(self) -> None:
         open_ = True
@@ -89,9 +89,9 @@ class _Feeder:
             task = self._tasks.get()
             if task is None:
                 return
-            self._free.acquire()
+            worker = self._free.get()
             chunk, open_ = self._gather(task)
-            self._hand_over(chunk)
+            worker.give(chunk)
 
     def _gather(self, first: _Task) -> tuple[list[_Task], bool]:
         """Take what waits, up to a chunk; False when the last task was among it."""
@@ -107,26 +107,68 @@ class _Feeder:
             size += len(task.arrival.raw)
         return chunk, True
 
-    def _hand_over(self, chunk: list[_Task]) -> None:
-        work = [(task.arrival, task.journal_addresses) for task in chunk]
-        try:
-            done = self._pool.submit(_prepare, work)
-        except RuntimeError as error:  # a worker was killed: its pool takes nothing any more
-            self._settle(chunk, error)
-            return
-        done.add_done_callback(lambda future: self._settle(chunk, future.exception() or future.result()))
 
-    def _settle(self, chunk: list[_Task], results: BaseException | Sequence[Prepared | Exception]) -> None:
-        self._free.release()
-        if isinstance(results, BaseException):
-            for task in chunk:
-                task.prepared.set_exception(results)
+class _Worker:
+    """One process that prepares, and the thread that takes its results in."""
+
+    def __init__(self, settings: Settings, free: queue.SimpleQueue[_Worker]) -> None:
+        self._free = free
+        self._beside = begin(__name__)
+        self._post = Post(self._beside.tells)
+        self._lock = threading.Lock()
+        self._given: deque[list[_Task]] = deque()
+        self._gone = False
+        with contextlib.suppress(OSError):  # its end shows where its results are awaited
+            self._post.send(settings)
+        self._thread = threading.Thread(target=self._run, name="prepared", daemon=True)
+        self._thread.start()
+
+    def give(self, chunk: list[_Task]) -> None:
+        """Hand a chunk over; a worker that is gone fails it at once."""
+        with self._lock:
+            gone = self._gone
+            if not gone:
+                self._given.append(chunk)
+        if gone:
+            self._lose(chunk)
             return
+        with contextlib.suppress(OSError):  # gone just now: the other thread fails what was given
+            self._post.send([(task.arrival, task.journal_addresses) for task in chunk])
+
+    def close(self) -> None:
+        """Let it end what it was given, and wait for that."""
+        with self._lock:
+            if not self._beside.tells.closed:
+                self._beside.tells.close()
+        self._thread.join()
+        self._beside.process.wait()
+
+    def _run(self) -> None:
+        while True:
+            try:
+                for results in received(self._beside.hears):
+                    self._settle(self._given.popleft(), results)
+            except (EOFError, OSError):
+                break
+        with self._lock:
+            self._gone = True
+            lost = list(self._given)
+        for chunk in lost:
+            self._lose(chunk)
+        self._beside.hears.close()
+
+    def _settle(self, chunk: list[_Task], results: Sequence[Prepared | Exception]) -> None:
+        self._free.put(self)
         for task, result in zip(chunk, results, strict=True):
             if isinstance(result, Prepared):
                 task.prepared.set_result(result)
             else:
                 task.prepared.set_exception(result)
+
+    def _lose(self, chunk: list[_Task]) -> None:
+        self._free.put(self)
+        for task in chunk:
+            task.prepared.set_exception(StoreError("a process that prepares mail has ended; run this again"))
 
 
 def processes_for(settings: Settings) -> int:
@@ -134,23 +176,34 @@ def processes_for(settings: Settings) -> int:
     return settings.import_processes or os.cpu_count() or 1
 
 
-def _begin(settings: Settings) -> None:
+def main(told_descriptor: int, said_descriptor: int) -> None:
+    """Prepare what comes, chunk by chunk, until the importing process closes the pipe or is gone."""
     from archiver.vault import open_vault  # the vault imports this package; a worker starts from here
 
-    global _worker
     # Ctrl-C is for the importer, which lets its workers finish what it will acknowledge.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _worker = open_vault(settings).preparer
+    told, said = ends(told_descriptor, said_descriptor)
+    post = Post(said)
+    # An archive that can't be opened here ends the worker: who waits for its results is told.
+    with contextlib.suppress(EOFError, OSError, HoldfastError):
+        settings: Settings = next(received(told))
+        vault = open_vault(settings)
+        try:
+            while True:
+                for chunk in received(told):
+                    post.send(_prepare(vault.preparer, chunk))
+        finally:
+            vault.close()
 
 
-def _prepare(work: Sequence[tuple[Arrival, frozenset[str]]]) -> list[Prepared | Exception]:
-    """Prepare a chunk in a worker; one arrival's failure is its own."""
-    if _worker is None:
-        raise RuntimeError("the worker process was not started by PreparePool")
+def _prepare(
+    preparer: Preparer, work: Sequence[tuple[Arrival, frozenset[str]]]
+) -> list[Prepared | Exception]:
+    """Prepare a chunk; one arrival's failure is its own."""
     results: list[Prepared | Exception] = []
     for arrival, journal_addresses in work:
         try:
-            results.append(_worker.prepare(arrival, journal_addresses))
+            results.append(preparer.prepare(arrival, journal_addresses))
         except Exception as error:  # told to whoever waits for this arrival
             results.append(error)
     return results

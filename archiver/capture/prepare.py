@@ -5,44 +5,56 @@ Pure CPU work, done once a message, in any thread or process; nothing here is du
 
 from __future__ import annotations
 
-import base64
-import contextlib
-import hashlib
 import json
-import secrets
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
+from operator import attrgetter
+from pathlib import Path
 from typing import Any
 
-from archiver.capture.journal import looks_like_report, unwrap
+import orjson
+
+from archiver.capture.ids import new_id as new_id
 from archiver.capture.ports import Arrival
+from archiver.capture.reading import Kept, read
+from archiver.capture.sealing import Body, PreparedPart, Sealer
+from archiver.capture.vouched import Vouched, vouched
 from archiver.classify import classify, identifiers
+from archiver.coverage.beats import recognise
+from archiver.message.content import PIECE, head
 from archiver.message.envelope import resolve_envelope
 from archiver.message.indexable import IndexText, custodians_of, index_text
 from archiver.message.model import Address, Envelope, ParsedMessage, Part, Recipient
-from archiver.message.parse import parse
 from archiver.seal.blind import BlindIndex
 from archiver.seal.container import seal
 from archiver.seal.context import Kind, object_context
 from archiver.seal.keyring import DataKey, Keyring
+from archiver.store.schema import WHOLE
 
 _NAMES = {kind: tuple(f.name for f in fields(kind)) for kind in (Address, Envelope, Part, Recipient)}
+_VALUES = {kind: attrgetter(*names) for kind, names in _NAMES.items()}
 
 
 @dataclass(frozen=True, slots=True)
 class PreparedReport:
-    """A journal report beside its message; `raw` stays at hand in case the message is known already."""
+    """A journal report, or a converted message's own file, beside the message.
+
+    `body` stays at hand in case the message is known already: then it is sealed under that one's key.
+    """
 
     id: str
     sha256: bytes
-    raw: bytes
+    size: int
+    body: Body
     sealed: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """One arrival, ready to commit. `detail` is this delivery's own story: envelope, folder, owner."""
+    """One arrival, ready to commit. `detail` is this delivery's own story: envelope, folder, owner.
+
+    `sealed_raw` is the message or, where `form` says so, its skeleton; then `parts` are what it leaves out.
+    """
 
     id: str
     source_id: str
@@ -52,14 +64,20 @@ class Prepared:
     sealed_meta: bytes
     key: DataKey
     detail: dict[str, Any]
+    sealed_detail: bytes
+    """The same, sealed with `key`: for a new message; a repeated one's is sealed with the key it has."""
     report: PreparedReport | None
     custodians: tuple[bytes, ...]
     patients: tuple[bytes, ...]
     sent_at: datetime | None
-    attested_at: datetime | None
+    vouched: Vouched | None
     parse_failed: bool
     unsearchable_parts: int
     text: IndexText
+    form: int = WHOLE
+    parts: tuple[PreparedPart, ...] = ()
+    heartbeat: bytes | None = None
+    """The blind token of one of our own test messages, should this be one; see archiver/coverage."""
 
 
 class Preparer:
@@ -69,14 +87,15 @@ class Preparer:
         self._archive_id = archive_id
         self._keyring = keyring
         self._blind = blind
+        self._sealer = Sealer(archive_id, keyring, blind)
 
     def prepare(self, arrival: Arrival, journal_addresses: frozenset[str] = frozenset()) -> Prepared:
-        """Unwrap, parse, classify and seal. Never refuses a message; raises only KeyUnavailable."""
-        report = unwrap(arrival.raw)
-        raw = report.original if report else arrival.raw
-        parsed = parse(raw)
-        clear = parse(report.clear_copy) if report and report.clear_copy is not None else None
-        failed = parsed.parse_failed or (report is None and looks_like_report(arrival.raw))
+        """Unwrap, parse, classify and seal. Never refuses a message.
+
+        Raises KeyUnavailable; for a spooled message also StoreError and SealError, of its spool.
+        """
+        reading = read(arrival)
+        parsed, clear, report = reading.parsed, reading.clear, reading.report
         envelope = resolve_envelope(
             parsed,
             report,
@@ -86,8 +105,11 @@ class Preparer:
         )
         found = classify(clear if clear is not None else parsed)
         custodians = custodians_of(parsed, (envelope,), arrival.custodians)
+        detail = delivery_detail(arrival, envelope)
         message_id = new_id("m")
         key = self._keyring.new_data_key(message_id)
+        body = self._sealer.body(reading.raw, reading.sha256, reading.split, reading.spool)
+        size = len(reading.raw)
         meta = {
             **describe(parsed, clear),
             "record_types": [[r.type, r.confidence] for r in found.record_types],
@@ -99,46 +121,48 @@ class Preparer:
         return Prepared(
             id=message_id,
             source_id=arrival.source_id,
-            sha256=hashlib.sha256(raw).digest(),
-            size=len(raw),
-            sealed_raw=seal(key.key, object_context(self._archive_id, message_id, "raw"), raw),
+            sha256=reading.sha256,
+            size=size,
+            sealed_raw=self._sealer.seal_body(key.key, message_id, body),
             sealed_meta=self.seal_json(key.key, message_id, "meta", meta),
             key=key,
-            detail=delivery_detail(arrival, envelope),
-            report=self._report(arrival.raw, key.key) if report else None,
+            detail=detail,
+            sealed_detail=self.seal_json(key.key, message_id, "delivery", detail),
+            report=self._report(reading.kept, key.key, reading.spool) if reading.kept else None,
             custodians=tuple(sorted(self._blind.token("address", a) for a in custodians)),
             patients=tuple(sorted({self._blind.token(kind, value) for kind, value in identifiers(found)})),
             sent_at=parsed.date or arrival.received_at,
-            attested_at=_attested(parsed, arrival),
-            parse_failed=failed,
+            vouched=vouched(arrival, parsed, report),
+            parse_failed=parsed.parse_failed or reading.claims,
             unsearchable_parts=len(parsed.not_searchable),
-            text=index_text(message_id, len(raw), parsed, clear, (envelope,), found, custodians),
+            text=index_text(message_id, size, parsed, clear, (envelope,), found, custodians),
+            form=body.form,
+            parts=body.parts,
+            heartbeat=recognise(self._blind, head(reading.raw, PIECE), parsed.subject),
         )
 
     def seal_json(self, key: bytes, message_id: str, kind: Kind, value: dict[str, Any]) -> bytes:
         """Seal a JSON object under a message's data key."""
-        plain = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
-        # Headers may hold lone surrogates from undecodable bytes; they must survive the round trip.
-        return seal(
-            key,
-            object_context(self._archive_id, message_id, kind),
-            plain.encode("utf-8", "surrogatepass"),
-        )
+        return seal(key, object_context(self._archive_id, message_id, kind), _json(value))
 
-    def seal_report(self, key: bytes, report_id: str, raw: bytes) -> bytes:
-        """Seal a report under its message's data key, so that one key guards both."""
-        return seal(key, object_context(self._archive_id, report_id, "report"), raw)
+    def seal_report(self, key: bytes, report: PreparedReport) -> bytes:
+        """Seal a report anew, under the data key of the message that it turned out to repeat."""
+        return self._sealer.seal_body(key, report.id, report.body, report=True)
 
-    def _report(self, raw: bytes, key: bytes) -> PreparedReport:
+    def _report(self, kept: Kept, key: bytes, spool: Path | None) -> PreparedReport:
         report_id = new_id("r")
-        return PreparedReport(
-            report_id, hashlib.sha256(raw).digest(), raw, self.seal_report(key, report_id, raw)
-        )
+        body = self._sealer.body(kept.raw, kept.sha256, kept.split, spool)
+        sealed = self._sealer.seal_body(key, report_id, body, report=True)
+        return PreparedReport(report_id, kept.sha256, len(kept.raw), body, sealed)
 
 
-def new_id(prefix: str) -> str:
-    """A fresh opaque id: a letter and 75 random bits."""
-    return prefix + base64.b32encode(secrets.token_bytes(10)).decode().lower()[:15]
+def _json(value: dict[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(value, str, orjson.OPT_PASSTHROUGH_DATETIME)
+    except TypeError:
+        # Headers may hold lone surrogates from undecodable bytes; they must survive the round trip.
+        plain = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
+        return plain.encode("utf-8", "surrogatepass")
 
 
 def describe(parsed: ParsedMessage, clear: ParsedMessage | None = None) -> dict[str, Any]:
@@ -164,30 +188,13 @@ def delivery_detail(arrival: Arrival, envelope: Envelope) -> dict[str, Any]:
         "envelope": {**_flat(envelope), "recipients": [_flat(r) for r in envelope.recipients]},
         "attested_by": arrival.attested_by,
         "received_at": arrival.received_at.isoformat() if arrival.received_at else None,
+        **({"received_by": list(arrival.received_by)} if arrival.received_by else {}),
+        **({"notes": dict(arrival.notes)} if arrival.notes else {}),
+        **({"original": True} if arrival.original is not None else {}),
     }
 
 
 def _flat(value: Address | Envelope | Part | Recipient) -> dict[str, Any]:
     # `dataclasses.asdict` copies every value deeply, which was a fifth of the time of a message.
-    return {name: getattr(value, name) for name in _NAMES[type(value)]}
-
-
-def _attested(parsed: ParsedMessage, arrival: Arrival) -> datetime | None:
-    # The latest of what the sender claims, what the mailbox says and what relays stamped on it: a
-    # forged early `Date:` can't win over any of them.
-    if arrival.attested_by is None or parsed.date is None:
-        return None
-    claims = [parsed.date, *_relay_dates(parsed.headers)]
-    if arrival.received_at:
-        claims.append(arrival.received_at)
-    return max(claims)
-
-
-def _relay_dates(headers: str) -> list[datetime]:
-    dates = []
-    for line in headers.splitlines():
-        if line[:9].casefold() == "received:" and ";" in line:
-            with contextlib.suppress(ValueError, TypeError, IndexError, OverflowError):
-                stamp = parsedate_to_datetime(line.rpartition(";")[2].strip())
-                dates.append(stamp.replace(tzinfo=UTC) if stamp.tzinfo is None else stamp.astimezone(UTC))
-    return dates
+    kind = type(value)
+    return dict(zip(_NAMES[kind], _VALUES[kind](value), strict=True))

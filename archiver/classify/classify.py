@@ -7,10 +7,22 @@ import string
 from archiver.classify.language import language_of
 from archiver.classify.model import Classification
 from archiver.classify.phi import find_phi
-from archiver.classify.places import named_states
+from archiver.classify.places import STATE_WORDS, named_states
 from archiver.classify.records import record_types
 from archiver.message.model import ParsedMessage
 
+_CONTROL = "\x01"
+
+
+def _plain(char: str) -> str:
+    """An ASCII character as words have it: lower case, a blank for a mark, one control for all of them."""
+    if char.isalnum():
+        return char.lower()
+    return " " if char.isprintable() or char.isspace() else _CONTROL
+
+
+_ASCII = "".join(_plain(chr(code)) for code in range(128)).encode("ascii") + bytes(128)
+_PLAIN = _ASCII.replace(_CONTROL.encode("ascii"), b" ")
 _MARKS = {
     ord(mark): " "
     for mark in string.punctuation
@@ -31,10 +43,17 @@ def classify(parsed: ParsedMessage | str) -> Classification:
     """
     text = parsed if isinstance(parsed, str) else text_of(parsed)
     lowered = text.lower()
-    phi = find_phi(text, lowered)
-    words = lowered.translate(_MARKS).split()
-    distinct = set(words)
-    states = named_states(text, lowered)
+    if text.isascii():
+        bare = text.encode("ascii").translate(_ASCII).decode("ascii")
+        words = bare.split()
+        distinct = set(words)
+        plain = distinct if _CONTROL not in bare else _plain_words(distinct)
+    else:
+        words = lowered.translate(_MARKS).split()
+        distinct = set(words)
+        plain = _plain_words(distinct)
+    phi = find_phi(text, lowered, plain)
+    states = named_states(text, lowered) if not plain.isdisjoint(STATE_WORDS) else set()
     states.update(finding.why[-2:] for finding in phi if finding.type == "address")
     return Classification(
         phi=phi,
@@ -42,3 +61,11 @@ def classify(parsed: ParsedMessage | str) -> Classification:
         jurisdictions=tuple(sorted(states)),
         language=language_of(text, distinct),
     )
+
+
+def _plain_words(distinct: set[str]) -> set[str]:
+    """Return words as a pattern's `\\b` sees them at least: every run of ASCII letters and digits."""
+    plain = {word for word in distinct if word.isascii() and word.isalnum()}
+    odd = " ".join(distinct - plain).encode("ascii", "replace")
+    plain.update(odd.translate(_PLAIN).decode("ascii").split())
+    return plain

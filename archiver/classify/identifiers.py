@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from archiver.classify.checks import digits
 from archiver.classify.model import Classification
 
 _MARKS = re.compile(r"[^0-9A-Za-z]+")
+_LONGEST_REMEMBERED = 100
 _IDENTIFYING = frozenset({"mrn", "ssn", "mbi", "health_plan_id", "phone", "email"})
 
 
@@ -21,6 +23,10 @@ def normalise_identifier(kind: str, value: str) -> str:
     """
     if kind == "email":
         return value.strip().casefold()
+    return _remembered(kind, value) if len(value) <= _LONGEST_REMEMBERED else _normalise(kind, value)
+
+
+def _normalise(kind: str, value: str) -> str:
     if kind == "phone":
         number = digits(value)
         return number[1:] if len(number) == 11 and number[0] == "1" else number
@@ -32,6 +38,9 @@ def normalise_identifier(kind: str, value: str) -> str:
         core = core.removeprefix("MRN")
         return f"MRN-{core}" if core else ""
     return core
+
+
+_remembered = lru_cache(maxsize=4096)(_normalise)
 
 
 def identifiers(classification: Classification) -> tuple[tuple[str, str], ...]:

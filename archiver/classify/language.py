@@ -19,7 +19,9 @@ _STOP_WORDS = {
     "essere stato ciao dei delle perché lo è",
 }
 _SETS = {language: frozenset(words.split()) for language, words in _STOP_WORDS.items()}
-_ALL = frozenset().union(*_SETS.values())
+_ENGLISH = _SETS["en"]
+_OTHERS = frozenset().union(*(words for language, words in _SETS.items() if language != "en"))
+_ALL = _ENGLISH | _OTHERS
 _HAN = re.compile(r"[\u3400-\u9fff]")
 _KANA = re.compile(r"[\u3040-\u30ff]")
 _CYRILLIC = re.compile(r"[\u0400-\u04ff]")
@@ -38,6 +40,9 @@ def language_of(text: str, distinct: set[str]) -> str:
         told = _by_letters(text[:_SAMPLE])
         if told:
             return told
+    english = len(distinct & _ENGLISH)
+    if english >= 2 and english > len(distinct & _OTHERS):
+        return "en"  # No other language can have more: the vote needn't be counted.
     hits = distinct & _ALL
     if len(hits) < 2:
         return "und"

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 
 from archiver.classify.checks import (
     digits,
@@ -139,7 +140,28 @@ _CONTEXTS: tuple[_Context, ...] = (
     ),
 )  # fmt: skip
 
-_LOCAL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}\Z")
+
+def _start(label: str) -> str:
+    """The plain word, or its beginning, with which a label starts: `mr` of `mr #`."""
+    return re.split("[^a-z]", label)[0]
+
+
+def _any_start() -> re.Pattern[str]:
+    """A pattern for the words that a label can start with, among words with blanks about them.
+
+    By first letters, each once, because the engine tries alternatives one after the other.
+    """
+    labels = {label for context in _CONTEXTS for label in context[2]}
+    starts = {_start(label) + ("" if label.isalpha() else "(?= )") for label in labels}
+    letters = []
+    for letter in sorted({start[0] for start in starts}):
+        rests = sorted((start[1:] for start in starts if start[0] == letter), key=len, reverse=True)
+        letters.append(f"{letter}(?:{'|'.join(rests)})")
+    return re.compile(f" (?:{'|'.join(letters)})")
+
+
+_ANY_START = _any_start()
+_LOCAL_BACKWARDS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}")
 _CODE_WORD = re.compile(r"\b(?:icd|dx|diagnos[ei]s|diagnosed|diagnostic|code[sd]?)\b", re.IGNORECASE)
 _PHONE_WORD = re.compile(
     r"(?:phone|tel|call|cell|mobile|fax|contact|reach|pager|number|dial|at)\b", re.IGNORECASE
@@ -147,15 +169,23 @@ _PHONE_WORD = re.compile(
 _NOT_BEFORE = frozenset("-./+#_\\")
 
 
-def find_phi(text: str, lowered: str) -> tuple[PHIFinding, ...]:
+def find_phi(text: str, lowered: str, plain: set[str]) -> tuple[PHIFinding, ...]:
     """Return what the detectors find, by position, no two overlapping; a labelled value wins over a shape.
 
-    `lowered` is `text.lower()`, used to see where a label can be at all.
+    `lowered` is `text.lower()` and `plain` every run of ASCII letters and digits in it: both are used to
+    see where a label can be at all.
     """
     found: list[PHIFinding] = []
     taken = _Taken()
-    for kind, why, words, pattern, check in _CONTEXTS:
-        for match in _labelled(text, lowered, words, pattern):
+    # Every pattern begins at a word's edge: where no word starts as a label does, there is none.
+    possible = {
+        label for start in _ANY_START.findall(f" {' '.join(plain)} ") for label in _labels_with(start)
+    }
+    # A few letters change length in lower case: then offsets don't serve.
+    shifted = len(lowered) != len(text)
+    for kind, why, labels, pattern, check in _CONTEXTS if possible or shifted else ():
+        here = labels if shifted else [label for label in labels if label in possible]
+        for match in _labelled(text, lowered, here, pattern):
             start, end = match.span(1)
             if text[start] == "#":
                 start += 1
@@ -172,21 +202,28 @@ def find_phi(text: str, lowered: str) -> tuple[PHIFinding, ...]:
     return tuple(found)
 
 
+@lru_cache(maxsize=64)
+def _labels_with(start: str) -> frozenset[str]:
+    """The labels that a find of `_ANY_START` can begin."""
+    labels = (label for context in _CONTEXTS for label in context[2])
+    return frozenset(label for label in labels if start.startswith(f" {_start(label)}"))
+
+
 def _labelled(
-    text: str, lowered: str, words: tuple[str, ...], pattern: re.Pattern[str]
+    text: str, lowered: str, labels: Sequence[str], pattern: re.Pattern[str]
 ) -> Iterator[re.Match[str]]:
     """Try a pattern only where one of the words it can begin with stands."""
-    if len(lowered) != len(text):  # A few letters change length in lower case: then offsets don't serve.
-        if any(word in lowered for word in words):
+    if len(lowered) != len(text):
+        if any(label in lowered for label in labels):
             yield from pattern.finditer(text)
         return
-    for word in words:
-        position = lowered.find(word)
+    for label in labels:
+        position = lowered.find(label)
         while position >= 0:
             match = pattern.match(text, position)
             if match is not None:
                 yield match
-            position = lowered.find(word, position + 1)
+            position = lowered.find(label, position + 1)
 
 
 class _Taken:
@@ -228,12 +265,12 @@ def _finding(kind: PHIType, text: str, start: int, end: int, why: str) -> PHIFin
 
 
 def _detect_email(text: str, match: re.Match[str]) -> PHIFinding | None:
-    local = _LOCAL.search(text, max(0, match.start() - 64), match.start())
+    local = _LOCAL_BACKWARDS.match(text[max(0, match.start() - 64) : match.start()][::-1])
     domain = match.group("email").rstrip(".-")
     suffix = domain.rpartition(".")[2]
     if local is None or "." not in domain or ".." in domain or len(suffix) < 2 or not suffix.isalpha():
         return None
-    start = local.start()
+    start = match.start() - local.end()
     while start < match.start() and text[start] in ".'":
         start += 1
     if start == match.start():

@@ -31,6 +31,8 @@ _BEFORE_ZIP = re.compile(
     rf"\b(?P<state>[A-Z]{{2}}|{_NAMES})[,.]?\s{{1,3}}\Z"
 )
 _NAMED = re.compile(rf"\b(?:State|Commonwealth)\s+of\s+({_NAMES})\b", re.IGNORECASE)
+STATE_WORDS = frozenset({"state", "commonwealth"})
+"""Without one of these words `named_states` finds nothing."""
 _OPENINGS = ("state of", "state\nof", "wealth of", "wealth\nof")
 
 

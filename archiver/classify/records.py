@@ -13,6 +13,7 @@ from archiver.classify.model import RecordType
 from config.errors import ConfigError
 
 CORRESPONDENCE = "correspondence"
+_NOTHING = (RecordType(CORRESPONDENCE, 0.5, "no record type reached its threshold"),)
 _PLAIN_LENGTH = 400
 _MOST_GROWTH = 2.5
 
@@ -32,15 +33,15 @@ class Lexicon:
 class Lexicons:
     """All record types, and where each term counts: term -> (position of the lexicon, weight).
 
-    A phrase is looked for only where its longest word stands: phrases by that word, each with the
-    set of its words and the padded forms under which it is found.
+    A phrase is looked for only where its longest word stands: phrases by that word, each with its
+    other words and the padded form under which it is found. `telling` are these words and `singles`.
     """
 
     types: tuple[Lexicon, ...]
     weights: dict[str, tuple[tuple[int, float], ...]]
     singles: frozenset[str]
-    keys: frozenset[str]
-    phrases: dict[str, tuple[tuple[str, frozenset[str], str], ...]]
+    telling: frozenset[str]
+    phrases: dict[str, tuple[tuple[str, tuple[str, ...], str], ...]]
 
 
 @lru_cache(maxsize=1)
@@ -56,7 +57,7 @@ def load_lexicons() -> Lexicons:
             weights.setdefault(term, []).append((len(types), weight))
         types.append(lexicon)
     singles: set[str] = set()
-    phrases: dict[str, list[tuple[str, frozenset[str], str]]] = {}
+    phrases: dict[str, list[tuple[str, tuple[str, ...], str]]] = {}
     for term in weights:
         if " " not in term:
             singles |= {term, f"{term}s"}
@@ -64,12 +65,14 @@ def load_lexicons() -> Lexicons:
         for form in (term, f"{term}s"):
             # Padded, so that `ct scan` is not seen in `direct scanner`.
             parts = form.split()
-            phrases.setdefault(max(parts, key=len), []).append((term, frozenset(parts), f" {form} "))
+            longest = max(parts, key=len)
+            others = tuple(sorted({*parts} - {longest}, key=len, reverse=True))
+            phrases.setdefault(longest, []).append((term, others, f" {form} "))
     return Lexicons(
         types=tuple(types),
         weights={term: tuple(found) for term, found in weights.items()},
         singles=frozenset(singles),
-        keys=frozenset(phrases),
+        telling=frozenset(singles) | frozenset(phrases),
         phrases={key: tuple(found) for key, found in phrases.items()},
     )
 
@@ -102,6 +105,8 @@ def record_types(words: list[str], distinct: set[str], phi_kinds: Iterable[str])
     lexicons = load_lexicons()
     kinds = frozenset(phi_kinds)
     terms = _terms(lexicons, words, distinct)
+    if not terms and not kinds:
+        return _NOTHING
     evidence: dict[int, list[tuple[float, str]]] = {}
     for term in terms:
         for position, weight in lexicons.weights[term]:
@@ -122,18 +127,21 @@ def record_types(words: list[str], distinct: set[str], phi_kinds: Iterable[str])
         why = ", ".join(term for _, term in weights[:5])
         found.append(RecordType(lexicon.type, round(score / (score + threshold), 3), why))
     if not found:
-        return (RecordType(CORRESPONDENCE, 0.5, "no record type reached its threshold"),)
+        return _NOTHING
     return tuple(sorted(found, key=lambda record: (-record.confidence, record.type)))
 
 
 def _terms(lexicons: Lexicons, words: list[str], distinct: set[str]) -> set[str]:
     """Return the lexicon terms that a text holds, in the form the lexicons write them."""
-    weights = lexicons.weights
-    terms = {word if word in weights else word[:-1] for word in distinct & lexicons.singles}
+    weights, singles, phrases = lexicons.weights, lexicons.singles, lexicons.phrases
+    terms: set[str] = set()
     line = ""
-    for key in distinct & lexicons.keys:
-        for term, parts, padded in lexicons.phrases[key]:
-            if parts <= distinct:
+    for word in distinct & lexicons.telling:
+        if word in singles:
+            terms.add(word if word in weights else word[:-1])
+        for term, others, padded in phrases.get(word, ()):
+            # Most phrases are of two words; asking for the second one first spares the rest.
+            if not others or (others[0] in distinct and distinct.issuperset(others)):
                 line = line or f" {' '.join(words)} "
                 if padded in line:
                     terms.add(term)

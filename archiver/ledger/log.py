@@ -9,14 +9,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import IntEnum
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, select
 
 from archiver.errors import LedgerError
 from archiver.ledger.merkle import Frontier, leaf_hash
+from archiver.store.dialect import Fixed, Insert
 from archiver.store.schema import ledger_entries, ledger_state
 
 MAX_LEAF = 65_535
 """C2SP tlog-tiles: an entry's length is a uint16."""
+
+# Run by every commit and every audit entry.
+_STATE = Fixed("SELECT size, frontier FROM ledger_state WHERE log = ?")
+_GROW = Fixed("UPDATE ledger_state SET size = ?, frontier = ? WHERE log = ? AND size = ?")
+_ENTRIES = Insert(ledger_entries, ("log", "idx", "leaf"))
 
 
 class Log(IntEnum):
@@ -39,24 +45,25 @@ def create(connection: Connection, log: Log) -> None:
 
 def state(connection: Connection, log: Log) -> Frontier:
     """The log's size and right edge. Raises LedgerError when the row is gone or unreadable."""
-    row = connection.execute(
-        select(ledger_state.c.size, ledger_state.c.frontier).where(ledger_state.c.log == log)
-    ).first()
+    row = _STATE.run(connection, (int(log),)).first()
     if row is None:
         raise LedgerError(f"the state of the {log.folder} log is missing; run `holdfast verify --full`")
-    frontier = Frontier.from_bytes(row.frontier)
+    frontier = Frontier.from_bytes(bytes(row.frontier))
     if frontier.size != row.size:
         raise LedgerError(f"the state of the {log.folder} log is damaged; run `holdfast verify --full`")
     return frontier
 
 
-def append(connection: Connection, log: Log, leaves: Sequence[bytes]) -> int:
+def append(
+    connection: Connection, log: Log, leaves: Sequence[bytes], frontier: Frontier | None = None
+) -> int:
     """Append leaves and return the first one's index.
 
     The caller's write transaction must hold the lock that goes with the log (LOCK_ARCHIVE for
-    captures, LOCK_AUDIT for audit). Durable when that transaction commits.
+    captures, LOCK_AUDIT for audit). `frontier` is the log's state where the caller has asked for it in this
+    transaction already; it is moved on. Durable when that transaction commits.
     """
-    frontier = state(connection, log)
+    frontier = frontier or state(connection, log)
     first = frontier.size
     rows = []
     for leaf in leaves:
@@ -65,12 +72,8 @@ def append(connection: Connection, log: Log, leaves: Sequence[bytes]) -> int:
         rows.append({"log": int(log), "idx": frontier.size, "leaf": leaf})
         frontier.append(leaf_hash(leaf))
     if rows:
-        connection.execute(ledger_entries.insert(), rows)
-        changed = connection.execute(
-            update(ledger_state)
-            .where(ledger_state.c.log == log, ledger_state.c.size == first)
-            .values(size=frontier.size, frontier=frontier.to_bytes())
-        )
+        _ENTRIES(connection, rows)
+        changed = _GROW.run(connection, (frontier.size, frontier.to_bytes(), int(log), first))
         if changed.rowcount != 1:
             raise LedgerError(f"the {log.folder} log was appended to without its lock")
     return first

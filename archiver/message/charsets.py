@@ -75,6 +75,10 @@ def decode_bytes(data: bytes, charset: str = "") -> tuple[str, bool]:
         if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
             return clean(data.decode("utf-16", "replace")), True
         return _guess(data, good=not charset)
+    if codec == "utf-16" and data[:2] not in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        # Without a mark RFC 2781 4.3 says big-endian, most senders write little: the zeros tell.
+        zeros = data[:2_000:2].count(0), data[1:2_000:2].count(0)
+        codec = "utf-16-be" if zeros[0] > zeros[1] else "utf-16-le"
     try:
         return clean(data.decode(codec)), True
     except (UnicodeError, LookupError, ValueError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta, timezone
 from email.utils import parsedate_tz
+from functools import lru_cache
 
 _USUAL = re.compile(
     r"\s*(?:[A-Za-z]{3,9}\.?,?\s*)?(\d{1,2})[\s-]+([A-Za-z]{3})[a-z]*[\s-]+(\d{4})"
@@ -21,8 +22,12 @@ def parse_date(value: str) -> datetime | None:
     RFC 5322 3.3 with the obsolete forms of 4.3; a missing or `-0000` zone counts as UTC. Four-digit
     years stand as claimed, however odd. A leap second becomes the second before.
     """
-    if len(value) > 300:
-        return None
+    return _parse(value.strip(" \t\r\n")) if len(value) <= 300 else None
+
+
+# A message's date is asked for more than once.
+@lru_cache(maxsize=256)
+def _parse(value: str) -> datetime | None:
     match = _USUAL.match(value)
     try:
         if match is None:

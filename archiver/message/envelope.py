@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
+from archiver.message.addresses import parse_addresses
 from archiver.message.model import Address, Envelope, JournalReport, ParsedMessage, Recipient, Role
+
+# Where Google Workspace, Zimbra's amavisd and Postfix note a copy's envelope recipient.
+_EVIDENCE = re.compile(r"(?im)^(?:x-gm-original-to|x-envelope-to|x-original-to)[ \t]*:(.*)$")
 
 _RANK = {"journal": 2, "smtp": 1, "headers": 0}
 
@@ -21,11 +26,14 @@ def resolve_envelope(
 
     A journal report is believed as it stands. Otherwise recipients are those of To, Cc and Bcc with
     those roles, and, where SMTP delivered it, the SMTP recipients the headers don't name, with the
-    role they came with. `journal_addresses` (casefolded) are the archive's own and never recipients.
+    role they came with; so are those that relays noted in the header, as Google Workspace
+    does. `journal_addresses` (casefolded) are the archive's own and never recipients.
     """
     if report is not None:
         return report.envelope
     recipients = list(smtp_recipients)
+    if smtp_sender is not None:
+        recipients += noted_recipients(parsed)
     listed = header_recipients(parsed)
     if smtp_sender is None and not recipients:
         sender = next((a.address for a in parsed.from_ if a.address), None)
@@ -55,6 +63,16 @@ def header_recipients(parsed: ParsedMessage) -> list[Recipient]:
         ("bcc", parsed.bcc),
     )
     return [Recipient(a.address, role) for role, found in fields for a in found if a.address]
+
+
+def noted_recipients(parsed: ParsedMessage) -> list[Recipient]:
+    """Return the envelope recipients that relays wrote into the header of a copy. A claim, like To and Cc."""
+    return [
+        Recipient(found.address, "recipient")
+        for value in _EVIDENCE.findall(parsed.headers)
+        for found in parse_addresses(value)[0]
+        if found.address
+    ]
 
 
 def merge_recipients(recipients: Iterable[Recipient]) -> tuple[Recipient, ...]:

@@ -10,8 +10,25 @@ from typing import Any, Literal
 Role = Literal["to", "cc", "bcc", "recipient"]
 """How an address came to receive a message; `recipient` where the report doesn't say (MS-XJRNL 2.1)."""
 
-TextStatus = Literal["indexed", "empty", "not_supported", "encrypted", "failed", "too_large"]
-"""What became of a part's text. Everything but `indexed` and `empty` makes a message `not_searchable`."""
+TextStatus = Literal[
+    "indexed",
+    "empty",
+    "no_text",
+    "not_supported",
+    "encrypted",
+    "damaged",
+    "too_large",
+    "too_deep",
+    "timeout",
+    "crashed",
+    "failed",
+]
+"""What became of a part's text, and why it can't be searched, or not all of it (`docs/what-is-searched.md`).
+
+Everything but `indexed` and `empty` makes a message `not_searchable`. `no_text`: a picture or a scan, and OCR
+is off. `timeout` and `crashed`: reading it took too long, or ended the process that read it. `failed`: no
+such process could be started, our own trouble (until 0.1 also what is now `damaged` or `too_deep`).
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +124,19 @@ class JournalReport:
 
     `original` is the message as it travelled, byte for byte. `clear_copy` is the decrypted twin that
     accompanies a rights-protected original, used for the index only. `problems` as in ParsedMessage.
+    `received_at` is the envelope's `ReceivedUtc` in UTC, `sent_at` its `SentUtc`, where it has them;
+    `label` and `mailbox` are its lines of those names, ``""`` when absent.
     """
 
     original: bytes
     envelope: Envelope
     clear_copy: bytes | None = None
     problems: tuple[str, ...] = field(default=())
+    sent_at: datetime | None = None
+    received_at: datetime | None = None
+    label: str = ""
+    mailbox: str = ""
+    span: tuple[int, int] = (0, 0)
+    """Where the original lies in the report, as offsets; `encoded`, the bytes there are not its own."""
+    clear_span: tuple[int, int] = (0, 0)
+    encoded: bool = False

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+
+from archiver.errors import ArchiverError
+from archiver.message.content import Apart
+from archiver.message.extract.policy import Extract, through_children
 from archiver.message.headers import Headers, filename_of
 from archiver.message.model import Address, ParsedMessage, Part, TextStatus
 from archiver.message.params import parse_value
 from archiver.message.structure import Entity, scan
-from archiver.message.text import is_text, leaf_text
+from archiver.message.text import LeafText, is_text, leaf_text
 
 MAX_BODY = 32 * 2**20
 """Bytes of body read of one message; what lies past them is flagged `too_large`."""
@@ -14,11 +19,24 @@ MAX_BODY = 32 * 2**20
 MAX_NESTED_FILES = 10
 """Depth of mails attached as files within mails attached as files."""
 
+MAX_INNER = 10_000
+"""Parts listed of one message, what was found inside documents included."""
+
 _EDGES = ".,;:!?*_-=~>|\"'()[]<>\u2022\u00b7"
 
 
-def parse(raw: bytes, *, text_limit: int = 4 * 2**20) -> ParsedMessage:
+def parse(
+    raw: bytes,
+    *,
+    text_limit: int = 4 * 2**20,
+    apart: Mapping[int, Apart] | None = None,
+    extract: Extract | None = None,
+) -> ParsedMessage:
     """Return all that can be read of a message.
+
+    `extract` reads attachments and HTML; by default a child process does, one round trip a message.
+
+    A large one comes as its skeleton, and `apart` tells what that leaves out: see `archiver.message.large`.
 
     `body_text` and `attachment_text` hold at most `text_limit` characters each; a part whose text was
     cut is `too_large`. `message_id` comes without its angle brackets. The problem codes are:
@@ -27,21 +45,25 @@ def parse(raw: bytes, *, text_limit: int = 4 * 2**20) -> ParsedMessage:
     `too_large`, `unknown_encoding`, `bad_encoding`, `bad_base64` and `parser_fault`.
     """
     try:
-        return _parse(raw, text_limit)
+        return _parse(raw, text_limit, apart or {}, extract or through_children(text_limit))
+    except ArchiverError:
+        raise  # what is kept apart can't be read now: no fault of the message
     except Exception:  # A fault of ours must not refuse mail (promise 2): it is stored raw and flagged.
         return ParsedMessage(parse_failed=True, problems=("parser_fault",))
 
 
-def _parse(raw: bytes, text_limit: int) -> ParsedMessage:
+def _parse(raw: bytes, text_limit: int, apart: Mapping[int, Apart], extract: Extract) -> ParsedMessage:
     cut = len(raw) > MAX_BODY
-    entity, problems = scan(raw, MAX_BODY if cut else None)
+    entity, problems = scan(raw, MAX_BODY if cut else None, apart)
     headers = Headers(entity.fields)
     if not entity.fields:
         problems.append("no_header")
-    reader = _Reader(text_limit)
+    reader = _Reader(text_limit, entity, extract)
     reader.read(entity, nested=False)
     if cut and "too_large" in problems:
         reader.flag_cut()
+    if apart:
+        reader.list_unread(apart, entity)
     addresses = headers.addresses
     return ParsedMessage(
         subject=headers.subject,
@@ -83,8 +105,11 @@ class _Text:
 class _Reader:
     """Walks a MIME tree and gathers parts and texts."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, root: Entity, extract: Extract) -> None:
         self._limit = limit
+        self._root = root
+        self._extract = extract
+        self._opened: dict[int, LeafText] = {}
         self.body = _Text(limit)
         self.attachments = _Text(limit)
         self.parts: list[Part] = []
@@ -112,13 +137,30 @@ class _Reader:
                 last.path, last.content_type, last.filename, last.size, last.attachment, "too_large"
             )
 
+    def list_unread(self, apart: Mapping[int, Apart], entity: Entity) -> None:
+        """List what is kept apart and is no part's body: text between parts, or structure not made out."""
+        read = set()
+        waiting = [entity]
+        while waiting:
+            current = waiting.pop()
+            waiting.extend(current.children)
+            if current.apart is not None and not current.children:
+                read.add(id(current.apart))
+        for region in apart.values():
+            if id(region) not in read:
+                self.problems.append("too_large")
+                self.parts.append(
+                    Part("0", "application/octet-stream", None, region.extent, True, "too_large")
+                )
+
     def _read_broken(self, entity: Entity, nested: bool, prefix: str) -> None:
         if entity.fault != "bad_boundary":
-            self._append_part(entity, None, len(entity.content), True, "failed", prefix)
+            self._append_part(entity, None, entity.extent, True, "too_deep", prefix)
             return
         plain = Entity(
             entity.path or "1", entity.buffer, entity.start, entity.body, entity.end, entity.fields
         )
+        plain.apart, plain.absent = entity.apart, entity.absent
         self._read_leaf(plain, nested, prefix)
 
     def _read_multipart(self, entity: Entity, nested: bool, prefix: str) -> None:
@@ -147,7 +189,7 @@ class _Reader:
         for name, found in headers.addresses.items():
             lines += [f"{name.capitalize()}: {_written(address)}" for address in found]
         fits = self.attachments.add("\n".join([*lines, headers.rest]))
-        size = len(entity.content)
+        size = entity.extent
         status: TextStatus = "indexed" if fits else "too_large"
         self._append_part(entity, filename_of(entity), size, True, status, prefix)
         twin, inside = self._plain_twin, self._in_alternative
@@ -157,7 +199,7 @@ class _Reader:
 
     def _read_leaf(self, entity: Entity, nested: bool, prefix: str) -> None:
         filename = filename_of(entity)
-        leaf = leaf_text(entity, filename, self._limit)
+        leaf = self._opened.pop(id(entity), None) or self._open(entity, filename)
         self.problems += leaf.problems
         attachment = _is_attachment(entity, filename)
         if leaf.message is not None and self._read_file(entity, leaf.message, filename, prefix):
@@ -172,18 +214,46 @@ class _Reader:
         if status == "too_large":
             self.problems.append("too_large")
         self._append_part(entity, filename, leaf.size, attachment, status, prefix)
+        self._append_inner(leaf, prefix)
+
+    def _open(self, entity: Entity, filename: str | None) -> LeafText:
+        """Read a leaf; when it is one for the child, with all others still to come, in one round trip."""
+        leaf = leaf_text(entity, filename, self._limit)
+        if leaf.job is None:
+            return leaf
+        waiting = [leaf]
+        for other in _leaves_after(self._root, entity):
+            opened = self._opened[id(other)] = leaf_text(other, filename_of(other), self._limit)
+            if opened.job is not None:
+                waiting.append(opened)
+        found = self._extract([opened.job for opened in waiting if opened.job is not None])
+        for opened, extracted in zip(waiting, found, strict=True):
+            opened.settle(extracted)
+        return leaf
+
+    def _append_inner(self, leaf: LeafText, prefix: str) -> None:
+        """List what was found inside a document, below the part that it came in."""
+        outer = self.parts[-1]
+        for inner in leaf.inner[: MAX_INNER - len(self.parts)]:
+            name = f"{outer.filename or 'part'}/{inner.name}"
+            path = f"{outer.path}.{inner.path}"
+            self.parts.append(Part(path, inner.content_type, name, inner.size, True, inner.status))
+            if inner.status == "too_large":
+                self.problems.append("too_large")
 
     def _read_file(self, entity: Entity, data: bytes, filename: str | None, prefix: str) -> bool:
         """Read a mail that was attached as a file (`.eml` as octet-stream)."""
         if self._file_depth >= MAX_NESTED_FILES:
             self.problems.append("too_deep")
-            self._append_part(entity, filename, len(data), True, "failed", prefix)
+            self._append_part(entity, filename, len(data), True, "too_deep", prefix)
             return True
         inner, problems = scan(data)
         self.problems += problems
+        root, self._root = self._root, inner
         self._file_depth += 1
         self._read_message(entity, inner, prefix, f"{prefix}{entity.path}.")
         self._file_depth -= 1
+        self._root = root
         return True
 
     def _repeats(self, entity: Entity, text: str) -> bool:
@@ -206,6 +276,20 @@ class _Reader:
     ) -> None:
         path = f"{prefix}{entity.path}" if prefix else entity.path
         self.parts.append(Part(path or "1", entity.content_type, filename, size, attachment, status))
+
+
+def _leaves_after(root: Entity, start: Entity) -> Iterator[Entity]:
+    """The leaves that the reader comes to after `start`, in order; none where `start` isn't in the tree."""
+    waiting = [root]
+    found = False
+    while waiting:
+        entity = waiting.pop()
+        if entity is start:
+            found = True
+        elif entity.children:
+            waiting.extend(reversed(entity.children))
+        elif found and not entity.fault and not entity.content_type.startswith("multipart/"):
+            yield entity
 
 
 def _is_attachment(entity: Entity, filename: str | None) -> bool:

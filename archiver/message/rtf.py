@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html as entities
 import re
 
 from archiver.message.charsets import clean, codec_name, decode_bytes
@@ -24,11 +25,16 @@ _FONT_CHARSET = {
     b"163": "cp1258", b"177": "cp1255", b"178": "cp1256", b"186": "cp1257", b"204": "cp1251", b"222": "cp874",
     b"238": "cp1250",
 }  # fmt: skip
+_ENTITY = re.compile(rb"(?:&(?:#[0-9]{1,7}|#x[0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,30});)+")
 MAX_DEPTH = 1_000
 
 
 def rtf_text(data: bytes) -> tuple[str, bool]:
-    """Return the text and whether the input was RTF read to its end. Never raises."""
+    """Return the text and whether the input was RTF read to its end. Never raises.
+
+    Of HTML wrapped in RTF (MS-OXRTFEX) the text comes too: its tags are destinations that readers skip, but
+    characters written as entities stand among them.
+    """
     if not data.lstrip().startswith(b"{\\rtf"):
         return "", False
     out: list[str] = []
@@ -39,6 +45,7 @@ def rtf_text(data: bytes) -> tuple[str, bool]:
     document_codepage = "cp1252"
     skipping, fallback_size, codepage = False, 1, "cp1252"
     to_skip = position = 0
+    tag: bytearray | None = None  # the content of a tag of wrapped HTML
 
     def flush() -> None:
         if pending:
@@ -62,12 +69,20 @@ def rtf_text(data: bytes) -> tuple[str, bool]:
                     flush()
                 skipping, fallback_size, codepage = stack.pop()
             to_skip = 0
+            if tag is not None:
+                if _ENTITY.fullmatch(tag) and not skipping:
+                    flush()
+                    out.append(entities.unescape(tag.decode("ascii")))
+                tag = None
+        elif word == b"htmltag":
+            tag = bytearray()
         elif word == b"bin":
             position += max(0, int(number or 0))
         elif (word is not None and word in _SKIPPED) or symbol == b"*":
             skipping = True
         elif skipping:
-            continue
+            if tag is not None and plain and len(tag) < 100:
+                tag += plain
         elif word == b"ansicpg" and number:
             codepage = document_codepage = codec_name("cp" + number.decode()) or "cp1252"
         elif word == b"f" and number:

@@ -7,9 +7,11 @@ nothing and its depth, part count and header size are bounded: hostile nesting c
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from archiver.message.charsets import decode_bytes
+from archiver.message.content import Apart
 from archiver.message.params import parse_value
 from archiver.message.transfer import decode_transfer, is_identity
 
@@ -49,6 +51,10 @@ class Entity:
     children: list[Entity] = field(default_factory=list)
     loose: list[tuple[int, int]] = field(default_factory=list)
     fault: str = ""
+    apart: Apart | None = None
+    """The body, or the beginning of it, where `buffer` is a skeleton that leaves it out."""
+    absent: int = 0
+    """Bytes of the body that are not in `buffer`, those of nested parts included."""
 
     def get(self, name: str) -> str:
         """Return the first value of a field, by its lower-case name, or ``""``."""
@@ -59,8 +65,13 @@ class Entity:
 
     @property
     def content(self) -> bytes:
-        """The body's bytes as they stand, transfer encoding not undone."""
+        """The body's bytes as they stand, transfer encoding not undone; without what is kept apart."""
         return self.buffer[self.body : self.end]
+
+    @property
+    def extent(self) -> int:
+        """Bytes of the body as it stands in the message."""
+        return self.end - self.body + self.absent
 
     @property
     def encoding(self) -> str:
@@ -72,17 +83,23 @@ class Entity:
 class _State:
     problems: list[str]
     parts: int = 0
+    skeleton: bytes = b""
+    apart: Mapping[int, Apart] = field(default_factory=dict)
 
 
-def scan(raw: bytes, limit: int | None = None) -> tuple[Entity, list[str]]:
+def scan(
+    raw: bytes, limit: int | None = None, apart: Mapping[int, Apart] | None = None
+) -> tuple[Entity, list[str]]:
     """Return the tree of a whole message and the problems met. Never raises.
+
+    `apart` tells what a skeleton leaves out, by the place where it would be.
 
     `limit` cuts the body after that many bytes. A file of bare CRs is read as if they were LFs, which
     moves no offset; an mbox `From ` line, a byte order mark and blank lines before the header are skipped.
     """
     if b"\n" not in raw and b"\r" in raw:
         raw = raw.replace(b"\r", b"\n")
-    state = _State([])
+    state = _State([], skeleton=raw, apart=apart or {})
     entity = _entity(raw, _header_start(raw), len(raw), "", "text/plain", 0, state, limit, message=True)
     return entity, state.problems
 
@@ -111,6 +128,9 @@ def _entity(
         state.problems.append("too_large")
         end = body + limit
     entity = Entity(path, buffer, start, body, end, fields)
+    if state.apart and buffer is state.skeleton:
+        entity.apart = state.apart.get(body)
+        entity.absent = sum(a.extent for at, a in state.apart.items() if body <= at <= end)
     declared = entity.get("content-type")
     entity.content_type, entity.params = parse_value(declared) if declared else (default_type, {})
     kind, slash, rest = entity.content_type.partition("/")
@@ -308,10 +328,23 @@ def _open_message(entity: Entity, depth: int, state: _State) -> None:
     buffer, start, end = entity.buffer, entity.body, entity.end
     if not is_identity(entity.encoding):
         # RFC 2046 5.2.1 forbids encoding a message, exporters do it all the same.
-        buffer, good = decode_transfer(entity.content, entity.encoding)
+        if entity.apart is None:
+            buffer, good = decode_transfer(entity.content, entity.encoding)
+        else:
+            buffer, good = _read_apart(entity, state)
         if not good:
             state.problems.append("bad_base64")
         start, end = 0, len(buffer)
     inner = _entity(buffer, start, end, entity.path, "text/plain", depth + 1, state, message=True)
     inner.parent_type = entity.content_type
     entity.children.append(inner)
+
+
+def _read_apart(entity: Entity, state: _State) -> tuple[bytes, bool]:
+    """An encoded message that the skeleton leaves out."""
+    from archiver.message.leaf import read_leaf  # it reads what this module scans
+
+    leaf = read_leaf(entity)
+    if leaf.cut:
+        state.problems.append("too_large")
+    return leaf.data, leaf.good

@@ -1,32 +1,19 @@
-"""The text of one leaf part: transfer encoding, charset and format undone, or why that can't be done."""
+"""The text of one leaf part: decoded here where it is plain text, else a job for the extraction child."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from archiver.message.charsets import decode_bytes
-from archiver.message.html import html_to_text
+from archiver.message.extract import policy
+from archiver.message.extract.model import Extracted, Inner, Job
+from archiver.message.extract.sniff import META_CHARSET, STRONG, magic, sniff
+from archiver.message.leaf import Leaf, read_leaf
 from archiver.message.model import TextStatus
-from archiver.message.office import office_text
-from archiver.message.rtf import rtf_text
 from archiver.message.structure import Entity
-from archiver.message.transfer import decode_transfer, is_identity, is_known
+from archiver.message.transfer import is_known
 
-_BY_SUFFIX = {
-    "txt": "text/plain", "text": "text/plain", "log": "text/plain", "md": "text/plain", "csv": "text/csv",
-    "tsv": "text/csv", "json": "text/plain", "ndjson": "text/plain", "xml": "text/plain", "ini": "text/plain",
-    "yaml": "text/plain", "yml": "text/plain", "hl7": "text/plain",
-    "ics": "text/calendar", "vcf": "text/vcard",
-    "htm": "text/html", "html": "text/html", "xhtml": "text/html", "rtf": "application/rtf",
-    "docx": "office", "docm": "office", "dotx": "office", "xlsx": "office", "xlsm": "office",
-    "xltx": "office",
-    "pptx": "office", "pptm": "office", "ppsx": "office", "odt": "office", "ods": "office", "odp": "office",
-    "ott": "office", "eml": "message/rfc822",
-}  # fmt: skip
-_OFFICE_TYPE = re.compile(
-    r"application/vnd\.(?:openxmlformats-officedocument|oasis\.opendocument|ms-(?:word|excel|powerpoint)\.\w+)\b"
-)
 _TEXT_TYPE = re.compile(
     r"text/|message/|application/(?:json|xml|x-ndjson|ics|csv|x-csv|hl7-v2|fhir\+json|x-yaml|sql|x-sh)\b"
     r"|application/.*\+(?:xml|json)\Z|image/svg\+xml"
@@ -38,22 +25,40 @@ _SIGNATURES = frozenset(
     {"application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature"}
 )
 _RIGHTS = frozenset({"application/x-microsoft-rpmsg-message", "application/pgp-encrypted"})
-_META_CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?([\w.:+-]{1,40})", re.IGNORECASE)
 _ARMOUR = re.compile(r"-----BEGIN PGP MESSAGE-----.*?(?:-----END PGP MESSAGE-----|\Z)", re.DOTALL)
+_FIRST_BYTES = b"%P\xd0{x7"
+"""First bytes of what `STRONG` holds: other text isn't looked at twice."""
 
 
 @dataclass(slots=True)
 class LeafText:
     """What a leaf gave: its text, decoded size in bytes, what became of it, and the problems met.
 
-    `message` holds the bytes of a mail that came as a file, to be parsed as a nested message.
+    `message` holds the bytes of a mail that came as a file, to be parsed as a nested message. `job` is what
+    the extraction child has to read before the rest is known (`settle`); `inner` is what it found inside.
     """
 
     text: str
     size: int
     status: TextStatus
-    problems: tuple[str, ...] = ()
+    problems: list[str] = field(default_factory=list)
     message: bytes | None = None
+    job: Job | None = None
+    inner: tuple[Inner, ...] = ()
+    cut: bool = False
+
+    def settle(self, found: Extracted) -> None:
+        """Take what the child made of the job."""
+        self.text, self.status, self.inner = found.text, found.status, found.inner
+        if self.cut and self.status in ("indexed", "empty"):
+            self.status = "too_large"
+        if self.job is not None and self.job.kind == "markup":
+            self._hide_armour()
+        self.job = None
+
+    def _hide_armour(self) -> None:
+        if "-----BEGIN PGP MESSAGE-----" in self.text:
+            self.text, self.status = _ARMOUR.sub(" ", self.text).strip(), "encrypted"
 
 
 def is_text(content_type: str) -> bool:
@@ -63,51 +68,61 @@ def is_text(content_type: str) -> bool:
 
 def leaf_text(entity: Entity, filename: str | None, limit: int) -> LeafText:
     """Read one leaf. Input past four bytes (markup: two) a character of `limit` is left out: `too_large`."""
-    problems: list[str] = []
     encoding = entity.encoding
-    data = entity.content
-    if not is_identity(encoding):
-        if not is_known(encoding):
-            problems.append("unknown_encoding")
-        data, good = decode_transfer(data, encoding)
-        if not good:
-            problems.append("bad_base64" if encoding == "base64" else "bad_encoding")
-    size = len(data)
-    kind = _kind(entity, filename, data)
-    if kind == "message/rfc822":
-        return LeafText("", size, "indexed", tuple(problems), data)
-    status = _opaque(entity, kind)
-    text = ""
-    if status is None:
-        # Markup costs more memory and time a byte than plain text does.
-        most = (2 if kind in _MARKUP_TYPE or kind == "application/rtf" else 4) * limit + 1024
-        cut = len(data) > most and kind != "office"
-        text, status = _read(entity, kind, data[:most] if cut else data, problems)
-        if cut and status != "encrypted":
-            status = "too_large"
-    return LeafText(text, size, status, tuple(problems))
+    leaf = read_leaf(entity)
+    found = LeafText("", leaf.size, "indexed")
+    if not is_known(encoding):
+        found.problems.append("unknown_encoding")
+    if not leaf.good:
+        found.problems.append("bad_base64" if encoding == "base64" else "bad_encoding")
+    status = _opaque(entity)
+    if status is not None:
+        found.status = status
+        return found
+    kind = _kind(entity, filename, leaf.data)
+    if kind == "mail":
+        # A mail too large to be here whole has a skeleton of its own to be read by, not us.
+        found.message, found.status = (None, "too_large") if leaf.cut else (leaf.data, "indexed")
+    elif kind in ("text", "markup"):
+        _decode(found, leaf, entity.params.get("charset", ""), kind, limit)
+    elif kind == "image" and not policy.limits().ocr:
+        found.status = "no_text"
+    elif kind in ("", "rar"):
+        found.status = "not_supported"
+    else:
+        found.job = _job(leaf, kind, filename or "")
+        found.status = "indexed" if found.job else "too_large"
+    return found
+
+
+def _job(leaf: Leaf, kind: str, name: str) -> Job | None:
+    """The whole leaf as a job; None where all of it can't be had."""
+    if not leaf.cut:
+        return Job(kind, leaf.data, len(leaf.data), name)
+    if leaf.content is None:
+        return None
+    return Job(kind, leaf.chunks(), len(leaf.content), name)
 
 
 def _kind(entity: Entity, filename: str | None, data: bytes) -> str:
     content_type = entity.content_type
-    suffix = filename.rpartition(".")[2].lower() if filename and "." in filename else ""
-    if content_type in ("text/rtf", "application/rtf", "application/x-rtf"):
-        return "application/rtf"
-    if _OFFICE_TYPE.match(content_type):
-        return "office"
-    if not is_text(content_type) and not content_type.startswith(("image/", "audio/", "video/")):
-        # Senders call anything octet-stream or msword: the name and the first bytes know better.
-        guess = _BY_SUFFIX.get(suffix, content_type)
-        if guess == "office" or data.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
-            return "office"
-        return "application/rtf" if data.startswith(b"{\\rtf") else guess
-    if content_type == "text/plain" and suffix in ("htm", "html"):
-        return "text/html"
-    return content_type
+    if not is_text(content_type):
+        # Senders call anything octet-stream or msword: the first bytes and the name know better.
+        kind = sniff(data, filename or "", content_type)
+        return kind or ("image" if content_type.startswith("image/") else "")
+    if content_type == "text/rtf":
+        return "rtf"
+    if data[:1] and data[0] in _FIRST_BYTES and (kind := magic(data, strict=True)) in STRONG:
+        return kind
+    if content_type in _MARKUP_TYPE:
+        return "markup"
+    if content_type == "text/plain" and filename and filename.lower().endswith((".htm", ".html")):
+        return "markup"
+    return "text"
 
 
-def _opaque(entity: Entity, kind: str) -> TextStatus | None:
-    """The status of what has no text for us, or None when there is something to read."""
+def _opaque(entity: Entity) -> TextStatus | None:
+    """The status of what has no text for us whatever its bytes, or None."""
     declared = entity.content_type
     if declared in _SIGNATURES:
         return "empty"
@@ -116,31 +131,31 @@ def _opaque(entity: Entity, kind: str) -> TextStatus | None:
     if declared in ("application/pkcs7-mime", "application/x-pkcs7-mime"):
         signed = entity.params.get("smime-type", "").lower() in ("signed-data", "certs-only")
         return "not_supported" if signed else "encrypted"
-    if kind in ("office", "application/rtf") or is_text(kind):
-        return None
-    return "not_supported"
+    return None
 
 
-def _read(entity: Entity, kind: str, data: bytes, problems: list[str]) -> tuple[str, TextStatus]:
-    if kind == "office":
-        text, status = office_text(data)
-        return text.replace("\0", " "), status
-    if kind == "application/rtf":
-        text, good = rtf_text(data)
-        return text.replace("\0", " "), "failed" if not good else "indexed" if text else "empty"
-    charset = entity.params.get("charset", "")
-    if not charset and kind == "text/html":
-        meta = _META_CHARSET.search(data, 0, 4096)
+def _decode(found: LeafText, leaf: Leaf, charset: str, kind: str, limit: int) -> None:
+    """Plain text is taken as it is; markup goes to the child as UTF-8."""
+    data = leaf.data
+    # Markup costs more memory and time a byte than plain text does.
+    most = (2 if kind == "markup" else 4) * limit + 1024
+    cut = leaf.cut or len(data) > most
+    if len(data) > most:
+        data = data[:most]
+    if not charset and kind == "markup":
+        meta = META_CHARSET.search(data, 0, 4096)
         charset = meta.group(1).decode("ascii") if meta else ""
     text, good = decode_bytes(data, charset)
     if not good:
-        problems.append("bad_charset")
+        found.problems.append("bad_charset")
     if "\0" in text:
         text = text.replace("\0", " ")
-    if kind in _MARKUP_TYPE:
-        text = html_to_text(text)
-    elif "\r" in text:
+    if kind == "markup":
+        markup = text.encode("utf-8", "replace")
+        found.job, found.cut = Job("markup", markup, len(markup)), cut
+        return
+    if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
-    if "-----BEGIN PGP MESSAGE-----" in text:
-        return _ARMOUR.sub(" ", text).strip(), "encrypted"
-    return text, "indexed" if text and not text.isspace() else "empty"
+    found.text = text
+    found.status = "too_large" if cut else "indexed" if text and not text.isspace() else "empty"
+    found._hide_armour()

@@ -28,7 +28,9 @@ def decode_transfer(data: bytes, encoding: str) -> tuple[bytes, bool]:
     if encoding == "quoted-printable":
         return binascii.a2b_qp(data), True
     if encoding == "base64":
-        return decode_base64(data)
+        decoded, good = decode_base64(data)
+        # A header that lies: read as base64, every word of plain text would be lost to the search.
+        return (decoded, good) if good or not _is_plain(data) else (data, False)
     if encoding in _UUENCODE:
         return _decode_uu(data)
     return data, True
@@ -55,6 +57,17 @@ def decode_base64(data: bytes) -> tuple[bytes, bool]:
         usable = len(run) - 1 if len(run) % 4 == 1 else len(run)
         out += binascii.a2b_base64(run[:usable] + b"=" * (-usable % 4))
     return bytes(out), False
+
+
+def _is_plain(data: bytes) -> bool:
+    """True for lines of words with spaces between them, hardly any of them in base64's alphabet alone."""
+    words = coded = 0
+    for line in io.BytesIO(data[:65_536]):
+        if _BASE64_LINE.match(line):
+            coded += len(line)
+        else:
+            words += len(line)
+    return coded * 5 < words and data.count(b" ", 0, 65_536) * 20 > words
 
 
 def _decode_uu(data: bytes) -> tuple[bytes, bool]:

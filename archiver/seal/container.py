@@ -31,7 +31,7 @@ _SMALLEST_TO_COMPRESS: Final = 64
 # format byte, salt, commitment, one empty chunk's tag, and the byte that says how the body is kept
 _SHORTEST: Final = 1 + 24 + 32 + 16 + 1
 
-_BROKEN: Final = "a sealed object doesn't open: wrong key or context, or changed bytes; run `holdfast verify`"
+BROKEN: Final = "a sealed object doesn't open: wrong key or context, or changed bytes; run `holdfast verify`"
 
 
 class _Compressors(threading.local):
@@ -65,17 +65,17 @@ def open_sealed(key: bytes, context: bytes, sealed: bytes | memoryview) -> bytes
     if len(key) != KEY_BYTES:
         raise SealError("a data key must be 32 bytes")
     if len(sealed) < _SHORTEST or sealed[:1] != FORMAT:
-        raise SealError(_BROKEN)
+        raise SealError(BROKEN)
     decryptor = Cobblestone256Decryptor(key, context)
     try:
         first = decryptor.update(memoryview(sealed)[1:])
         last = decryptor.finalize()
     except InvalidTag:
-        raise SealError(_BROKEN) from None
+        raise SealError(BROKEN) from None
     # A short object comes wholly from finalize(). Slices are views, so that a large one is copied once.
     pieces = [memoryview(piece) for piece in (first, last) if piece]
     if not pieces:
-        raise SealError(_BROKEN)
+        raise SealError(BROKEN)
     head = bytes(pieces[0][:1])
     body = b"".join((pieces[0][1:], *pieces[1:]))
     if head == _STORED:
@@ -118,7 +118,7 @@ def _decompressed(body: bytes) -> bytes:
             # The last block may be pending behind a full output buffer; it must add nothing.
             plain += decompressor.decompress(b"", max_length=1)
     except (zstd.ZstdError, EOFError):
-        raise SealError(_BROKEN) from None
+        raise SealError(BROKEN) from None
     if not decompressor.eof or decompressor.unused_data or len(plain) != size:
-        raise SealError(_BROKEN)
+        raise SealError(BROKEN)
     return plain

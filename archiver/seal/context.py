@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final, Literal, get_args
 
 from archiver.errors import SealError
@@ -9,6 +10,9 @@ from archiver.errors import SealError
 Kind = Literal[
     "raw",
     "report",
+    "skeleton",
+    "report-skeleton",
+    "part",
     "meta",
     "delivery",
     "field",
@@ -27,6 +31,7 @@ Kind = Literal[
 KINDS: Final[frozenset[str]] = frozenset(get_args(Kind))
 
 _VERSION: Final = b"\x01"
+_SHORT: Final = 100
 _LONGEST_FIELD: Final = 0xFFFF
 
 
@@ -50,6 +55,16 @@ def object_context(archive_id: str, object_id: str, kind: Kind) -> bytes:
     Two calls agree only where all three arguments agree. Raises SealError for an unknown kind or an
     id that can't be encoded.
     """
-    if kind not in KINDS:
+    last = _LAST.get(kind)
+    if last is None:
         raise SealError("unknown kind of sealed object; use one of archiver.seal.context.KINDS")
-    return _VERSION + length_prefixed(archive_id) + length_prefixed(object_id) + length_prefixed(kind)
+    first = _first(archive_id) if len(archive_id) <= _SHORT else _VERSION + length_prefixed(archive_id)
+    return first + length_prefixed(object_id) + last
+
+
+@lru_cache(maxsize=8)
+def _first(archive_id: str) -> bytes:
+    return _VERSION + length_prefixed(archive_id)
+
+
+_LAST: Final = {kind: length_prefixed(kind) for kind in KINDS}

@@ -244,7 +244,8 @@ class Keyring:
             self._epochs = {key: held for key, held in self._epochs.items() if held[1] > moment}
 
     def _month(self) -> str:
-        return self._now().astimezone(UTC).strftime("%Y-%m")
+        now = self._now().astimezone(UTC)
+        return f"{now.year:04}-{now.month:02}"
 
     def _context(
         self, object_id: str, kind: Literal["data-key", "epoch-key", "branch-key", "root-canary"]

@@ -5,12 +5,15 @@ The triggers, which differ too, have a file of their own: `archiver.store.guards
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, Literal
 
-from sqlalchemy import Connection, Engine, Table, event, text
+from sqlalchemy import Connection, CursorResult, Date, Engine, Row, Table, event, text
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.sql.dml import Insert
+from sqlalchemy.sql import dml
+
+from archiver.store.schema import KEYS_SCHEMA
 
 if TYPE_CHECKING:
     from archiver.store.records import Records
@@ -18,6 +21,12 @@ if TYPE_CHECKING:
 LOCK_ARCHIVE = 0x486F6C64
 """Commits, holds and disposals exclude one another with it; taken before LOCK_AUDIT."""
 LOCK_AUDIT = 0x41756469
+
+LIST = 512
+"""Values SQLite is given in one list; a power of two."""
+
+_PLACE = {"sqlite": "?", "postgresql": "%s"}
+"""How the drivers write the place of a value."""
 
 REFUSED_MARK = "holdfast refuses destruction"
 """Text by which the guards' refusals are recognised in a driver's error."""
@@ -40,6 +49,8 @@ def prepare_engine(engine: Engine) -> None:
         cursor.execute("PRAGMA secure_delete=ON")
         cursor.execute("PRAGMA busy_timeout=30000")
         cursor.execute("PRAGMA cache_size=-32768")
+        # Every 16 MiB of the log instead of 4: whoever commits then copies a page that changed often once.
+        cursor.execute("PRAGMA wal_autocheckpoint=4096")
         cursor.close()
 
     @event.listens_for(engine, "begin")
@@ -60,7 +71,7 @@ def lock(connection: Connection, number: int) -> None:
         connection.execute(text("SELECT pg_advisory_xact_lock(:n)"), {"n": number})
 
 
-def insert_or_ignore(connection: Connection, table: Table) -> Insert:
+def insert_or_ignore(connection: Connection, table: Table) -> dml.Insert:
     """An INSERT that leaves rows alone whose key is there already."""
     if connection.dialect.name == "postgresql":
         return postgresql.insert(table).on_conflict_do_nothing()
@@ -82,6 +93,95 @@ def upsert(
         ),
         list(rows),
     )
+
+
+class Insert:
+    """An INSERT into one table whose text is made once, for paths where building it costs more than running.
+
+    Rows are dictionaries with just the named columns. `conflict` says what happens to a row whose key is
+    there: `fail`, `ignore`, or the names of the columns that take the new row's values.
+    """
+
+    def __init__(
+        self,
+        table: Table,
+        columns: Sequence[str],
+        conflict: Literal["fail", "ignore"] | Sequence[str] = "fail",
+    ) -> None:
+        self.table = table.name
+        self._texts = {name: _insert(name, table, columns, conflict) for name in _PLACE}
+        self._values: Callable[[Mapping[str, Any]], tuple[Any, ...]] = _getter(columns)
+        self._dates = [i for i, name in enumerate(columns) if isinstance(table.c[name].type, Date)]
+
+    def __call__(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Insert the rows; no rows is no work."""
+        if not rows:
+            return
+        values = [self._values(row) for row in rows]
+        if self._dates and connection.dialect.name == "sqlite":
+            values = [self._with_text_dates(row) for row in values]
+        text_ = self._texts[connection.dialect.name]
+        connection.exec_driver_sql(text_, values if len(values) > 1 else values[0])
+
+    def _with_text_dates(self, row: tuple[Any, ...]) -> tuple[Any, ...]:
+        changed = list(row)
+        for i in self._dates:
+            changed[i] = None if row[i] is None else row[i].isoformat()
+        return tuple(changed)
+
+
+class Fixed:
+    """Another statement whose text is made once. Written with `?` for each value, `{keys}` before a key table
+    and `{among}` for the test against a list of values, which then is the only parameter there is.
+    """
+
+    def __init__(self, written: str) -> None:
+        self._written = written
+        self._texts = {
+            name: written.replace("?", place)
+            .replace("{keys}", f"{KEYS_SCHEMA}." if name == "postgresql" else "")
+            .replace("{among}", "= ANY(%s)" if name == "postgresql" else "{among}")
+            for name, place in _PLACE.items()
+        }
+
+    def run(self, connection: Connection, *rows: tuple[Any, ...]) -> CursorResult[Any]:
+        """Run it once for each tuple of values; once when there is none to give."""
+        given = rows[0] if len(rows) == 1 else list(rows) if rows else None
+        return connection.exec_driver_sql(self._texts[connection.dialect.name], given)
+
+    def among(self, connection: Connection, values: Sequence[Any]) -> Sequence[Row[Any]]:
+        """Run it for a list of values, however long."""
+        text_ = self._texts[connection.dialect.name]
+        if not values:
+            return []
+        if connection.dialect.name == "postgresql":
+            return connection.exec_driver_sql(text_, (list(values),)).all()
+        found: list[Row[Any]] = []
+        for start in range(0, len(values), LIST):
+            chunk = list(values[start : start + LIST])
+            # Filled up to a power of two with one of its own: few texts, which SQLite keeps prepared.
+            chunk += chunk[-1:] * ((1 << (len(chunk) - 1).bit_length()) - len(chunk))
+            places = f"IN ({','.join('?' * len(chunk))})"
+            found += connection.exec_driver_sql(text_.replace("{among}", places), tuple(chunk)).all()
+        return found
+
+
+def _insert(dialect: str, table: Table, columns: Sequence[str], conflict: str | Sequence[str]) -> str:
+    schema = f"{table.schema}." if table.schema and dialect == "postgresql" else ""
+    places = ", ".join(_PLACE[dialect] for _ in columns)
+    text_ = f"INSERT INTO {schema}{table.name} ({', '.join(columns)}) VALUES ({places})"
+    if conflict == "fail":
+        return text_
+    if conflict == "ignore":
+        return f"{text_} ON CONFLICT DO NOTHING"
+    keys = ", ".join(column.name for column in table.primary_key.columns)
+    return f"{text_} ON CONFLICT ({keys}) DO UPDATE SET " + ", ".join(f"{c} = excluded.{c}" for c in conflict)
+
+
+def _getter(columns: Sequence[str]) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
+    if len(columns) == 1:
+        return lambda row: (row[columns[0]],)
+    return itemgetter(*columns)
 
 
 def is_refusal(error: BaseException) -> bool:
@@ -112,5 +212,7 @@ def scrub_log(records: Records) -> bool:
             busy, _, _ = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
         return not busy
     with records.outside() as connection:
-        connection.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql("VACUUM keys.data_keys")
+        connection.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql(
+            "VACUUM keys.data_keys, keys.part_keys"
+        )
     return False

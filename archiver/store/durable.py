@@ -8,6 +8,7 @@ have dropped the dirty pages, so the same descriptor is never trusted again.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 
@@ -34,13 +35,19 @@ def write(path: Path, data: bytes, *, mode: int = 0o600) -> None:
 
     Durable on return. Raises OSError; the temporary file is removed then.
     """
+    write_pieces(path, (data,), mode=mode)
+
+
+def write_pieces(path: Path, pieces: Iterable[bytes], *, mode: int = 0o600) -> None:
+    """The same for data that comes in pieces; raises also what they raise."""
     aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
     try:
         try:
-            view = memoryview(data)
-            while view:
-                view = view[os.write(descriptor, view) :]
+            for piece in pieces:
+                view = memoryview(piece)
+                while view:
+                    view = view[os.write(descriptor, view) :]
             os.fsync(descriptor)
         finally:
             os.close(descriptor)

@@ -53,6 +53,11 @@ _BAD_STATE = """NEW.state <> OLD.state AND (
     OR (NEW.state = 'cooling' AND (NEW.release_asked_by IS NULL OR NEW.release_approved_by IS NULL
                                    OR NEW.release_asked_by = NEW.release_approved_by)))"""
 
+# What `part_refs` names is needed by a message as long as that message's own key is there.
+_NEEDED = """EXISTS (SELECT 1 FROM part_refs r JOIN {keys}data_keys k ON k.message_pk = r.message_pk
+    WHERE r.part_id = OLD.part_id)"""
+_KEYLESS = "NOT EXISTS (SELECT 1 FROM {keys}part_keys k WHERE k.part_id = NEW.part_id)"
+
 _ALIVE = "EXISTS (SELECT 1 FROM {keys}data_keys k WHERE k.message_pk = OLD.{key})"
 
 GUARDS = (
@@ -71,6 +76,21 @@ GUARDS = (
     # Tokens are how a later hold finds mail of today.
     Guard("message_tokens_delete", "message_tokens", "DELETE", _ALIVE.replace("{key}", "message_pk")),
     Guard("message_tokens_update", "message_tokens", "UPDATE"),
+    Guard("part_keys_delete", "{keys}part_keys", "DELETE", _NEEDED, needs_lock=True),
+    Guard("part_keys_update", "{keys}part_keys", "UPDATE"),
+    # A message may refer only to what can be opened: a disposal may have ended the part a moment ago.
+    Guard("part_refs_insert", "part_refs", "INSERT", _KEYLESS, needs_lock=True),
+    Guard("part_refs_delete", "part_refs", "DELETE", _ALIVE.replace("{key}", "message_pk")),
+    Guard("part_refs_update", "part_refs", "UPDATE"),
+    Guard("parts_delete", "parts", "DELETE"),
+    Guard("parts_fixed", "parts", "UPDATE", columns="id, token, size, captured_us, blob_sha256"),
+    Guard(
+        "parts_ended",
+        "parts",
+        "UPDATE",
+        "NEW.destroyed_us IS NULL OR EXISTS (SELECT 1 FROM {keys}part_keys k WHERE k.part_id = OLD.id)",
+        columns="destroyed_us",
+    ),
     Guard("hold_items_delete", "hold_items", "DELETE", _HOLD_STANDS),
     Guard("hold_items_update", "hold_items", "UPDATE"),
     Guard("hold_custodians_delete", "hold_custodians", "DELETE", _HOLD_STANDS),
@@ -96,10 +116,20 @@ GUARDS = (
         ),
     ),
     Guard("deliveries_delete", "deliveries", "DELETE"),
+    # What was refused stays told: received = stored + duplicates + refused (promise 9).
+    Guard("refusals_delete", "refusals", "DELETE"),
+    Guard("refusals_update", "refusals", "UPDATE"),
     Guard("audit_details_delete", "audit_details", "DELETE"),
     Guard("ledger_entries_delete", "ledger_entries", "DELETE"),
     Guard("ledger_entries_update", "ledger_entries", "UPDATE"),
     # SQLite's REPLACE deletes the old row without firing the triggers for deletion.
+    Guard(
+        "part_refs_replace",
+        "part_refs",
+        "INSERT",
+        "EXISTS (SELECT 1 FROM part_refs r WHERE r.message_pk = NEW.message_pk AND r.part_id = NEW.part_id)",
+        only_sqlite=True,
+    ),
     *(
         Guard(
             f"{table}_replace",
@@ -110,6 +140,8 @@ GUARDS = (
         )
         for prefix, table, key in (
             ("{keys}", "data_keys", "message_pk"),
+            ("{keys}", "part_keys", "part_id"),
+            ("", "parts", "id"),
             ("", "messages", "pk"),
             ("", "holds", "id"),
         )
@@ -118,6 +150,9 @@ GUARDS = (
 
 NEVER_TRUNCATED = (
     f"{KEYS_SCHEMA}.data_keys",
+    f"{KEYS_SCHEMA}.part_keys",
+    "parts",
+    "part_refs",
     "messages",
     "message_tokens",
     "holds",
@@ -125,6 +160,7 @@ NEVER_TRUNCATED = (
     "hold_custodians",
     "hold_patients",
     "deliveries",
+    "refusals",
     "audit_details",
     "ledger_entries",
 )

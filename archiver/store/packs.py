@@ -13,11 +13,12 @@ import fcntl
 import os
 import secrets
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from archiver.errors import DamagedStore, StoreError
+from archiver.message.content import PIECE, Content, Raw
 from archiver.store import durable
 
 MAGIC = b"holdfast-pack/1\n"
@@ -62,20 +63,36 @@ class PackFolder:
 
     def read(self, place: Place, object_id: str) -> bytes:
         """Return a blob. Raises DamagedStore if its frame or file isn't as written."""
+        with self._opened(place) as descriptor:
+            read = _read_at(descriptor, place.offset - FRAME.size, FRAME.size + place.length)
+        _check_frame(read, place, object_id)
+        if len(read) != FRAME.size + place.length:
+            raise _damaged(place)
+        return read[FRAME.size :]
+
+    def chunks(self, place: Place, object_id: str) -> Iterator[bytes]:
+        """Yield a blob in pieces; raises as `read` does."""
+        with self._opened(place) as descriptor:
+            _check_frame(_read_at(descriptor, place.offset - FRAME.size, FRAME.size), place, object_id)
+            for at in range(0, place.length, PIECE):
+                size = min(PIECE, place.length - at)
+                piece = _read_at(descriptor, place.offset + at, size)
+                if len(piece) != size:
+                    raise _damaged(place)
+                yield piece
+
+    @contextlib.contextmanager
+    def _opened(self, place: Place) -> Iterator[int]:
         try:
             descriptor = os.open(self.path(place.pack_id), os.O_RDONLY)
             try:
-                read = _read_at(descriptor, place.offset - FRAME.size, FRAME.size + place.length)
+                yield descriptor
             finally:
                 os.close(descriptor)
         except FileNotFoundError:
             raise DamagedStore(f"pack {place.pack_id} is missing; restore it from a backup") from None
         except (OSError, ValueError, OverflowError):
             raise StoreError(f"pack {place.pack_id} can't be read now; try again later") from None
-        expected = FRAME.pack(FRAME_MARK, place.length, object_mark(object_id))
-        if read[: FRAME.size] != expected or len(read) != FRAME.size + place.length:
-            raise DamagedStore(f"pack {place.pack_id} is damaged at offset {place.offset}")
-        return read[FRAME.size :]
 
 
 class PackWriter:
@@ -100,32 +117,54 @@ class PackWriter:
         """True when the next blob belongs into a new pack."""
         return self._end >= FULL_AT
 
-    def append(self, blobs: Sequence[tuple[str, bytes]]) -> list[Place]:
+    def append(self, blobs: Sequence[tuple[str, Raw]]) -> list[Place]:
         """Append `(object id, blob)` pairs and return their places. Durable on return (one fsync).
 
         Raises StoreError; the pack must then be abandoned, since after a failed fsync the kernel may
         already have thrown away what it could not write.
         """
         places = []
-        pieces = []
-        for object_id, blob in blobs:
-            pieces.append(FRAME.pack(FRAME_MARK, len(blob), object_mark(object_id)))
-            pieces.append(blob)
-            places.append(Place(self.pack_id, self._end + FRAME.size, len(blob)))
-            self._end += FRAME.size + len(blob)
+        held: list[bytes] = []
         try:
-            view = memoryview(b"".join(pieces))
-            while view:
-                view = view[os.write(self._descriptor, view) :]
+            for object_id, blob in blobs:
+                held.append(FRAME.pack(FRAME_MARK, len(blob), object_mark(object_id)))
+                places.append(Place(self.pack_id, self._end + FRAME.size, len(blob)))
+                self._end += FRAME.size + len(blob)
+                if isinstance(blob, bytes):
+                    held.append(blob)
+                else:
+                    self._write(held)
+                    self._copy(blob)
+                    held = []
+            self._write(held)
             os.fsync(self._descriptor)
+        except StoreError:
+            self._abandon()
+            raise
         except OSError as error:
-            self.close()
-            if self._untouched:
-                # No row can ever name this pack: on a full disk such files would only pile up.
-                self._folder.path(self.pack_id).unlink(missing_ok=True)
+            self._abandon()
             raise _unwritable(error) from error
         self._untouched = False
         return places
+
+    def _write(self, pieces: Sequence[bytes]) -> None:
+        view = memoryview(b"".join(pieces))
+        while view:
+            view = view[os.write(self._descriptor, view) :]
+
+    def _copy(self, blob: Content) -> None:
+        size = 0
+        for piece in blob.chunks():
+            self._write((piece,))
+            size += len(piece)
+        if size != len(blob):
+            raise StoreError("a sealed part was cut short while it waited; try again")
+
+    def _abandon(self) -> None:
+        self.close()
+        if self._untouched:
+            # No row can ever name this pack: on a full disk such files would only pile up.
+            self._folder.path(self.pack_id).unlink(missing_ok=True)
 
     def close(self) -> None:
         """Release the pack for the next writer."""
@@ -169,6 +208,15 @@ class PackWriter:
             raise _unwritable(error) from error
         self._end = len(MAGIC)
         self._untouched = True
+
+
+def _check_frame(read: bytes, place: Place, object_id: str) -> None:
+    if read[: FRAME.size] != FRAME.pack(FRAME_MARK, place.length, object_mark(object_id)):
+        raise _damaged(place)
+
+
+def _damaged(place: Place) -> DamagedStore:
+    return DamagedStore(f"pack {place.pack_id} is damaged at offset {place.offset}")
 
 
 def _read_at(descriptor: int, offset: int, length: int) -> bytes:

@@ -22,6 +22,7 @@ from sqlalchemy import (
 )
 
 from archiver.store import dialect
+from archiver.store.dialect import Fixed
 from archiver.store.schema import (
     CUSTODIAN,
     hold_custodians,
@@ -35,6 +36,11 @@ from archiver.store.schema import (
 STANDING = ("applying", "active")
 """States in which a hold takes in new mail; a cooling one only keeps what it has."""
 
+_ANY = Fixed(
+    f"SELECT 1 FROM holds WHERE state IN {STANDING} AND standing AND NOT by_index LIMIT 1"  # our own words
+)
+"""Asked in every capture's transaction: a hold placed a moment ago must meet the mail of this one."""
+
 
 def match(
     connection: Connection,
@@ -47,11 +53,11 @@ def match(
     `pks` limits it to these messages, `span` to those with `first <= pk <= last`, `hold_id` to one hold.
     The caller holds LOCK_ARCHIVE.
     """
+    if _ANY.run(connection).first() is None:
+        return
     chosen = and_(holds.c.state.in_(STANDING), holds.c.standing, holds.c.by_index.is_(False))
     if hold_id is not None:
         chosen = and_(chosen, holds.c.id == hold_id)
-    if connection.execute(select(holds.c.id).where(chosen).limit(1)).first() is None:
-        return
     for chunk in _chunks(pks):
         query = select(holds.c.id, messages.c.pk).where(
             chosen,

@@ -1,7 +1,7 @@
 """A query tree as SQL over the index tables: sets of row ids, combined by set operations.
 
-Text becomes as few FTS5 matches as possible, times become row-id bounds, labels and sizes become
-look-ups beside whatever drives the query. Every value is bound or a number of ours.
+Text and the labels that are words become as few FTS5 matches as possible, times become row-id bounds,
+changing labels and sizes become look-ups beside whatever drives the query. Every value is bound or a number of ours.
 """
 
 from __future__ import annotations
@@ -20,6 +20,11 @@ from search.language.tree import SentRange, SizeRange, Tag
 
 _FEW: Final = 20_000
 """Up to here a label's rows are gathered once; beyond it each candidate is looked up."""
+
+_ANY_OF_WIDE: Final = (
+    "SELECT DISTINCT f.rowid AS doc FROM carray(?) AS c CROSS JOIN ft(c.value) AS f"
+    " WHERE f.rowid BETWEEN ? AND ?"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,38 +65,48 @@ class Compiler:
         `ranked` asks for scores; only a tree with text at its top has them. Raises QueryTooBroad.
         """
         parts = list(node.subqueries) if isinstance(node, And) else [node]
-        if isinstance(node, Or) and self._text.of(node) is None and self._labels(node) is None:
+        if isinstance(node, Or) and self._text.of(node) is None and not self._is_group(node):
             union = self._union(node, first, beyond)
             if union is not None:
                 return union
         wanted: list[str] = []
         unwanted: list[tuple[Query, str]] = []
+        wides: list[tuple[str, ...]] = []
         labels: list[tuple[int, ...]] = []
         rest: list[Query] = []
+        # Labels would take part in the ranking, each at the cost of counting all who bear it.
+        ranked = ranked and any(self._has_words(part) for part in parts)
         for part in parts:
             text = self._text.of(part)
             taken = self._text.of(part.query) if isinstance(part, Not) else None
+            wide = match.wide(part)
             group = self._labels(part)
             if isinstance(part, SentRange):
                 low, high = rowid_range(part.start, part.end)
                 first, beyond = max(first, low), min(beyond, high)
-            elif text is not None:
+            elif text is not None and not (ranked and match.only_labels(part)):
                 wanted.append(text)
             elif taken is not None:
                 unwanted.append((part, taken))
+            elif wide is not None:
+                wides.append(wide)
             elif group is not None:
                 labels.append(group)
             else:
                 rest.append(part)
-        if not wanted:
+        if not wanted and (wides or labels):
             rest.extend(part for part, _ in unwanted)
         elif unwanted:
-            wanted = [match.difference(wanted, [text for _, text in unwanted])]
-        return self._driven(wanted, labels, rest, first, beyond, ranked)
+            wanted = [match.difference(wanted or [match.every()], [text for _, text in unwanted])]
+        return self._driven(wanted, wides, labels, rest, first, beyond, ranked)
+
+    def _has_words(self, part: Query) -> bool:
+        return self._text.of(part) is not None and not match.only_labels(part)
 
     def _driven(
         self,
         wanted: list[str],
+        wides: list[tuple[str, ...]],
         labels: list[tuple[int, ...]],
         rest: list[Query],
         first: int,
@@ -114,11 +129,15 @@ class Compiler:
                 f"(SELECT {distinct}doc FROM doc_tag WHERE {_among('tag', ids)} AND doc BETWEEN ? AND ?) AS t"
             )
             params += [first, beyond - 1]
+        elif wides:
+            row, source = "t.doc", f"({_ANY_OF_WIDE}) AS t"
+            params += [apsw.carray(wides.pop(0)), first, beyond - 1]
         else:
             row, source = "doc.id", "doc"
         bounds = (first, beyond - 1)
         tests = [_Test(f"{row} BETWEEN ? AND ?", bounds)]
         tests += [self._label_test(ids, row) for ids in labels]
+        tests += [_wide_test(wide, row, bounds) for wide in wides]
         tests += [self._test(part, row, bounds) for part in rest]
         for test in tests:
             params += test.params
@@ -133,12 +152,22 @@ class Compiler:
         sql = " UNION ".join(f"SELECT r FROM ({part.sql})" for part in parts)
         return Select(f"SELECT r FROM ({sql})", tuple(value for part in parts for value in part.params))
 
+    def _is_group(self, node: Query) -> bool:
+        return match.wide(node) is not None or self._labels(node) is not None
+
     def _gather(self, node: Or) -> list[Query]:
-        """Return the parts of an Or with all text in one part and all labels in another."""
-        text = [part for part in node.subqueries if self._text.of(part) is not None]
-        labels = [part for part in node.subqueries if isinstance(part, Tag)]
-        others = [part for part in node.subqueries if not any(part is seen for seen in (*text, *labels))]
-        gathered = [Or(group) if len(group) > 1 else group[0] for group in (text, labels) if group]
+        """Return the parts of an Or with all text in one part and all labels of a kind in another."""
+        fixed = [part for part in node.subqueries if match.is_fixed(part)]
+        apart = fixed if len(fixed) > match.WIDE else []
+        text = [
+            part
+            for part in node.subqueries
+            if self._text.of(part) is not None and not (apart and match.is_fixed(part))
+        ]
+        rows = [part for part in node.subqueries if isinstance(part, Tag) and not match.is_fixed(part)]
+        seen = {id(part) for part in (*apart, *text, *rows)}
+        others = [part for part in node.subqueries if id(part) not in seen]
+        gathered = [Or(group) if len(group) > 1 else group[0] for group in (text, apart, rows) if group]
         return [*gathered, *others]
 
     def _test(self, node: Query, row: str, bounds: tuple[int, int]) -> _Test:
@@ -153,6 +182,9 @@ class Compiler:
         labels = self._labels(node)
         if labels is not None:
             return self._label_test(labels, row)
+        wide = match.wide(node)
+        if wide is not None:
+            return _wide_test(wide, row, bounds)
         text = self._text.of(node)
         if text is not None:
             # The plus keeps SQLite from asking FTS5 row by row.
@@ -173,9 +205,9 @@ class Compiler:
         )
 
     def _labels(self, node: Query) -> tuple[int, ...] | None:
-        """Return the ids of a Tag or of an Or of nothing but Tags; labels nobody bears are left out."""
+        """Return the ids of a changing Tag or of an Or of nothing else; labels nobody bears are left out."""
         tags = list(node.subqueries) if isinstance(node, Or) else [node]
-        if not tags or not all(isinstance(part, Tag) for part in tags):
+        if not tags or not all(isinstance(part, Tag) and not match.is_fixed(part) for part in tags):
             return None
         names = tuple({tag(part.fieldname, part.text) for part in tags})
         sql = "SELECT id FROM label WHERE name IN (SELECT value FROM carray(?))"
@@ -195,6 +227,10 @@ class Compiler:
             return _Test(f"EXISTS (SELECT 1 FROM doc_tag WHERE tag = {ids[0]} AND doc = {row})")
         # The plus makes SQLite read the row's own few labels instead of trying each wanted one.
         return _Test(f"EXISTS (SELECT 1 FROM doc_tag WHERE doc = {row} AND {_among('+tag', ids)})")
+
+
+def _wide_test(wide: tuple[str, ...], row: str, bounds: tuple[int, int]) -> _Test:
+    return _Test(f"+{row} IN ({_ANY_OF_WIDE})", (apsw.carray(wide), *bounds))
 
 
 def _among(column: str, ids: Sequence[int]) -> str:

@@ -14,12 +14,15 @@ from typing import Final
 
 import apsw
 
-from search.errors import IndexDamaged, IndexLocked, IndexUnavailable, SearchError
+from search.engine.labels import COLUMN
+from search.errors import IndexDamaged, IndexLocked, IndexOutdated, IndexUnavailable, SearchError
 from search.language.words import TOKENIZER
 
 FILE_NAME: Final = "index.db"
 KEY_BYTES: Final = 32
-VERSION: Final = 1
+REBUILD_NAME: Final = "index.rebuild"
+"""Beside the index while it is new in the place of an older layout and nobody has queued the archive yet."""
+VERSION: Final = 2
 TEXT_COLUMNS: Final = (
     "subject",
     "body",
@@ -39,15 +42,14 @@ _LEAF_BYTES: Final = 8000
 _HASH_BYTES: Final = 32 << 20
 _CHECKPOINT_PAGES: Final = 8_000
 _BUSY_MS: Final = 10_000
-# bm25 weights in column order: a word in the subject says more than one in a header.
-_RANK: Final = "bm25(4.0, 1.0, 1.0, 2.0, 2.0, 2.0, 1.0, 1.0, 1.0, 0.2)"
+# bm25 weights in column order: a word in the subject says more than one in a header, a label nothing.
+_RANK: Final = "bm25(4.0, 1.0, 1.0, 2.0, 2.0, 2.0, 1.0, 1.0, 1.0, 0.2, 0.0)"
 
 _SCHEMA: Final = f"""
 CREATE VIRTUAL TABLE ft USING fts5(
-    {", ".join(TEXT_COLUMNS)}, content='', contentless_delete=1, tokenize="{" ".join(TOKENIZER)}");
+    {", ".join(TEXT_COLUMNS)}, {COLUMN}, content='', contentless_delete=1, tokenize="{" ".join(TOKENIZER)}");
 INSERT INTO ft(ft, rank) VALUES ('pgsz', {_LEAF_BYTES});
 INSERT INTO ft(ft, rank) VALUES ('hashsize', {_HASH_BYTES});
-INSERT INTO ft(ft, rank) VALUES ('secure-delete', 1);
 INSERT INTO ft(ft, rank) VALUES ('rank', '{_RANK}');
 CREATE VIRTUAL TABLE vocabulary USING fts5vocab(ft, row);
 CREATE TABLE doc (id INTEGER PRIMARY KEY, size INTEGER NOT NULL);
@@ -79,8 +81,8 @@ def own_errors() -> Iterator[None]:
 def open_database(folder: Path, key: bytes, *, create: bool, cache_mib: int) -> apsw.Connection:
     """Open the index in `folder`, making it where `create` is True and there is none.
 
-    `key` is 32 raw bytes, used as they are. Raises IndexDamaged (also for a wrong key and for a file
-    of another version) and IndexUnavailable (also where there is no index and `create` is False).
+    `key` is 32 raw bytes, used as they are. Raises IndexDamaged (also for a wrong key), IndexOutdated (a
+    file of another layout) and IndexUnavailable (also where there is no index and `create` is False).
     """
     if len(key) != KEY_BYTES:
         raise ValueError("the index key must be 32 bytes")
@@ -130,6 +132,8 @@ def _prepare(db: apsw.Connection, key: bytes, *, create: bool, cache_mib: int) -
     elif version == 0:
         raise IndexUnavailable("There is no index yet; start the indexer or run reindex")
     elif version != VERSION:
-        raise IndexDamaged("The index is of another version; rebuild it with reindex")
+        raise IndexOutdated(
+            "The index is of another version of Holdfast; the next indexing rebuilds it, or run reindex"
+        )
     if not create:
         db.pragma("query_only", True)

@@ -12,9 +12,10 @@ from typing import Final
 import apsw
 from whoosh.query import And, Not, Or, Phrase, Prefix, Query, Term
 
-from search.engine import terms
+from search.engine import labels, terms
 from search.engine.database import TEXT_COLUMNS
-from search.language.tree import ANYWHERE, PrefixPhrase, Suffix, Tag, Word
+from search.language.fields import tag
+from search.language.tree import ANYWHERE, PrefixPhrase, Suffix, Tag, Word, leaves
 from search.language.words import stem
 
 _COLUMNS: Final[dict[str, tuple[str, ...]]] = {
@@ -31,6 +32,32 @@ _COLUMNS: Final[dict[str, tuple[str, ...]]] = {
     "header": ("header",),
 }
 
+WIDE: Final = 64
+"""Up to so many labels are one OR; FTS5 compares every row of an OR with all of its words."""
+
+
+def every() -> str:
+    """Return the expression that every message matches."""
+    return _label(labels.EVERY)
+
+
+def is_fixed(node: Query) -> bool:
+    """True for a label that is a word of the index, not a row beside it."""
+    return isinstance(node, Tag) and not labels.changes(tag(node.fieldname, node.text))
+
+
+def only_labels(node: Query) -> bool:
+    """True where a tree has no words to rank by."""
+    return all(isinstance(leaf, Tag) for leaf in leaves(node))
+
+
+def wide(node: Query) -> tuple[str, ...] | None:
+    """Return an Or of more than `WIDE` fixed labels, and of nothing else, as several expressions."""
+    if not isinstance(node, Or) or len(node.subqueries) <= WIDE or not all(map(is_fixed, node.subqueries)):
+        return None
+    words = sorted({_word(part) for part in node.subqueries})
+    return tuple(_label(*words[start : start + WIDE]) for start in range(0, len(words), WIDE))
+
 
 class Expressions:
     """FTS5 expressions of the parts of one tree, each worked out once within one transaction."""
@@ -40,7 +67,8 @@ class Expressions:
         self._known: dict[int, tuple[Query, str | None]] = {}
 
     def of(self, node: Query) -> str | None:
-        """Return the expression of a tree, or None when it isn't text alone or only excludes.
+        """Return the expression of a tree, or None when it isn't words and fixed labels alone, only
+        excludes, or has too many labels for one.
 
         FTS5's NOT is a difference of two sets, so a tree needs something to take away from. Raises
         QueryTooBroad.
@@ -54,9 +82,13 @@ class Expressions:
         if isinstance(node, And):
             return self._conjunction(node)
         if isinstance(node, Or):
+            if sum(map(is_fixed, node.subqueries)) > WIDE:
+                return None
             parts = [self.of(part) for part in node.subqueries]
             known = [part for part in parts if part is not None]
             return f"({' OR '.join(known)})" if known and len(known) == len(parts) else None
+        if is_fixed(node):
+            return _label(_word(node))
         if isinstance(node, Tag) or not isinstance(node, Term | Phrase | Prefix):
             return None
         return f"({{{' '.join(_COLUMNS[node.fieldname])}}} : ({_leaf(self._db, node)}))"
@@ -76,6 +108,15 @@ def difference(wanted: list[str], unwanted: list[str]) -> str:
     """Return the expression of what matches all of `wanted` (at least one) and none of `unwanted`."""
     base = f"({' AND '.join(wanted)})"
     return f"({base} NOT ({' OR '.join(unwanted)}))" if unwanted else base
+
+
+def _word(node: Query) -> str:
+    return labels.word_of(tag(node.fieldname, node.text))
+
+
+def _label(*words: str) -> str:
+    """Return the expression of any of these words in the column of labels, where nobody else writes."""
+    return f"({{{labels.COLUMN}}} : ({_either(list(words))}))"
 
 
 def _string(text: str) -> str:

@@ -54,7 +54,10 @@ class IndexWriter(Protocol):
         ...
 
     def tag(self, tag: str, rowids: Iterable[int]) -> None:
-        """Put a tag on rows; rows not in the index are passed over, their document brings its own tags."""
+        """Put a changing tag (`hold`, `matter`) on rows; ValueError for a kind fixed with its message.
+
+        Rows not in the index are passed over, their document brings its own tags.
+        """
         ...
 
     def relabel(self, labels: Mapping[int, Iterable[str]], names: Sequence[str]) -> None:
@@ -66,10 +69,18 @@ class IndexWriter(Protocol):
         ...
 
     def remove(self, rowids: Iterable[int]) -> None:
-        """Remove rows so that their words are in no index file afterwards (secure-delete and merge)."""
+        """Remove rows so that their words are in no index file afterwards (by merging)."""
         ...
 
     def clear(self) -> None: ...
+
+    def begun_anew(self) -> bool:
+        """True while the index replaces one of another layout and `queued` hasn't been called."""
+        ...
+
+    def queued(self) -> None:
+        """Say that every message waits in the outbox, so that readers may use what there is."""
+        ...
 
     def close(self) -> None: ...
 

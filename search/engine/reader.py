@@ -17,9 +17,9 @@ from archiver.store.rowid import MAX_ROWID
 from search.engine import match
 from search.engine.compile import Compiler
 from search.engine.cursor import Place, read_cursor, write_cursor
-from search.engine.database import FILE_NAME, open_database, own_errors
+from search.engine.database import FILE_NAME, REBUILD_NAME, open_database, own_errors
 from search.engine.ports import Hits, Sort
-from search.errors import IndexDamaged
+from search.errors import IndexDamaged, IndexOutdated
 
 _CACHE_MIB: Final = 16
 _IDLE_CONNECTIONS: Final = 4
@@ -51,6 +51,8 @@ class FtsReader:
     def _borrow(self) -> tuple[int, apsw.Connection]:
         # A rebuilt index is another file of the same name: connections to the old one are let go.
         current = self._file_number()
+        if (self._folder / REBUILD_NAME).exists():
+            raise IndexOutdated("The index is being made anew for this version; try again in a moment")
         with self._guard:
             stale = [db for number, db in self._idle if number != current]
             self._idle = [pair for pair in self._idle if pair[0] == current]
@@ -141,10 +143,17 @@ class FtsReader:
             return match.marks(db, query)
 
     def check(self) -> None:
-        """Read the whole file, every page against its MAC. Raises IndexDamaged at the first fault."""
+        """Read the whole file, every page against its MAC, and compare the list of messages with their labels'
+        words. Raises IndexDamaged at the first fault.
+        """
         with self._snapshot() as db:
             faults = db.execute("PRAGMA quick_check(1)").fetchall()
-        if faults != [("ok",)]:
+            listed = db.execute("SELECT count(*) FROM doc").get
+            worded = db.execute("SELECT count(*) FROM ft(?)", (match.every(),)).get
+            both = db.execute(
+                "SELECT count(*) FROM doc WHERE +id IN (SELECT rowid FROM ft(?))", (match.every(),)
+            ).get
+        if faults != [("ok",)] or not listed == worded == both:
             raise IndexDamaged("The index is damaged; rebuild it with reindex")
 
     def close(self) -> None:

@@ -10,8 +10,9 @@ from typing import Final
 
 import apsw
 
+from search.engine.labels import BEYOND, FIRST
 from search.errors import QueryTooBroad
-from search.language.words import STEMMER_VERSION, stem
+from search.language.words import STEMMER_VERSION, stems
 
 MAX_EXPANSION: Final = 2_000
 """The most words one pattern may stand for; beyond it the query is refused."""
@@ -50,24 +51,32 @@ def _bounded(found: list[str]) -> list[str]:
 
 def add_words(db: apsw.Connection, found: set[str]) -> None:
     """Add words to the list, in the caller's transaction; words already there are left alone."""
-    words = tuple(sorted(word for word in found if len(word.encode()) <= LONGEST_WORD_BYTES))
-    if not words:
-        return
-    listed = db.execute(
-        "SELECT word FROM word WHERE word IN (SELECT value FROM carray(?))", (apsw.carray(words),)
+    # Sorted, so that neighbours meet the same page.
+    listed = sorted(word for word in found if len(word) <= LONGEST_WORD_BYTES // 4 or _is_listed(word))
+    roots = stems(listed)
+    db.executemany(
+        "INSERT OR IGNORE INTO word (word, stem) VALUES (?, ?)", ((word, roots.get(word)) for word in listed)
     )
-    new = set(words).difference(word for (word,) in listed)
-    db.executemany("INSERT INTO word (word, stem) VALUES (?, ?)", ((w, _stored_stem(w)) for w in sorted(new)))
 
 
-def _stored_stem(word: str) -> str | None:
-    root = stem(word)
-    return None if root == word else root
+def _is_listed(word: str) -> bool:
+    return len(word.encode()) <= LONGEST_WORD_BYTES
 
 
 def drop_unused(db: apsw.Connection) -> None:
     """Take the words off the list that no document holds any more, in the caller's transaction."""
-    db.execute("DELETE FROM word WHERE word NOT IN (SELECT term FROM vocabulary)")
+    # The words of labels, several a message, are passed over: the list has none of them, and gathering
+    # them would take memory by the archive's size. A text's own word among them is asked for by itself.
+    db.execute(
+        "DELETE FROM word WHERE (word < ?1 OR word >= ?2) AND word NOT IN ("
+        "SELECT term FROM vocabulary WHERE term < ?1 UNION ALL SELECT term FROM vocabulary WHERE term >= ?2)",
+        (FIRST, BEYOND),
+    )
+    db.execute(
+        "DELETE FROM word WHERE word >= ? AND word < ?"
+        " AND NOT EXISTS (SELECT 1 FROM vocabulary WHERE term = word.word)",
+        (FIRST, BEYOND),
+    )
 
 
 def refresh_stems(db: apsw.Connection) -> None:
@@ -76,5 +85,6 @@ def refresh_stems(db: apsw.Connection) -> None:
     if row is not None and row[0] == STEMMER_VERSION:
         return
     listed = [str(word) for (word,) in db.execute("SELECT word FROM word")]
-    db.executemany("UPDATE word SET stem = ? WHERE word = ?", ((_stored_stem(word), word) for word in listed))
+    roots = stems(listed)
+    db.executemany("UPDATE word SET stem = ? WHERE word = ?", ((roots.get(word), word) for word in listed))
     db.execute("INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)", (_STEMMER, STEMMER_VERSION))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,18 +13,21 @@ from typing import Final
 import apsw
 
 from search.engine import terms
-from search.engine.database import FILE_NAME, TEXT_COLUMNS, open_database, own_errors
+from search.engine.database import FILE_NAME, REBUILD_NAME, TEXT_COLUMNS, open_database, own_errors
+from search.engine.labels import CHANGING, COLUMN, changes, column_of, label_of
 from search.engine.lock import WriterLock
 from search.engine.ports import IndexDocument
-from search.errors import IndexLocked
-from search.language.fields import tag as tag_of
-from search.language.words import clean, words
+from search.errors import IndexLocked, IndexOutdated
+from search.language.words import clean, distinct_words
 
 _CACHE_MIB: Final = 64
 _MERGE_PAGES: Final = 2_000
 _KNOWN_WORDS: Final = 300_000
 _KNOWN_LABELS: Final = 50_000
 _SCRUB: Final = "scrub"
+_INSERT: Final = (
+    f"INSERT INTO ft (rowid, {', '.join(TEXT_COLUMNS)}, {COLUMN}) VALUES (?, ?{', ?' * len(TEXT_COLUMNS)})"
+)
 
 
 class FtsWriter:
@@ -33,15 +37,18 @@ class FtsWriter:
     Any call may raise IndexDamaged, IndexLocked or IndexUnavailable: then nothing of it was done,
     except that after `remove` or `clear` the rows may be gone already while their words aren't. The next
     `remove`, or opening the writer again, finishes that.
+
+    An index of another layout is thrown away when the writer opens; see `begun_anew`.
     """
 
     def __init__(self, folder: Path, key: bytes) -> None:
         self._turn = threading.RLock()
+        self._folder = folder
         self._lock = WriterLock(folder)
         self._known_words: set[str] = set()
         self._known_labels: dict[str, int] = {}
         try:
-            self._db = open_database(folder, key, create=True, cache_mib=_CACHE_MIB)
+            self._db = _open(folder, key)
         except BaseException:
             self._lock.release()
             raise
@@ -69,6 +76,17 @@ class FtsWriter:
                     self._db.execute("ROLLBACK")
                 raise
 
+    def begun_anew(self) -> bool:
+        """True while this index replaces one of another layout and nobody has said `queued`.
+
+        Readers refuse it until then: it would look complete.
+        """
+        return (self._folder / REBUILD_NAME).exists()
+
+    def queued(self) -> None:
+        """Every message waits in the outbox, durably: what isn't in the index yet is known to be missing."""
+        (self._folder / REBUILD_NAME).unlink(missing_ok=True)
+
     def add(self, documents: Sequence[IndexDocument]) -> None:
         """Add documents, replacing any of the same row id; of two in one call the later one counts.
 
@@ -87,32 +105,39 @@ class FtsWriter:
 
     def _insert(self, batch: list[IndexDocument]) -> None:
         fresh: set[str] = set()
+        bearers: dict[str, list[int]] = {}
         rows = []
         for document in batch:
             texts = _texts(document)
-            for text in texts:
-                if text:
-                    fresh.update(words(text))
-            rows.append((document.rowid, *texts))
-        self._db.executemany(
-            f"INSERT INTO ft (rowid, {', '.join(TEXT_COLUMNS)}) VALUES (?{', ?' * len(TEXT_COLUMNS)})",
-            rows,
-        )
+            fresh |= distinct_words(texts)
+            borne = {label_of(tag) for tag in document.tags}
+            changing = {label for label in borne if changes(label)}
+            for label in changing:
+                bearers.setdefault(label, []).append(document.rowid)
+            rows.append((document.rowid, *texts, column_of(sorted(borne - changing))))
+        self._db.executemany(_INSERT, rows)
         self._db.executemany(
             "INSERT INTO doc (id, size) VALUES (?, ?)",
             ((document.rowid, document.size) for document in batch),
         )
-        self._insert_labels(batch)
-        terms.add_words(self._db, fresh - self._known_words)
+        self._insert_labels(bearers)
+        fresh -= self._known_words
+        terms.add_words(self._db, fresh)
         if len(self._known_words) > _KNOWN_WORDS:
             self._known_words.clear()
         self._known_words |= fresh
 
-    def _insert_labels(self, batch: list[IndexDocument]) -> None:
-        labels = [{_label(tag) for tag in document.tags} for document in batch]
-        ids = self._label_ids({name for names in labels for name in names})
-        pairs = [(ids[name], doc.rowid) for doc, names in zip(batch, labels, strict=True) for name in names]
-        self._db.executemany("INSERT INTO doc_tag (tag, doc) VALUES (?, ?)", sorted(pairs))
+    def _insert_labels(self, bearers: dict[str, list[int]]) -> None:
+        """Put changing labels on rows, in the table's own order."""
+        ids = self._label_ids(set(bearers))
+        self._db.executemany(
+            "INSERT OR IGNORE INTO doc_tag (tag, doc) VALUES (?, ?)",
+            (
+                (ids[label], rowid)
+                for label in sorted(bearers, key=ids.__getitem__)
+                for rowid in bearers[label]
+            ),
+        )
 
     def _label_ids(self, names: set[str]) -> dict[str, int]:
         """Return the id of each label, making those that are new."""
@@ -159,22 +184,23 @@ class FtsWriter:
             self._known_labels.clear()
 
     def tag(self, tag: str, rowids: Iterable[int]) -> None:
-        """Put a tag on rows. Rows not in the index are passed over: their document brings its own tags."""
+        """Put a tag of a changing kind (`labels.CHANGING`) on rows; ValueError for any other.
+
+        Rows not in the index are passed over: their document brings its own tags.
+        """
+        name = _changing(tag)
         with self._transaction():
             present = self._present(rowids)
             if present:
-                name = _label(tag)
-                label = self._label_ids({name})[name]
-                self._db.executemany(
-                    "INSERT OR IGNORE INTO doc_tag (tag, doc) VALUES (?, ?)",
-                    ((label, rowid) for rowid in present),
-                )
+                self._insert_labels({name: list(present)})
 
     def relabel(self, labels: Mapping[int, Iterable[str]], names: Sequence[str]) -> None:
         """Give each row these tags in the place of all it has of the named kinds.
 
-        Rows not in the index are passed over.
+        Rows not in the index are passed over. ValueError for a kind that doesn't change.
         """
+        if not CHANGING.issuperset(names):
+            raise ValueError("labels of this kind are fixed with their message")
         with self._transaction():
             present = self._present(labels)
             if not present:
@@ -185,17 +211,16 @@ class FtsWriter:
                 f" AND tag IN (SELECT id FROM label WHERE {kinds})",
                 (apsw.carray(present), *(f"{name}:*" for name in names)),
             )
-            wanted = [(_label(tag), rowid) for rowid in present for tag in labels[rowid]]
-            ids = self._label_ids({name for name, _ in wanted})
-            self._db.executemany(
-                "INSERT OR IGNORE INTO doc_tag (tag, doc) VALUES (?, ?)",
-                sorted((ids[name], rowid) for name, rowid in wanted),
-            )
+            bearers: dict[str, list[int]] = {}
+            for rowid in present:
+                for name in {_changing(tag) for tag in labels[rowid]}:
+                    bearers.setdefault(name, []).append(rowid)
+            self._insert_labels(bearers)
 
     def untag(self, tag: str) -> None:
-        """Take a tag off every row."""
+        """Take a tag of a changing kind off every row; ValueError for any other."""
+        name = _changing(tag)
         with self._transaction():
-            name = _label(tag)
             self._db.execute("DELETE FROM doc_tag WHERE tag = (SELECT id FROM label WHERE name = ?)", (name,))
             self._db.execute("DELETE FROM label WHERE name = ?", (name,))
             self._known_labels.pop(name, None)
@@ -264,10 +289,33 @@ class FtsWriter:
             self._lock.release()
 
 
-def _label(tag: str) -> str:
-    """Return a tag in the form queries have it in, whoever made it."""
-    name, _, value = tag.partition(":")
-    return tag_of(name, value)
+def _open(folder: Path, key: bytes) -> apsw.Connection:
+    """Open the index, in the place of one of another layout too. The caller holds the lock."""
+    try:
+        return open_database(folder, key, create=True, cache_mib=_CACHE_MIB)
+    except IndexOutdated:
+        # The mark first: whatever is interrupted from here on, the next writer knows what is missing.
+        os.close(os.open(folder / REBUILD_NAME, os.O_CREAT | os.O_WRONLY, 0o600))
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        _unlink(folder)
+        return open_database(folder, key, create=True, cache_mib=_CACHE_MIB)
+
+
+def _unlink(folder: Path) -> None:
+    # The log before the file: a log left without its file would be taken for a new file's.
+    for suffix in ("-wal", "-shm", ""):
+        (folder / f"{FILE_NAME}{suffix}").unlink(missing_ok=True)
+
+
+def _changing(tag: str) -> str:
+    label = label_of(tag)
+    if not changes(label):
+        raise ValueError("labels of this kind are fixed with their message")
+    return label
 
 
 def _texts(document: IndexDocument) -> tuple[str, ...]:
@@ -291,7 +339,6 @@ def erase_index(folder: Path) -> None:
     """Delete the index files, so that a damaged index can be rebuilt. Raises IndexLocked."""
     lock = WriterLock(folder)
     try:
-        for suffix in ("", "-wal", "-shm"):
-            (folder / f"{FILE_NAME}{suffix}").unlink(missing_ok=True)
+        _unlink(folder)
     finally:
         lock.release()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from functools import lru_cache
 from typing import Final
 
 from search.language.words import clean
@@ -63,7 +64,12 @@ def tag_value(name: str, value: str) -> str:
     return folded
 
 
+@lru_cache(maxsize=64)
+def _tag_name(name: str) -> str:
+    return tag_value("", name)
+
+
 def tag(name: str, value: str) -> str:
     """Return the label `name:value` as `IndexDocument.tags` holds it."""
-    name = tag_value("", name)
+    name = _tag_name(name)
     return f"{name}:{tag_value(name, value)}"

@@ -6,24 +6,24 @@ a look-alike of ours: lower case, accents off, letters and digits only.
 
 from __future__ import annotations
 
-import re
 import threading
-from functools import lru_cache
-from importlib.metadata import version
+from collections.abc import Iterable, Sequence
 from typing import Final, cast
 
 import apsw
-from snowballstemmer.english_stemmer import EnglishStemmer
+import Stemmer
 
 TOKENIZER: Final = ("unicode61", "remove_diacritics", "2")
 """The FTS5 tokenizer and its arguments; part of the index format."""
 
-STEMMER_VERSION: Final = f"snowball-english-{version('snowballstemmer')}"
+STEMMER_VERSION: Final = f"libstemmer-english-{Stemmer.version()}"
 """Stems are stored in the index, so another stemmer means working them out anew."""
 
 _LONGEST_STEMMED: Final = 40
-# No other ending ever makes the stemmer change a word; asking first halves its cost on new words.
-_INFLECTED: Final = re.compile(r"[a-z]*(?:[sdgyei]|[eo]r|[alu]l|ion|[ae]nt|ic|ism)")
+# What the tokenizer makes of ASCII: letters and digits are words, letters in lower case.
+_ASCII_WORDS: Final = bytes(
+    ord(chr(code).lower()) if code < 128 and chr(code).isalnum() else 0x20 for code in range(256)
+)
 
 
 class _Tools(threading.local):
@@ -32,7 +32,8 @@ class _Tools(threading.local):
     def __init__(self) -> None:
         self.connection = apsw.Connection(":memory:")
         self.tokenizer = self.connection.fts5_tokenizer(TOKENIZER[0], list(TOKENIZER[1:]))
-        self.stemmer = EnglishStemmer()
+        # Without its cache: every caller keeps the words it asked for.
+        self.stemmer = Stemmer.Stemmer("english", 0)
 
 
 _tools = _Tools()
@@ -63,6 +64,19 @@ def words(text: str) -> list[str]:
     )
 
 
+def distinct_words(texts: Iterable[str]) -> set[str]:
+    """Return the set of the index words of some texts: those of `words`, sooner where they are ASCII."""
+    plain = []
+    found: set[str] = set()
+    for text in texts:
+        if text.isascii():
+            plain.append(text)
+        else:
+            found.update(words(text))
+    found.update(" ".join(plain).encode("ascii").translate(_ASCII_WORDS).decode("ascii").split())
+    return found
+
+
 def words_at(text: str) -> list[tuple[int, int, str]]:
     """Return `(start, end, word)` for each index word of a text; the offsets are in UTF-8 bytes."""
     return cast(
@@ -82,9 +96,13 @@ def has_stem(word: str) -> bool:
     return word.isascii() and word.isalpha() and len(word) <= _LONGEST_STEMMED
 
 
-@lru_cache(maxsize=1 << 16)
+def stems(found: Sequence[str]) -> dict[str, str]:
+    """Return the English stem of each index word of `found` that has one other than itself."""
+    plain = [word for word in found if len(word) <= _LONGEST_STEMMED and word.isascii() and word.isalpha()]
+    roots = _tools.stemmer.stemWords(plain)
+    return {word: root for word, root in zip(plain, roots, strict=True) if root != word}
+
+
 def stem(word: str) -> str:
     """Return the English stem of an index word, or the word itself where `has_stem` is False."""
-    if not has_stem(word) or _INFLECTED.fullmatch(word) is None:
-        return word
-    return cast(str, _tools.stemmer.stemWord(word))
+    return cast(str, _tools.stemmer.stemWord(word)) if has_stem(word) else word

@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,7 @@ def operator(*args: str, codes: tuple[int, ...] = (0,)) -> Call:
     return Call(fixed(*args), codes=codes)
 
 
+TODAY = datetime.now(UTC).date().isoformat()
 CALLS: dict[str, Call] = {
     "init": operator(),
     "serve": operator(),
@@ -88,6 +90,14 @@ CALLS: dict[str, Call] = {
         "box", "imaps://u@localhost:9993/INBOX", "--password", "env:NOWHERE", "--folder", "INBOX"
     ),
     "source list": operator(),
+    "source show": operator("desk"),
+    "source gaps": operator("desk", "--all"),
+    "source accept": operator("g1", "--reason", "gone for good"),
+    "source disable": operator("feed"),
+    "source coverage": operator("--day", TODAY),
+    "source heartbeat": operator(
+        "feed", "--to", "probe@clinic.example", "--via", "smtp://relay.clinic.example?starttls"
+    ),
     "import": operator("@file"),
     "roster import": operator("@roster"),
     "search": officer("walkmarker", purpose=True),
@@ -151,6 +161,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> World:
         who = Actor(users[OFFICER].id, "x", OFFICER, "test")
         other = Actor(second.id, "y", OFFICER, "test")
         source = app.vault.sources.add("import", "desk").id
+        app.vault.sources.add("journal", "feed")
+        app.watch.gaps.open(source, "uid_hole", "aa", 1)
         raws = [mail(number) for number in range(9)]
         held, *due = store(app, [Arrival(raw, source, attested_by="Ann") for raw in raws])
         matter = app.matters.create(who, "walk matter")

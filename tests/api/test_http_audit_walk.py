@@ -85,6 +85,7 @@ def _address(stage: Stage, method: str, path: str) -> str:
         "dispositions": "dnothing",
         "exports": stage.export,
         "users": stage.user,
+        "sources": stage.house.app.vault.sources.all()[0].id,
     }
     return path.replace("{id}", ids[kind])
 

@@ -103,7 +103,7 @@ def test_a_journal_report_is_kept_whole_beside_its_original(vault: Vault, source
     raw = report(
         original, "To: nurse@clinic.example, Expanded: ward@clinic.example", "Bcc: counsel@law.example"
     )
-    (done,) = store(vault, [raw], source)
+    (done,) = store(vault, [raw], source, reports=True)
     opened = vault.archive.scan(done.pk)
     assert opened.raw == original
     (delivery,) = opened.record.deliveries
@@ -116,7 +116,8 @@ def test_a_journal_report_is_kept_whole_beside_its_original(vault: Vault, source
 def test_bifurcated_reports_join_one_message(vault: Vault, source: str) -> None:
     original = mail("split")
     reports = [report(original, "Bcc: one@x.example"), report(original, "Bcc: two@x.example")]
-    done = store(vault, [reports[0]], source) + store(vault, [reports[1], reports[1]], source)
+    done = store(vault, [reports[0]], source, reports=True)
+    done += store(vault, [reports[1], reports[1]], source, reports=True)
     assert [c.receipt.outcome for c in done] == ["stored", "duplicate", "duplicate"]
     record = vault.archive.scan(done[0].pk).record
     kept = [d.report_id for d in record.deliveries]

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import smtplib
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from archiver.capture.journal import unwrap
+from archiver.capture.journal.report import unwrap
 from tests.servers.dovecot import PASSWORD, USER, dovecot_server, fill
 from tests.support import journal_samples as samples
 from tests.support.holdfast import HoldfastServer, Home
@@ -53,8 +55,8 @@ class Desk:
         return self.home.ok("hold", "create", "--matter", "m", *args, "--json", token=self.token).document
 
 
-@pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
+@contextmanager
+def running_desk(tmp_path: Path) -> Iterator[Desk]:
     home = Home(tmp_path, extra={"MAILBOX_PASSWORD": PASSWORD, "HOLDFAST_IMAP_POLL_SECONDS": "1"})
     home.init()
     token = home.user("carol", "compliance_officer")
@@ -63,6 +65,19 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
         yield Desk(home, server, token)
         assert server.stop() == 0
     assert home.verify() == []
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    with running_desk(tmp_path) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    """One running archive for the tests that leave it usable; each adds feeds and words of its own."""
+    with running_desk(tmp_path_factory.mktemp("shared")) as running:
+        yield running
 
 
 def roles(document: Any) -> set[tuple[str, str, str | None, str | None]]:
@@ -183,3 +198,85 @@ def test_second_deliveries_add_source_folder_and_custodian(desk: Desk, tmp_path:
         r["address"] for r in document["envelope"]["recipients"]
     }
     assert {hold["id"] for hold in document["holds"]} == {hold["id"] for hold in held.values()}
+
+
+def test_a_forged_report_is_just_a_message(shared: Desk, tmp_path: Path) -> None:
+    """From a feed of plain copies, or from a file, its claims count for nothing and nothing is taken out."""
+    forged = samples.report(
+        samples.crlf("Subject: forged\n\nnarwhal\n"), ["Sender: ceo@x.example", "Bcc: victim@x.example"]
+    )
+    plain = shared.home.ok("source", "add", "journal", "plain", "--plain", "--json").document["address"]
+    id_ = shared.deliver(plain, forged)
+    by_file = forged.replace(b"narwhal", b"wombat")
+    (tmp_path / "forged.eml").write_bytes(by_file)
+    assert shared.home.ok("import", str(tmp_path / "forged.eml"), "--json").document["stored"] == 1
+    for query, raw in (("narwhal", forged), ("wombat", by_file)):
+        (found,) = shared.found(query)
+        assert shared.raw(found) == raw
+        document = shared.show(found)
+        assert document["envelope"]["reports"] == []
+        assert "victim@x.example" not in {r["address"] for r in document["envelope"]["recipients"]}
+    assert shared.found("to:victim@x.example") == set()
+    assert shared.found("from:ceo@x.example") == set()
+    assert shared.deliver(plain, forged) == id_
+
+    # On the operator's word the same file is read again, as the report it is.
+    assert (
+        shared.home.ok("import", str(tmp_path / "forged.eml"), "--journal-reports", "--json").document[
+            "stored"
+        ]
+        == 1
+    )
+    (inner,) = shared.found("to:victim@x.example")
+    (report,) = shared.show(inner)["envelope"]["reports"]
+    assert shared.raw(report) == by_file
+    # And by a feed that reports, it is believed.
+    believed = shared.deliver(shared.home.feed("believed"), forged)
+    assert shared.show(believed)["envelope"]["sender"] == "ceo@x.example"
+
+
+def test_bifurcated_reports_with_thousands_of_recipients(shared: Desk) -> None:
+    """Five thousand in one report and as many in another: one message, both reports, nobody lost."""
+    feed = shared.home.feed("bifurcated")
+    groups = [[f"user{n}@x.example" for n in range(start, start + 5_000)] for start in (0, 4_000)]
+    reports = [
+        samples.report(
+            samples.LAB_RESULTS,
+            ["Sender: a@x.example", *(f"Bcc: {a}, Expanded: all@x.example" for a in group)],
+        )
+        for group in groups
+    ]
+    ids = {shared.deliver(feed, report) for report in reports}
+    (id_,) = ids
+    document = shared.show(id_)
+    assert {r["address"] for r in document["envelope"]["recipients"]} == set(groups[0]) | set(groups[1])
+    assert len(document["envelope"]["recipients"]) == 9_000
+    assert {shared.raw(each) for each in document["envelope"]["reports"]} == set(reports)
+    for one in ("user0@x.example", "user4999@x.example", "user8999@x.example", "all@x.example"):
+        assert shared.found(f"to:{one}") == {id_}, one
+
+
+def test_plain_copies_keep_what_their_sender_tells(shared: Desk) -> None:
+    """Google Workspace's note and Postfix's plus address are recipients; the feed itself is none."""
+    local, _, host = shared.home.feed("copies").partition("@")
+    raw = samples.crlf(
+        "From: p@ext.example\nTo: ann@clinic.example\nX-Gm-Original-To: bob@clinic.example\n"
+        "Subject: copy\n\nnumbat\n"
+    )
+    with smtplib.SMTP("127.0.0.1", shared.server.smtp) as client:
+        client.starttls()
+        assert (
+            client.sendmail(
+                "bounce@ext.example", [f"{local}+carl=clinic.example@{host}", f"{local}@{host}"], raw
+            )
+            == {}
+        )
+    (id_,) = shared.found("numbat")
+    document = shared.show(id_)
+    assert document["envelope"]["sender"] == "bounce@ext.example"
+    assert roles(document) == {
+        ("to", "ann@clinic.example", None, None),
+        ("recipient", "bob@clinic.example", None, None),
+        ("recipient", "carl@clinic.example", None, None),
+    }
+    assert shared.raw(id_) == raw

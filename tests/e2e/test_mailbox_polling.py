@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
-from archiver.capture.files import open_items
+from archiver.capture.files.doors import open_items
 from archiver.store.schema import messages, sources
 from search.access import Purpose
 from tests.servers.dovecot import PASSWORD, USER, dovecot_server, fill

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import mailbox
+import random
 import time
 from email.message import EmailMessage
 from pathlib import Path
@@ -44,6 +45,10 @@ def planted(door: str, size: int = 0) -> bytes:
     message.add_attachment(
         f"{word('binary')}\n".encode(), maintype="application", subtype="pdf", filename=f"{word('pdf')}.pdf"
     )
+    # Kept apart from the message, and what doesn't compress is stored as it is before it is sealed.
+    for name, noise in (("part", b""), ("noisypart", random.Random(size).randbytes(20_000 + size))):
+        data = f"{word(name)} ".encode() * 600 + noise
+        message.add_attachment(data, maintype="application", subtype="zip", filename=f"{word(name)}file.zip")
     return message.as_bytes().replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
 
 
@@ -164,7 +169,7 @@ def test_no_marker_in_anything_written(tmp_path: Path, database_url: str) -> Non
         named = ("--user", USER, "--password", "env:MAILBOX_PASSWORD", "--ca", str(dovecot.ca_file))
         home.ok("source", "add", "imap", marker("mailboxname"), address, *named, "--folder", "*")
         with home.serving() as server:
-            mail = [smtp := planted("smtp"), planted("large", 3_000_000), journalled(), smtp]
+            mail = [smtp := planted("smtp"), planted("large", 6_000_000), journalled(), smtp]
             load = blast(server.smtp, feed, mail, connections=1)
             assert len(load.acknowledged) == 3, load.replies
             assert all(reply.startswith("250 ") for reply in load.replies)
@@ -181,7 +186,7 @@ def test_no_marker_in_anything_written(tmp_path: Path, database_url: str) -> Non
             # A large message under way waits in the spool while we look.
             with Session(server.smtp) as session:
                 assert session.begin(feed, f"{marker('mailfrom')}@x.example").startswith("354")
-                session.send_body(planted("spooled", 3_000_000), part=0.9)
+                session.send_body(planted("spooled", 6_000_000), part=0.9)
                 time.sleep(0.5)
                 scan(home, data, server)
                 server.kill()

@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import select
 
 from api.app import App
-from archiver.store.schema import messages
+from archiver.store.schema import messages, reports
 from search.access import Purpose
 from search.language import parse
 from tests.servers.postgres import fresh_database
@@ -207,6 +207,31 @@ def test_spamassassin_comes_back(spam: Imported) -> None:
 
 def test_spamassassin_is_found(spam: Imported) -> None:
     check_search(spam.home, spam.raws, seed=11)
+
+
+def test_a_maildir_and_outlook_files_come_back(corpora: Path, tmp_path: Path) -> None:
+    """Real ones: a Maildir byte for byte, what Outlook wrote as conversions with the files kept."""
+    box = corpora / "cypherpunks-maildir"
+    raws = [file.read_bytes() for file in sorted((box / "cur").iterdir())]
+    files = sorted((corpora / "msg-extractor").rglob("*.msg"))
+    pst = corpora / "java-libpst" / "dist-list.pst"
+    home = Home(tmp_path)
+    home.init()
+    paths = map(str, (box / "cur", *files, pst))
+    told = home.ok("import", *paths, "--source", "corpus", "--json", timeout=300).document
+    assert told["read"] == told["stored"] + told["duplicates"] + told["refused"]
+    assert told["items_refused"] == []
+    # One of the two MSG files is the other's copy; of the PST's items one is correspondence.
+    assert told["stored"] == len({sha256(raw) for raw in raws}) + 2
+    assert [len(told[name]) for name in ("items_ignored", "containers")] == [3, 1]
+    check_bytes(home, raws, sample=200)
+    with home.app() as app, app.vault.records.read() as connection:
+        originals = list(connection.execute(select(reports.c.id, reports.c.sha256)))
+        kept = {bytes(row.sha256).hex() for row in originals}
+        assert kept == {sha256(file.read_bytes()) for file in files}
+        opened = app.room.open(actor(), Purpose.AUDIT, originals[0].id)
+        assert sha256(opened.raw) in kept
+    assert home.verify() == []
 
 
 def test_a_small_part_on_postgresql(corpora: Path, tmp_path: Path, postgres: str) -> None:

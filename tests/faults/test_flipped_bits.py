@@ -193,7 +193,7 @@ CASES: dict[str, tuple[Damage, Expected]] = {
         by_sql(
             "INSERT INTO messages SELECT pk + 1, 'mforged', 90000, x'00', size, captured_us, sent_us, anchor,"
             " anchor_basis, parse_failed, unsearchable_parts, sealed_meta, pack_id, pack_offset, pack_length,"
-            f" blob_sha256, disposal_date, permanent, verdict_version, disposed_us FROM messages {ONE}"
+            f" blob_sha256, disposal_date, permanent, verdict_version, disposed_us, form FROM messages {ONE}"
         ),
         {"kind": "extra_row", "where": "messages"},
     ),

@@ -33,7 +33,11 @@ SKIPPED = {
 
 ROOM = {"search/reading_room.py"}
 MACHINES = {"search/indexer.py", "archiver/verify.py"}
-ZIP_MEMBERS = {"archiver/message/office.py", "archiver/capture/files_zip.py"}
+ZIP_MEMBERS = {
+    "archiver/message/extract/office.py",
+    "archiver/message/extract/archives.py",
+    "archiver/capture/files/zip.py",
+}
 """Here a local `archive` is a ZIP file."""
 
 MAX_LINES = 400

@@ -310,6 +310,25 @@ def test_the_certificate_can_be_checked_without_us(house: House) -> None:
     assert json.loads(leaves[-1])["type"] == "disposition"
 
 
+def test_what_others_still_hold_is_kept_and_certified(house: House) -> None:
+    long = "shall we meet on Tuesday\n" * 45_000
+    own = "or rather on Friday, then\n" * 45_000
+    due, _, kept = house.capture(
+        house.arrival(mail(body=long)),
+        house.arrival(mail(body=own)),
+        house.arrival(mail(body=long), attested=False),
+    )
+    raw = house.vault.archive.scan(kept.pk).raw
+    disposition = house.due()
+    assert outcomes(house, disposition) == {"destroyed": 2}
+    certificate = house.dispositions.certificate(house.manager, disposition)
+    verifier = house.vault.publisher.signer(Log.CAPTURES).verifier
+    document = certificates.verify(certificate["note"], certificate["items"], verifier)
+    assert document["parts"] == {"destroyed": 1, "kept": 1}
+    assert due.pk not in house.living()
+    assert house.vault.archive.scan(kept.pk).raw == raw
+
+
 def test_a_changed_certificate_does_not_verify(house: House) -> None:
     house.old(2)
     disposition = house.due()

@@ -37,8 +37,13 @@ class DovecotServer(NamedTuple):
 
 
 @contextmanager
-def dovecot_server(tmp_path: Path, maildir: Path) -> Iterator[DovecotServer]:
+def dovecot_server(
+    tmp_path: Path, maildir: Path, *, introspection: str | None = None
+) -> Iterator[DovecotServer]:
     """Serve `maildir` (made if absent) until the block ends. Needs Debian's dovecot-imapd.
+
+    With `introspection` (an `http://` address that takes a token at its end, RFC 7662), only XOAUTH2 and
+    OAUTHBEARER are offered, and Dovecot asks there whether a token is good.
 
     As root the mail is given to `nobody` and the folders above it are made passable, since Dovecot
     won't read mail as root; `give_to_dovecot` does the same for what a test adds later. Otherwise
@@ -54,7 +59,12 @@ def dovecot_server(tmp_path: Path, maildir: Path) -> Iterator[DovecotServer]:
     ca_file = _make_certificates(base)
     log = tmp_path / "dovecot.log"
     config = base / "dovecot.conf"
-    config.write_text(_config(base, maildir, port, log))
+    config.write_text(_config(base, maildir, port, log, introspection))
+    if introspection:
+        (base / "oauth2.conf").write_text(
+            f"introspection_mode = get\nintrospection_url = {introspection}\nusername_attribute = email\n"
+            "active_attribute = active\nactive_value = true\nforce_introspection = yes\n"
+        )
     (base / "users").write_text(_users(maildir))
     (base / "users").chmod(0o644)
     process = subprocess.Popen(
@@ -115,9 +125,12 @@ def _users(maildir: Path) -> str:
     return ":".join(fields) + "\n"
 
 
-def _config(base: Path, maildir: Path, port: int, log: Path) -> str:
+def _config(base: Path, maildir: Path, port: int, log: Path, introspection: str | None) -> str:
     root = os.geteuid() == 0
     me = _mail_user().pw_name
+    passdb = f"driver = oauth2\n  mechanisms = xoauth2 oauthbearer\n  args = {base}/oauth2.conf"
+    if not introspection:
+        passdb = f"driver = passwd-file\n  args = scheme=PLAIN username_format=%u {base}/users"
     group = "" if root else f"default_internal_group = {os.getgid()}\n"
     return f"""
 base_dir = {base}/run
@@ -133,17 +146,22 @@ ssl_key = <{base}/server.key
 mail_location = maildir:{maildir}
 first_valid_uid = 1
 mail_fsync = never
-auth_mechanisms = plain login
+auth_failure_delay = 0
+auth_mechanisms = {"xoauth2 oauthbearer" if introspection else "plain login"}
 default_login_user = {"dovenull" if root else me}
 default_internal_user = {"dovecot" if root else me}
 {group}
 passdb {{
-  driver = passwd-file
-  args = scheme=PLAIN username_format=%u {base}/users
+  {passdb}
 }}
 userdb {{
   driver = passwd-file
   args = username_format=%u {base}/users
+}}
+service anvil {{
+  unix_listener anvil-auth-penalty {{
+    mode = 0
+  }}
 }}
 service imap-login {{
   {"" if root else "chroot ="}

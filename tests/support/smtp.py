@@ -65,6 +65,11 @@ class Session:
         sent = stuffed(raw)
         self._socket.sendall(sent[: int(len(sent) * part)])
 
+    def send_rest(self, raw: bytes, *, part: float) -> None:
+        """Send what `send_body` with this `part` left over."""
+        sent = stuffed(raw)
+        self._socket.sendall(sent[int(len(sent) * part) :])
+
     def deliver(self, recipient: str, raw: bytes, sender: str = "sender@clinic.example") -> str:
         """Deliver one message and return the reply that counts."""
         reply = self.begin(recipient, sender)

@@ -43,6 +43,7 @@ refusals = Table(
     Column("source_id", String, ForeignKey("sources.id"), nullable=False),
     Column("at_us", BigInteger, nullable=False),
     Column("reason", String, nullable=False),
+    Index("ix_refusals_source_id_at_us", "source_id", "at_us"),
 )
 
 PARTLY_SEARCHABLE = text("(parse_failed OR unsearchable_parts > 0)")
@@ -72,6 +73,7 @@ messages = Table(
     Column("permanent", Boolean, nullable=False, server_default=text("false")),
     Column("verdict_version", String),
     Column("disposed_us", BigInteger),
+    Column("form", SmallInteger, nullable=False, server_default=text("0")),
     # Equal bytes are one message, until a disposal ends it: then they may arrive anew.
     Index(
         "uq_messages_sha256_alive",
@@ -101,7 +103,11 @@ reports = Table(
     Column("pack_offset", BigInteger, nullable=False),
     Column("pack_length", BigInteger, nullable=False),
     Column("blob_sha256", LargeBinary, nullable=False),
+    Column("form", SmallInteger, nullable=False, server_default=text("0")),
 )
+
+WHOLE, SKELETON = 0, 1
+"""Values of `form`: the blob is the message or report itself, or its skeleton (see `schema.parts`)."""
 
 deliveries = Table(
     "deliveries",
@@ -158,6 +164,19 @@ imap_checkpoints = Table(
     Column("folder_token", LargeBinary, primary_key=True),
     Column("uidvalidity", BigInteger, nullable=False),
     Column("last_uid", BigInteger, nullable=False),
+    # UIDNEXT when the folder was first seen; 0 where nothing in it counts as a first reading.
+    Column("first_uidnext", BigInteger, nullable=False, server_default=text("0")),
+    # UIDs up to this one were looked through for holes.
+    Column("seen_uid", BigInteger, nullable=False, server_default=text("0")),
+)
+
+imap_usage = Table(
+    "imap_usage",
+    metadata,
+    # How much was read from a mailbox on a day (UTC), for servers that allow so much a day.
+    Column("source_id", String, ForeignKey("sources.id"), primary_key=True),
+    Column("day", Date, primary_key=True),
+    Column("bytes", BigInteger, nullable=False),
 )
 
 import_items = Table(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Integer, LargeBinary, String, Table, text
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, LargeBinary, String, Table, text
 
 from archiver.store.schema.base import KEY, metadata
 
@@ -38,4 +38,5 @@ jobs = Table(
     Column("started_us", BigInteger),
     Column("ended_us", BigInteger),
     Column("failures", Integer, nullable=False, server_default=text("0")),
+    Index("ix_jobs_state_id", "state", "id"),
 )

@@ -11,14 +11,22 @@ import time
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, TypeVar
 
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
 from archiver.capture.ports import Arrival, Receipt
-from archiver.capture.smtp import SmtpListener
-from archiver.capture.smtp_ports import JournalSource, SmtpSettings
-from archiver.capture.tls import self_made_certificate, server_context
+from archiver.capture.smtp.ports import ClientCertificates, JournalSource, SmtpSettings
+from archiver.capture.smtp.server import SmtpListener
+from archiver.capture.smtp.tls import self_made_certificate, server_context
+from archiver.message.content import whole
 
 T = TypeVar("T")
 FEED = "feed-7f3a@journal.test"
@@ -44,7 +52,7 @@ class MemoryIntake:
 
     @property
     def raws(self) -> list[bytes]:
-        return [arrival.raw for arrival in self.arrivals]
+        return [whole(arrival.raw) for arrival in self.arrivals]
 
     def submit(self, arrival: Arrival) -> Future[Receipt]:
         with self._lock:
@@ -68,12 +76,14 @@ class MemoryIntake:
         future.set_result(self._keep(arrival))
         return future
 
-    def refuse(self, source_id: str, reason: str) -> None:
+    def refuse(self, source_id: str, reason: str, count: int = 1) -> None:
         with self._lock:
-            self.refusals.append((source_id, reason))
+            self.refusals.extend([(source_id, reason)] * count)
 
     def _keep(self, arrival: Arrival) -> Receipt:
-        digest = hashlib.sha256(arrival.raw).hexdigest()
+        # A spooled message is gone once its door has its answer: like the archive, keep the bytes.
+        arrival = replace(arrival, raw=whole(arrival.raw))
+        digest = hashlib.sha256(whole(arrival.raw)).hexdigest()
         with self._lock:
             known = self._known.get((arrival.source_id, digest))
             if known is not None:
@@ -97,8 +107,10 @@ class Feeds:
         return self.sources.get(address.casefold())
 
 
-def feed(address: str = FEED, source_id: str = "src-1", network: str = "127.0.0.0/8") -> JournalSource:
-    return JournalSource(source_id, address, (ip_network(network),) if network else ())
+def feed(
+    address: str = FEED, source_id: str = "src-1", network: str = "127.0.0.0/8", **guards: Any
+) -> JournalSource:
+    return JournalSource(source_id, address, (ip_network(network),) if network else (), **guards)
 
 
 class Loop:
@@ -137,7 +149,13 @@ class Served:
 
 @contextmanager
 def smtp_served(
-    directory: Path, intake: Any, feeds: Feeds | None = None, *, debug: bool = False, **settings: Any
+    directory: Path,
+    intake: Any,
+    feeds: Feeds | None = None,
+    *,
+    debug: bool = False,
+    certificates: Callable[[], ClientCertificates] | None = None,
+    **settings: Any,
 ) -> Iterator[Served]:
     """Serve SMTP on loopback with the given settings until the block ends."""
     certificate, key = self_made_certificate(directory / "tls", "localhost")
@@ -145,7 +163,7 @@ def smtp_served(
         tls=server_context(certificate, key), spool_directory=directory / "spool", **settings
     )
     loop = Loop(debug=debug)
-    listener = SmtpListener(wanted, feeds or Feeds(feed()), intake)
+    listener = SmtpListener(wanted, feeds or Feeds(feed()), intake, certificates)
     try:
         loop.run(listener.start())
         served = Served(listener, loop, certificate)
@@ -158,10 +176,15 @@ def smtp_served(
 
 
 class Wire:
-    """A raw SMTP client: what is sent is exactly what the test says."""
+    """A raw SMTP client: what is sent is exactly what the test says. A path is a Unix socket's."""
 
-    def __init__(self, port: int, *, host: str = "127.0.0.1") -> None:
-        self.socket = socket.create_connection((host, port), timeout=20)
+    def __init__(self, port: int | Path, *, host: str = "127.0.0.1") -> None:
+        if isinstance(port, Path):
+            self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            self.socket.settimeout(20)
+            self.socket.connect(str(port))
+        else:
+            self.socket = socket.create_connection((host, port), timeout=20)
         self._read = b""
 
     def __enter__(self) -> Wire:
@@ -216,3 +239,28 @@ def wait_for(condition: Callable[[], bool], timeout: float = 10.0) -> None:
     while not condition():
         assert time.monotonic() < deadline, "the condition never came true"
         time.sleep(0.01)
+
+
+def self_made_client(directory: Path) -> tuple[Path, Path]:
+    """A pair a client can show: as the server's own, but for no purpose in particular."""
+    directory.mkdir()
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, directory.name)])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    (directory / "crt").write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    (directory / "key").write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+    )
+    return directory / "crt", directory / "key"

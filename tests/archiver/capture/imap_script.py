@@ -9,10 +9,15 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
+from typing import Any
 
-from archiver.capture.imap_source import FolderCheckpoint, ImapSource
-from archiver.capture.tls import self_made_certificate, server_context
+from archiver.capture.imap.budget import ByteBudget
+from archiver.capture.imap.folder import Reading
+from archiver.capture.imap.poller import ImapPoller
+from archiver.capture.imap.source import FolderCheckpoint, ImapSource
+from archiver.capture.smtp.tls import self_made_certificate, server_context
 
 
 class MemoryCheckpoints:
@@ -21,13 +26,63 @@ class MemoryCheckpoints:
     def __init__(self) -> None:
         self.now: dict[str, FolderCheckpoint] = {}
         self.history: list[tuple[str, FolderCheckpoint]] = []
+        self.contacted = False
+        self.usage: dict[date, int] = {}
 
     def get(self, source_id: str, folder: str) -> FolderCheckpoint | None:
+        if not folder:
+            return FolderCheckpoint(0, 0) if self.contacted else None
         return self.now.get(folder)
 
     def set(self, source_id: str, folder: str, checkpoint: FolderCheckpoint) -> None:
+        if not folder:
+            self.contacted = True
+            return
         self.now[folder] = checkpoint
         self.history.append((folder, checkpoint))
+
+    def blind(self, source_id: str, *words: str) -> str:
+        return "|".join(words)
+
+    def used(self, source_id: str, day: date) -> int:
+        return self.usage.get(day, 0)
+
+    def use(self, source_id: str, day: date, count: int) -> None:
+        self.usage[day] = self.used(source_id, day) + count
+
+    def reached(self, folder: str) -> tuple[int, int]:
+        """UIDVALIDITY and the last UID read."""
+        return self.now[folder].uidvalidity, self.now[folder].last_uid
+
+
+class MemoryGaps:
+    """Gaps in memory: those open, and everything that was said."""
+
+    def __init__(self) -> None:
+        self.now: dict[tuple[str, str], int] = {}
+        self.said: list[tuple[str, str, str]] = []
+
+    def open(self, source_id: str, kind: str, key: str, count: int) -> None:
+        self.now[kind, key] = count
+        self.said.append(("open", kind, key))
+
+    def close(self, source_id: str, kind: str, key: str) -> None:
+        if self.now.pop((kind, key), None) is not None:
+            self.said.append(("close", kind, key))
+
+    def counts(self, kind: str) -> list[int]:
+        """The counts of the open gaps of a kind."""
+        return [count for (known, _), count in self.now.items() if known == kind]
+
+
+def poller(
+    source: ImapSource,
+    checkpoints: MemoryCheckpoints,
+    intake: Any,
+    gaps: MemoryGaps | None = None,
+    budget: ByteBudget | None = None,
+) -> ImapPoller:
+    return ImapPoller(Reading(source, checkpoints, intake, gaps or MemoryGaps(), budget or ByteBudget()))
 
 
 @dataclass
@@ -50,8 +105,13 @@ class ScriptedImap:
         self.hook: Callable[[str], bytes | None] = lambda _: None
         self.list_lines: list[bytes] | None = None
         self.greeting = b"* OK ready\r\n"
+        self.capabilities = "IMAP4rev1"
         self.commands: list[str] = []
         self._selected = Box()
+        # Bytes after which a connection is cut, those sent on the last one, and how often it was cut.
+        self.cut_after: int | None = None
+        self.sent = 0
+        self.cuts = 0
 
     def answer(self, line: str) -> bytes:
         """Return the whole answer to one command line."""
@@ -63,12 +123,12 @@ class ScriptedImap:
         verb = rest.split(" ")[0].upper()
         done = f"{tag} OK done\r\n".encode()
         if verb == "CAPABILITY":
-            return b"* CAPABILITY IMAP4rev1\r\n" + done
+            return f"* CAPABILITY {self.capabilities}\r\n".encode() + done
         if verb == "LIST":
             names = [b'* LIST () "/" "' + name + b'"\r\n' for name in self.boxes]
             return b"".join(self.list_lines if self.list_lines is not None else names) + done
         if verb == "EXAMINE":
-            name = re.sub(r"\\(.)", r"\1", rest[len('EXAMINE "') : -1]).encode()
+            name = re.sub(r"\\(.)", r"\1", rest[len('EXAMINE "') : -1]).encode("utf-8", "surrogateescape")
             if name not in self.boxes:
                 return f"{tag} NO no such folder\r\n".encode()
             self._selected = self.boxes[name]
@@ -94,8 +154,10 @@ class ScriptedImap:
             line = f"* {number} FETCH (UID {uid}".encode()
             if "RFC822.SIZE" in what:
                 line += f" RFC822.SIZE {len(raw)}".encode()
+            if "INTERNALDATE" in what:
+                line += b' INTERNALDATE " 1-Feb-2020 03:04:05 +0100"'
             if "BODY.PEEK[]" in what:
-                line += b' INTERNALDATE " 1-Feb-2020 03:04:05 +0100" BODY[] {%d}\r\n' % len(raw) + raw
+                line += b" BODY[] {%d}\r\n" % len(raw) + raw
             out.append(line + b")\r\n")
         return b"".join(out)
 
@@ -133,7 +195,7 @@ def scripted(tmp_path: Path, server: ScriptedImap) -> Iterator[ImapSource]:
             "imap-1",
             "localhost",
             "jane doe",
-            lambda: 'a "pass\\word"',
+            lambda _: 'a "pass\\word"',
             port=listening.getsockname()[1],
             ca_file=certificate,
             custodian="jane@clinic.test",
@@ -151,9 +213,24 @@ def scripted(tmp_path: Path, server: ScriptedImap) -> Iterator[ImapSource]:
 
 
 def _talk(connection: socket.socket, context: ssl.SSLContext, server: ScriptedImap) -> None:
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     with suppress(OSError, EOFError), connection, context.wrap_socket(connection, server_side=True) as tls:
         tls.settimeout(5)
-        tls.sendall(server.greeting)
+        server.sent = 0
+        _send(tls, server, server.greeting)
         with tls.makefile("rb") as lines:
             for line in lines:
-                tls.sendall(server.answer(line.decode().rstrip("\r\n")))
+                answer = server.answer(line.decode("utf-8", "surrogateescape").rstrip("\r\n"))
+                _send(tls, server, answer)
+
+
+def _send(tls: ssl.SSLSocket, server: ScriptedImap, answer: bytes) -> None:
+    """Send an answer, or what of it comes before the cut."""
+    room = len(answer) if server.cut_after is None else max(server.cut_after - server.sent, 0)
+    tls.sendall(answer[:room])
+    server.sent += room
+    if b"* BYE" in answer:
+        raise EOFError
+    if room < len(answer):
+        server.cuts += 1
+        raise EOFError

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import subprocess
-import zipfile
 from pathlib import Path
 
 import pytest
 
-from archiver.capture import files_items
-from archiver.capture.files import FileItem, detect_format, open_items
-from archiver.capture.files_zip import zip_items
+from archiver.capture.files import items as files_items
+from archiver.capture.files.doors import FileItem, detect_format, open_items
+from archiver.capture.spool import SealedSpool
 from archiver.errors import CaptureError
+from archiver.message.content import whole
 
 EML = b"Subject: one\r\n\r\nbody\r\n"
 FROM = b"From a@b.test Thu Jan  1 00:00:00 2004\n"
@@ -20,10 +21,6 @@ FROM = b"From a@b.test Thu Jan  1 00:00:00 2004\n"
 
 def whys(items: list[FileItem]) -> dict[str, str]:
     return {item.where.rpartition("/")[2]: item.why or "" for item in items if item.why}
-
-
-def folders(items: list[FileItem]) -> dict[str, bytes]:
-    return {item.folder: item.raw or b"" for item in items if item.raw is not None}
 
 
 def test_a_folder_of_everything(tmp_path: Path) -> None:
@@ -44,7 +41,10 @@ def test_a_folder_of_everything(tmp_path: Path) -> None:
         "old.pst": b"!BDN....",
         "word.msg": b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1....",
         "text.msg": EML + b"4",
-        "box.tar.gz": b"\x1f\x8b....",
+        "box.7z": b"7z\xbc\xaf\x27\x1c....",
+        "cut.mbox.gz": gzip.compress(FROM + b"A: 1\n\n" + FROM + b"B: 2\n")[:-9],
+        ".DS_Store": b"\0\0\0\1Bud1",
+        "Inbox.msf": b"// <!-- <mdb:mork",
         "report.docx": b"PK\x03\x04....",
         "broken.zip": b"PK\x03\x04....",
     }.items():
@@ -58,9 +58,12 @@ def test_a_folder_of_everything(tmp_path: Path) -> None:
     assert whys(items) == {
         "empty.eml": "empty",
         "notes.bin": "not_a_message",
-        "old.pst": "pst_not_supported_yet",
-        "word.msg": "msg_not_supported_yet",
-        "box.tar.gz": "compressed",
+        "old.pst": "bad_pst",
+        "word.msg": "bad_msg",
+        "box.7z": "unpack_first",
+        "cut.mbox.gz@end": "damaged",
+        ".DS_Store": "system_file",
+        "Inbox.msf": "mail_program_file",
         "report.docx": "not_a_message",
         "broken.zip": "bad_zip",
         "link.eml": "symlink",
@@ -72,6 +75,8 @@ def test_a_folder_of_everything(tmp_path: Path) -> None:
         ("b/c", EML + b"2"),
         ("b", EML + b"3"),
         ("b", b"\0\1\2 no mail at all, but named so"),
+        ("cut", b"A: 1\n"),
+        ("cut", b"B: 2\n"),
         ("mail", b"A: 1\n"),
         ("mail", b"B: 2\n"),
         ("several", b"A: 1\n"),
@@ -91,12 +96,27 @@ def test_a_named_file_may_be_a_link_or_nothing(tmp_path: Path) -> None:
     assert [(item.raw, item.why) for item in items] == [(EML, None), (None, "not_found")]
 
 
+def test_a_profile_of_thunderbird(tmp_path: Path) -> None:
+    (tmp_path / "Inbox.sbd").mkdir()
+    (tmp_path / "Inbox").write_bytes(FROM + b"A: 1\n\n" + FROM + b"B: 2\n")
+    (tmp_path / "Inbox.msf").write_bytes(b"// <!-- <mdb:mork")
+    (tmp_path / "Inbox.sbd" / "Old").write_bytes(FROM + b"C: 3\n\n" + FROM + b"D: 4\n")
+    items = list(open_items([tmp_path]))
+    assert [(item.folder, item.raw) for item in items if item.raw] == [
+        ("Inbox", b"A: 1\n"),
+        ("Inbox", b"B: 2\n"),
+        ("Inbox/Old", b"C: 3\n"),
+        ("Inbox/Old", b"D: 4\n"),
+    ]
+    assert [item.why for item in items if item.why] == ["mail_program_file"]
+
+
 def test_eml_takes_any_file_whole(tmp_path: Path) -> None:
     (tmp_path / "x.bin").write_bytes(b"\0 anything")
     (tmp_path / "y").write_bytes(FROM + FROM)
     assert [item.raw for item in open_items([tmp_path], "eml")] == [b"\0 anything", FROM + FROM]
     with pytest.raises(CaptureError):
-        open_items([tmp_path], "tar")  # type: ignore[arg-type]
+        open_items([tmp_path], "rar")  # type: ignore[arg-type]
 
 
 def test_a_file_without_permission_is_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -135,6 +155,8 @@ def test_a_maildir_with_folders(tmp_path: Path) -> None:
         "dovecot-uidlist": b"3 V1\n",
         "subscriptions": b"Sent\n",
         "stray.eml": EML,
+        "cur/.DS_Store": b"\0\0\0\1Bud1",
+        "photo.png": b"\x89PNG",
     }.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_bytes(content)
@@ -147,52 +169,22 @@ def test_a_maildir_with_folders(tmp_path: Path) -> None:
         ("Entwürfe", b"A: 6\n"),
         ("Sent/2020", b"A: 5\n"),
         ("plain", b"A: 7\n"),
+        ("", EML),
     ]
-    assert whys(items) == {"4.M4.host:2,": "empty", "8.M8.host:2,": "symlink", "stray.eml": "not_a_message"}
-
-
-def test_a_zip_of_mail(tmp_path: Path) -> None:
-    path = tmp_path / "box.zip"
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("in/a.eml", EML)
-        archive.writestr("../../evil.eml", EML + b"2")
-        archive.writestr("Takeout/All.mbox", FROM + b"A: 1\n\n" + FROM + b"B: 2\n")
-        archive.writestr("empty.eml", b"")
-        archive.writestr("folder/", b"")
-        archive.writestr("inner.zip", b"PK\x03\x04....")
-        archive.writestr("photo.png", b"\x89PNG....")
-        archive.writestr("big.eml", b"A: 1\n\n" + b"x" * 100_000)
-        archive.writestr("damaged.eml", os.urandom(500).join([b"A: 1\n\n", b""]))
-    content = bytearray(path.read_bytes())
-    at = content.find(b"damaged.eml") + 50
-    content[at : at + 20] = bytes(20)
-    path.write_bytes(content)
-    items = list(zip_items(path, "", limit=10_000))
-    assert folders(items) == {"in": EML, "../..": EML + b"2", "Takeout/All.mbox": b"B: 2\n"}
-    assert sum(item.raw is not None for item in items) == 4
-    assert {item.where.rpartition("!")[2]: item.why for item in items if item.why} == {
-        "empty.eml": "empty",
-        "inner.zip": "nested_archive",
+    assert whys(items) == {
+        "4.M4.host:2,": "empty",
+        "8.M8.host:2,": "symlink",
         "photo.png": "not_a_message",
-        "big.eml": "too_large",
-        "damaged.eml": "damaged",
+        ".DS_Store": "system_file",
+        "3.M3.host": "being_delivered",
+        "dovecot-uidlist": "mail_program_file",
+        "subscriptions": "mail_program_file",
     }
-    assert len(list(tmp_path.iterdir())) == 1
-    bounded = list(zip_items(path, "", max_unpacked=50_000))
-    assert [item.why for item in bounded][-2:] == ["zip_too_large", "zip_too_large"]
-    assert len([item for item in zip_items(path, "", max_entries=1) if item.raw]) == 1
-
-
-def test_an_encrypted_zip_entry_is_listed(tmp_path: Path) -> None:
-    path = tmp_path / "locked.zip"
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("a.eml", EML)
-    content = bytearray(path.read_bytes())
-    # The standard library can't encrypt: set the flag that says so, in both headers.
-    content[6] |= 1
-    content[content.find(b"PK\x01\x02") + 8] |= 1
-    path.write_bytes(content)
-    assert [item.why for item in open_items([path])] == ["encrypted"]
+    assert {item.why for item in items if item.ignored} == {
+        "system_file",
+        "being_delivered",
+        "mail_program_file",
+    }
 
 
 def test_a_bind_mount_or_depth_cannot_go_on_for_ever(tmp_path: Path) -> None:
@@ -208,6 +200,21 @@ def test_a_file_above_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(files_items, "MAX_MESSAGE", 100)
     (tmp_path / "a.eml").write_bytes(EML + b"x" * 100)
     assert [item.why for item in open_items([tmp_path])] == ["too_large"]
+
+
+def test_a_message_too_large_for_memory_waits_sealed(tmp_path: Path) -> None:
+    raw = EML + b"marker words " * 800_000
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.eml").write_bytes(raw)
+    (tmp_path / "in" / "b.eml.gz").write_bytes(gzip.compress(raw, 1))
+    spool = tmp_path / "spool"
+    items = list(open_items([tmp_path / "in"], spool=spool))
+    assert [type(item.raw) for item in items] == [SealedSpool, SealedSpool]
+    assert [item.raw is not None and whole(item.raw) == raw for item in items] == [True, True]
+    assert list(spool.iterdir()) == []
+    for item in items:
+        assert isinstance(item.raw, SealedSpool)
+        item.raw.close()
 
 
 def test_the_key_follows_the_file(tmp_path: Path) -> None:
@@ -244,3 +251,26 @@ def test_a_real_maildir_is_kept_whole(corpora: Path) -> None:
     items = [item for item in open_items([root]) if item.raw]
     assert [os.fsencode(Path(item.where).name) for item in items] == sorted(listed)
     assert all(item.raw == Path(item.where).read_bytes() for item in items)
+
+
+def test_no_file_of_the_corpora_is_passed_over(corpora: Path) -> None:
+    """Every file on disk is read, refused with a reason, or left alone; a whole file is kept exactly."""
+    on_disk = {os.path.join(folder, name) for folder, _, names in os.walk(corpora) for name in names}
+    told: dict[str, list[FileItem]] = {}
+    for item in open_items([corpora]):
+        path = next(p for p in _ways(item.where) if p in on_disk)
+        told.setdefault(path, []).append(item)
+        assert (item.raw is None) == (item.why is not None)
+        if item.raw is not None and item.where == path and not item.notes:
+            assert item.raw == Path(path).read_bytes()
+    assert told.keys() == on_disk
+
+
+def _ways(where: str) -> list[str]:
+    """A place, and the file that it may be in."""
+    return [
+        where,
+        where.rpartition("@")[0],
+        where.partition("!")[0],
+        where.partition("!")[0].rpartition("@")[0],
+    ]

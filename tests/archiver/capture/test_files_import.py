@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from archiver.capture.files import open_items
-from archiver.capture.files_import import ImportResult, ImportRun, ImportSource
+from archiver.capture.files.doors import open_items
+from archiver.capture.files.run import ImportResult, ImportRun, ImportSource
 from archiver.capture.ports import Arrival
 from archiver.errors import KeyUnavailable, StoreError
 from tests.archiver.capture.doors import MemoryIntake
@@ -20,8 +20,8 @@ class MemoryJournal:
     def __init__(self) -> None:
         self.keys: set[str] = set()
 
-    def seen(self, key: str) -> bool:
-        return key in self.keys
+    def seen(self, keys: Sequence[str]) -> set[str]:
+        return self.keys.intersection(keys)
 
     def mark(self, keys: Sequence[str]) -> None:
         self.keys.update(keys)

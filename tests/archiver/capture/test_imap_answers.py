@@ -9,10 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archiver.capture.imap import _uid_set
-from archiver.capture.imap_answers import Folder, read_fetched, read_folders, read_state
-from archiver.capture.imap_names import BadNameError, decode_name, encode_name, quote
-from archiver.capture.imap_source import BadMailboxUrlError, MailboxUrl, parse_imap_url
+from archiver.capture.imap.answers import (
+    Folder,
+    FolderState,
+    read_fetched,
+    read_folders,
+    read_state,
+    read_statuses,
+)
+from archiver.capture.imap.folder import uid_set
+from archiver.capture.imap.names import BadNameError, decode_name, encode_name, quote
+from archiver.capture.imap.protocol import Oversize
+from archiver.capture.imap.source import BadMailboxUrlError, MailboxUrl, parse_imap_url
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))
@@ -63,6 +71,11 @@ def test_folders_of_a_list_answer() -> None:
         bytearray(b'lit "eral'),
         b'() "/" "with * star"',
         b'() "/" "broken &"',
+        b'(\\HasNoChildren \\All) "/" "All Mail"',
+        b'() "/" "All Mail"',
+        b'() "/" "\xff raw"',
+        b'() "/" {4}',
+        bytearray(b"a\r\nb"),
         b"LIST completed",
     ]
     assert list(read_folders(lines)) == [
@@ -70,8 +83,32 @@ def test_folders_of_a_list_answer() -> None:
         Folder('a "quoted" and \\ back', 'a "quoted" and \\ back'),
         Folder('lit "eral', 'lit "eral'),
         Folder("with * star", "with * star"),
-        Folder("broken &", problem="bad_name"),
+        Folder("broken &", "broken &"),
+        Folder("All Mail", "All Mail", frozenset({"\\all"})),
+        Folder("\\xff raw", "\udcff raw"),
+        Folder("a\r\nb", "a\r\nb", problem="bad_name"),
     ]
+
+
+def test_statuses_of_folders() -> None:
+    found = read_statuses(
+        [
+            b'() "/" "A"',
+            b'STATUS "A b" (UIDNEXT 5 UIDVALIDITY 9)',
+            b"STATUS INBOX (UIDVALIDITY 3 HIGHESTMODSEQ 88 UIDNEXT 4)",
+            b"STATUS {3}",
+            bytearray(b"lit"),
+            b" (UIDNEXT 7)",
+            b'"direct" (UIDNEXT 8)',
+            b"done",
+        ]
+    )
+    assert found == {
+        "A b": FolderState(0, 9, 5),
+        "INBOX": FolderState(0, 3, 4),
+        "lit": FolderState(0, 0, 7),
+        "direct": FolderState(0, 0, 8),
+    }
 
 
 def test_the_state_of_a_folder() -> None:
@@ -94,6 +131,15 @@ def test_messages_of_a_fetch_answer() -> None:
         b" UID 6)",
         b'4 FETCH (BODY[] "UID 98 \\"x\\"" UID 7 RFC822.SIZE 12)',
         b"5 FETCH (UID 8 BODY[] NIL)",
+        b'6 FETCH (X-GM-LABELS (\\Inbox "UID 99 (" {5}',
+        bytearray(b"a) UI"),
+        b" Entw&APw-rfe) FLAGS (\\Seen $Label) BODY[] ~{3}",
+        bytearray(b"NIL"),
+        b" UID 9)",
+        b"7 FETCH (UID 10 BODY[] {9999}",
+        Oversize(),
+        b")",
+        b'8 FETCH (UID 11 FLAGS ("never closed UID 12 BODY[] {5}',
         b"OK done",
     ]
     found = list(read_fetched(lines))
@@ -103,7 +149,13 @@ def test_messages_of_a_fetch_answer() -> None:
         (6, b""),
         (7, b'UID 98 "x"'),
         (8, None),
+        (9, b"NIL"),
+        (10, None),
+        (11, None),
     ]
+    assert found[5].labels == ("\\Inbox", "UID 99 (", "a) UI", "Entwürfe")
+    assert found[5].flags == ("\\Seen", "$Label")
+    assert [f.oversize for f in found] == [False] * 6 + [True, False]
     assert found[0].internal_date == datetime(1996, 7, 17, 9, 44, 25, tzinfo=UTC)
     assert found[3].size == 12
 
@@ -121,10 +173,11 @@ def test_any_lines_at_all(lines: list[bytes | bytearray]) -> None:
     list(read_fetched(lines))
     list(read_folders(lines))
     read_state(lines)
+    read_statuses(lines)
 
 
 def test_uid_sets() -> None:
-    assert _uid_set([1, 2, 3, 7, 9, 10]) == "1:3,7,9:10"
+    assert uid_set([1, 2, 3, 7, 9, 10]) == "1:3,7,9:10"
 
 
 @pytest.mark.parametrize(

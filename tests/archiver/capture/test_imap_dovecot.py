@@ -13,22 +13,27 @@ from pathlib import Path
 
 import pytest
 
-from archiver.capture.files import open_items
-from archiver.capture.imap import ImapPoller, PollResult
-from archiver.capture.imap_source import FolderCheckpoint, ImapSource
+from archiver.capture.files.doors import open_items
+from archiver.capture.imap.poller import PollResult
+from archiver.capture.imap.source import ImapSource
 from tests.archiver.capture.doors import MemoryIntake
-from tests.archiver.capture.imap_script import MemoryCheckpoints
+from tests.archiver.capture.imap_script import MemoryCheckpoints, poller
 from tests.servers.dovecot import DovecotServer, dovecot_server, fill, give_to_dovecot
 
 
 def source_of(server: DovecotServer) -> ImapSource:
     return ImapSource(
-        "imap-1", "localhost", server.user, lambda: server.password, port=server.port, ca_file=server.ca_file
+        "imap-1",
+        "localhost",
+        server.user,
+        lambda _: server.password,
+        port=server.port,
+        ca_file=server.ca_file,
     )
 
 
 def poll(server: DovecotServer, checkpoints: MemoryCheckpoints, intake: MemoryIntake) -> PollResult:
-    return asyncio.run(ImapPoller(source_of(server), checkpoints, intake).poll_once())
+    return asyncio.run(poller(source_of(server), checkpoints, intake).poll_once())
 
 
 def as_sent(raw: bytes) -> bytes:
@@ -105,7 +110,7 @@ def test_new_mail_expunged_mail_and_a_new_uidvalidity(
         result = poll(server, checkpoints, intake)
         assert (result.read, result.stored, result.duplicates) == (there, 0, there)
         # Its UIDs begin at four billion: asking by UID ranges of 200 would never end.
-        assert checkpoints.now["INBOX"] == FolderCheckpoint(4242, 4_000_000_000 + there - 1)
+        assert checkpoints.reached("INBOX") == (4242, 4_000_000_000 + there - 1)
 
 
 def _there(maildir: Path, number: int) -> bool:
@@ -126,8 +131,8 @@ def test_expunged_while_reading(tmp_path: Path, other_client: list[imaplib.IMAP4
                 client.store("1:10,100:110,290:300", "+FLAGS", "\\Deleted")
                 client.close()
 
-        poller = ImapPoller(source_of(server), checkpoints, intake)
-        result = asyncio.run(poller.poll_once(expunge_once))
+        reading = poller(source_of(server), checkpoints, intake)
+        result = asyncio.run(reading.poll_once(expunge_once))
         assert result.read + result.folders[0].vanished == 300
         assert 11 <= result.folders[0].vanished <= 22
         assert result.folders[0].left == 0
@@ -150,5 +155,5 @@ def test_folders_with_odd_names(tmp_path: Path) -> None:
             **dict.fromkeys(names.values(), (2, None)),
         }
         only = dataclasses.replace(source_of(server), folders=("inbox", "INBOX", "Deep/*"))
-        some = asyncio.run(ImapPoller(only, MemoryCheckpoints(), MemoryIntake()).poll_once())
+        some = asyncio.run(poller(only, MemoryCheckpoints(), MemoryIntake()).poll_once())
         assert {f.name for f in some.folders} == {"INBOX", "Deep/er *"}

@@ -13,15 +13,15 @@ from typing import Any
 
 import pytest
 
-from archiver.capture.imap import ImapPoller, PollResult
-from archiver.capture.imap_source import FolderCheckpoint, ImapSource
+from archiver.capture.imap.poller import PollResult
+from archiver.capture.imap.source import FolderCheckpoint, ImapSource
 from archiver.errors import CaptureError, SourceUnreachable, StoreError
 from tests.archiver.capture.doors import MemoryIntake
-from tests.archiver.capture.imap_script import Box, MemoryCheckpoints, ScriptedImap, scripted
+from tests.archiver.capture.imap_script import Box, MemoryCheckpoints, ScriptedImap, poller, scripted
 
 
 def poll(source: ImapSource, checkpoints: MemoryCheckpoints, intake: Any, **options: Any) -> PollResult:
-    return asyncio.run(ImapPoller(source, checkpoints, intake).poll_once(**options))
+    return asyncio.run(poller(source, checkpoints, intake).poll_once(**options))
 
 
 def box(count: int, *, first: int = 1, gap: int = 1) -> Box:
@@ -40,7 +40,7 @@ def test_a_simple_mailbox(tmp_path: Path) -> None:
     assert intake.raws == list(server.boxes[b"INBOX"].messages.values())
     assert intake.arrivals[0].custodians == ("jane@clinic.test",)
     assert str(intake.arrivals[0].received_at) == "2020-02-01 02:04:05+00:00"
-    assert checkpoints.now == {"INBOX": FolderCheckpoint(7, 3)}
+    assert checkpoints.now == {"INBOX": FolderCheckpoint(7, 3, 4, 3)}
     assert any('LOGIN "jane doe" "a \\"pass\\\\word\\""' in line for line in server.commands)
     assert not any("SELECT " in line or "BODY[" in line or "STORE" in line for line in server.commands)
 
@@ -99,21 +99,26 @@ def test_thousands_of_folders_and_stray_lines(tmp_path: Path) -> None:
 
 def test_odd_folder_names(tmp_path: Path) -> None:
     names = [b'quo"te', b"back\\slash", b"sp ace", b"Entw&APw-rfe", b"star * here", b"{5}", b"(x)", b"R&-D"]
+    # No modified UTF-7 at all; two that differ in case only; two that people read alike; no UTF-8.
+    names += [b"bad &", b"Work", b"work", b"&AOk-", "é".encode(), b"\xff\xfe"]
     server = ScriptedImap({name: box(1, first=n + 1) for n, name in enumerate(names)})
     server.list_lines = [b'* LIST () "/" {%d}\r\n%s\r\n' % (len(name), name) for name in names]
     server.list_lines[4] = b'* LIST () "/" "star * here"\r\n'
     server.list_lines.append(
-        b'* LIST (\\Noselect) "/" "above"\r\n* LIST () "/" "gone"\r\n* LIST () "/" "bad &"\r\n'
+        b'* LIST (\\Noselect) "/" "above"\r\n* LIST () "/" "gone"\r\n* LIST () "/" {4}\r\na\r\nb\r\n'
     )
     intake = MemoryIntake()
     with scripted(tmp_path, server) as source:
-        result = poll(source, MemoryCheckpoints(), intake)
-    assert {a.folder for a in intake.arrivals} == {
-        'quo"te', "back\\slash", "sp ace", "Entwürfe", "star * here", "{5}", "(x)", "R&D"
-    }  # fmt: skip
+        checkpoints = MemoryCheckpoints()
+        result = poll(source, checkpoints, intake)
+        assert poll(source, checkpoints, intake).read == 0
+    assert sorted(a.folder for a in intake.arrivals) == sorted([
+        'quo"te', "back\\slash", "sp ace", "Entwürfe", "star * here", "{5}", "(x)", "R&D", "bad &", "Work",
+        "work", "é", "é", "\\xff\\xfe",
+    ])  # fmt: skip
     assert {f.name: f.problem for f in result.folders if f.problem} == {
         "gone": "not_selectable",
-        "bad &": "bad_name",
+        "a\r\nb": "bad_name",
     }
 
 
@@ -129,7 +134,7 @@ def test_a_new_uidvalidity_starts_the_folder_over(tmp_path: Path) -> None:
         server.boxes[b"INBOX"].uidnext = 41
         result = poll(source, checkpoints, intake)
         assert (result.read, result.stored, result.duplicates) == (31, 1, 30)
-        assert checkpoints.now["INBOX"] == FolderCheckpoint(8, 40)
+        assert checkpoints.reached("INBOX") == (8, 40)
 
 
 def test_a_server_that_went_back_in_time_is_read_again(tmp_path: Path) -> None:
@@ -139,7 +144,7 @@ def test_a_server_that_went_back_in_time_is_read_again(tmp_path: Path) -> None:
         poll(source, checkpoints, intake)
         server.boxes[b"INBOX"] = Box({1: b"other mail\r\n"}, uidnext=2)
         assert poll(source, checkpoints, intake).stored == 1
-        assert checkpoints.now["INBOX"] == FolderCheckpoint(7, 1)
+        assert checkpoints.reached("INBOX") == (7, 1)
 
 
 def test_messages_expunged_between_are_passed(tmp_path: Path) -> None:
@@ -342,7 +347,7 @@ def test_a_certificate_that_is_not_trusted(tmp_path: Path) -> None:
 def test_nobody_listens_or_no_tls(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as plain:
         source = ImapSource(
-            "s", "127.0.0.1", "u", lambda: "p", port=plain.getsockname()[1], connect_timeout=0.5
+            "s", "127.0.0.1", "u", lambda _: "p", port=plain.getsockname()[1], connect_timeout=0.5
         )
         with pytest.raises(SourceUnreachable):
             poll(source, MemoryCheckpoints(), MemoryIntake())

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from archiver.capture.journal import looks_like_report, merge_envelopes, unwrap
+from archiver.capture.journal.report import looks_like_report, merge_envelopes, unwrap
 from archiver.message.model import Envelope, Recipient
 
 

@@ -14,6 +14,7 @@ from archiver.capture.checkpoints import RecordsImportJournal
 from archiver.capture.pool import CHUNK_MESSAGES, PreparePool
 from archiver.capture.ports import Arrival
 from archiver.capture.prepare import delivery_detail, describe
+from archiver.errors import StoreError
 from archiver.message.envelope import resolve_envelope
 from archiver.message.parse import parse
 from archiver.vault import Vault
@@ -58,6 +59,26 @@ def test_one_arrival_that_fails_takes_no_other_with_it(one: tuple[Vault, Setting
     assert isinstance(failed.exception(), AttributeError)
 
 
+def test_a_killed_worker_fails_what_it_was_given_and_all_that_comes(one: tuple[Vault, Settings]) -> None:
+    vault, settings = one
+    pool = PreparePool(vault.preparer, settings, 1)
+    assert pool(Arrival(raw=MAIL, source_id="s"), frozenset()).result(30).size == len(MAIL)
+    assert pool._feeder is not None
+    pool._feeder._workers[0]._beside.process.kill()
+    for _ in range(3 * CHUNK_MESSAGES):
+        assert isinstance(pool(Arrival(raw=MAIL, source_id="s"), frozenset()).exception(30), StoreError)
+    pool.close()
+
+
+def test_workers_that_cannot_open_the_archive_fail_what_they_are_given(one: tuple[Vault, Settings]) -> None:
+    vault, settings = one
+    lost = settings.model_copy(update={"root_key": f"file:{settings.home.parent / 'lost.key'}"})
+    pool = PreparePool(vault.preparer, lost, 2)
+    failed = [pool(Arrival(raw=MAIL, source_id="s"), frozenset()) for _ in range(3)]
+    assert all(isinstance(future.exception(30), StoreError) for future in failed)
+    pool.close()
+
+
 def test_a_message_that_is_larger_than_a_chunk_is_handed_over_alone(one: tuple[Vault, Settings]) -> None:
     vault, settings = one
     pool = PreparePool(vault.preparer, settings, 1)
@@ -88,12 +109,15 @@ def test_a_later_import_of_a_source_knows_what_an_earlier_one_marked(vault: Vaul
 
     source = vault.sources.add("import", "a source")
     first = journal()
-    assert not first.seen("item 1")
+    assert not first.seen(["item 1"])
     first.mark(["item 1"])
     later = journal()
-    assert later.seen("item 1")
-    assert not later.seen("item 2")
-    # The same item for another owner must reach the archive again.
-    assert not journal("ann@example.org").seen("item 1")
-    later.mark(["item 2"])
-    assert later.seen("item 2")
+    assert later.seen(["item 1", "item 2", *map(str, range(1_200))]) == {"item 1"}
+    # The same item for another owner, or vouched for otherwise, must reach the archive again.
+    assert not journal("ann@example.org").seen(["item 1"])
+    vouched = RecordsImportJournal(vault.records, vault.blind, source.id, (), "", ("mx.example.org",))
+    assert not vouched.seen(["item 1"])
+    believed = RecordsImportJournal(vault.records, vault.blind, source.id, (), "", reports=True)
+    assert not believed.seen(["item 1"])
+    later.mark(["item 2", "item 1"])
+    assert later.seen(["item 2", "item 1"]) == {"item 1", "item 2"}

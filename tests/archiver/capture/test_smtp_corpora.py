@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
-from archiver.capture.files import open_items
+from archiver.capture.files.doors import open_items
 from tests.archiver.capture.doors import FEED, MemoryIntake, Wire, smtp_served, stuffed
 
 

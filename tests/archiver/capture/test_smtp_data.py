@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archiver.capture.smtp_data import DotReader
+from archiver.capture.smtp.data import DotReader
 
 
 def fed(stream: bytes, sizes: list[int]) -> tuple[bytes, bytes, bool]:

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from archiver.capture import smtp_session
-from archiver.capture.tls import self_made_certificate
+from archiver.capture.smtp import wire as smtp_wire
+from archiver.capture.smtp.tls import self_made_certificate
 from archiver.errors import CaptureError
 from tests.archiver.capture.doors import FEED, Feeds, MemoryIntake, Wire, feed, smtp_served, stuffed, wait_for
 
@@ -33,6 +33,8 @@ def test_greeting_and_offers(tmp_path: Path) -> None:
             b"ENHANCEDSTATUSCODES",
             b"STARTTLS",
             b"PIPELINING",
+            b"CHUNKING",
+            b"BINARYMIME",
         }
         assert wire.ask(b"QUIT").startswith(b"221 ")
         assert wire.reply() == b""
@@ -69,7 +71,7 @@ def test_a_message_is_taken_byte_for_byte(tmp_path: Path) -> None:
         ([b"EHLO x"], b"MAIL FROM:<a@b.test> SIZE=209715201", b"552 5.3.4"),
         ([b"EHLO x"], b"MAIL FROM:<a@b.test> SIZE=209715200", b"250 2.1.0"),
         ([b"EHLO x"], b"MAIL FROM:<a@b.test> SIZE=many", b"501 5.5.4"),
-        ([b"EHLO x"], b"MAIL FROM:<a@b.test> BODY=BINARYMIME", b"501 5.5.4"),
+        ([b"EHLO x"], b"MAIL FROM:<a@b.test> BODY=BINARYMIME", b"250 2.1.0"),
         ([b"EHLO x"], b"MAIL FROM:<a@b.test> BODY=8BITMIME SMTPUTF8 SIZE=5", b"250 2.1.0"),
         ([b"EHLO x"], b"MAIL FROM:<a@b.test> RET=FULL", b"555 5.5.4"),
         ([b"EHLO x"], b"MAIL FROM:<a b@c.test>", b"501 5.5.4"),
@@ -113,7 +115,7 @@ def test_a_peer_outside_the_feeds_networks_is_refused(tmp_path: Path) -> None:
 
 def test_a_remote_peer_must_use_tls_before_mail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Tests talk over loopback only, so the peer's address is the one thing that is made up here.
-    monkeypatch.setattr(smtp_session, "peer_address", lambda _: ip_address("192.0.2.7"))
+    monkeypatch.setattr(smtp_wire, "peer_address", lambda _: ip_address("192.0.2.7"))
     feeds = Feeds(feed(network="192.0.2.0/24"))
     intake = MemoryIntake()
     with smtp_served(tmp_path, intake, feeds) as served:
@@ -240,7 +242,7 @@ def test_a_client_that_guesses_addresses_is_dropped(tmp_path: Path) -> None:
 
 
 def test_a_silent_client_is_dropped(tmp_path: Path) -> None:
-    with smtp_served(tmp_path, MemoryIntake(), command_timeout=0.3) as served:
+    with smtp_served(tmp_path, MemoryIntake(), idle_timeout=0.3) as served:
         with Wire(served.port) as wire:
             wire.reply()
             assert wire.reply().startswith(b"421 4.4.2")

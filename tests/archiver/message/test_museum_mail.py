@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from archiver.capture.journal import looks_like_report, unwrap
+from archiver.capture.journal.report import looks_like_report, unwrap
 from archiver.classify import classify
 from archiver.message.parse import parse
 
@@ -68,7 +68,7 @@ def test_what_can_not_be_read_is_listed() -> None:
     deep = parse((MUSEUM / "nested_sixty_deep.eml").read_bytes())
     assert len(deep.not_searchable) == 1
     document = parse((MUSEUM / "doctype_in_document.eml").read_bytes())
-    assert [part.text_status for part in document.parts] == ["indexed", "failed"]
+    assert [part.text_status for part in document.parts] == ["indexed", "damaged"]
     assert "boom" not in document.attachment_text
 
 

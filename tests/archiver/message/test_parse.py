@@ -145,12 +145,13 @@ def test_zip_bomb_is_flagged() -> None:
 @pytest.mark.parametrize(
     ("part", "status"),
     [
-        (attached("a.pdf", b"%PDF-1.7", "application/pdf"), "not_supported"),
-        (attached("a.zip", zipped(a="b"), "application/zip"), "not_supported"),
+        (attached("a.pdf", b"%PDF-1.7", "application/pdf"), "damaged"),
+        (attached("a.rar", b"Rar!\x1a\x07\0"), "not_supported"),
         (attached("smime.p7m", b"0", "application/pkcs7-mime"), "encrypted"),
         (attached("message.rpmsg", b"0", "application/x-microsoft-rpmsg-message"), "encrypted"),
-        (attached("winmail.dat", b"x\x9f", "application/ms-tnef"), "not_supported"),
-        (attached("a.docx", b"PK\x03\x04 broken"), "failed"),
+        (attached("winmail.dat", b"x\x9f", "application/ms-tnef"), "damaged"),
+        (attached("a.docx", b"PK\x03\x04 broken"), "damaged"),
+        (attached("a.png", b"\x89PNG\r\n\x1a\n"), "no_text"),
         (attached("a.xlsx", ENCRYPTED_OLE), "encrypted"),
         (attached("a.txt", b"quill"), "indexed"),
         (attached("a.csv", b" \r\n"), "empty"),

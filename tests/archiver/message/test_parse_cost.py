@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from archiver.capture.journal import looks_like_report, unwrap
+from archiver.capture.journal.report import looks_like_report, unwrap
 from archiver.classify import classify
 from archiver.message.parse import parse
 

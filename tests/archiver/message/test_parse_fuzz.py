@@ -8,7 +8,7 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from archiver.capture.journal import looks_like_report, unwrap
+from archiver.capture.journal.report import looks_like_report, unwrap
 from archiver.classify import classify, text_of
 from archiver.message.mime_offsets import embedded_messages
 from archiver.message.model import ParsedMessage

@@ -5,10 +5,14 @@ An exhibit of a released format is never made anew: it stands for the homes that
 
 from __future__ import annotations
 
+import random
 import shutil
+import sqlite3
 import sys
 import tarfile
 import tempfile
+from contextlib import closing
+from email.message import EmailMessage
 from pathlib import Path
 
 from api.app import initialise
@@ -20,8 +24,10 @@ from tests.support.holdfast import Home
 from tests.support.mail import numbered
 
 HERE = Path(__file__).parent
-VERSION = 1
+VERSION = 2
 MESSAGES = 20
+SHARED = 3
+"""Messages with one and the same attachment (from format 2 on), the last of which came in a report."""
 SETTINGS = {"HOLDFAST_JURISDICTIONS": "NY"}
 
 
@@ -33,8 +39,28 @@ def long_due() -> bytes:
     )
 
 
+def shared(number: int) -> bytes:
+    """A message with the attachment that several have: part of it stands once in the store."""
+    message = EmailMessage()
+    message["From"] = "lab@clinic.example"
+    message["To"] = f"ward{number}@clinic.example"
+    message["Subject"] = f"scan {number}"
+    message["Date"] = "Tue, 06 Feb 2024 10:00:00 +0000"
+    message.set_content("the common exhibit is attached\n")
+    data = random.Random(2).randbytes(6_000)
+    message.add_attachment(data, maintype="application", subtype="octet-stream", filename="scan.bin")
+    message.set_boundary(f"=_{number}")
+    return message.as_bytes().replace(b"\n", b"\r\n")
+
+
+def report_of(original: bytes) -> bytes:
+    """A journal report that encloses a message."""
+    told = REPORT.replace(b"counsel@law", b"records@law")
+    return told.replace(numbered(1, stream="journalled"), original)
+
+
 def build(home: Home) -> None:
-    """A home with imported and journalled mail, a duplicate, a hold, an export and a disposal."""
+    """A home with imported and journalled mail, a duplicate, a shared part, a hold, an export, a disposal."""
     initialise(home.settings)
     with home.app() as app:
         users = [app.accounts.add_user(name, Role.COMPLIANCE_OFFICER) for name in ("carol", "dora")]
@@ -43,7 +69,9 @@ def build(home: Home) -> None:
         feed = app.vault.sources.add("journal", "feed").id
         arrivals = [Arrival(numbered(n, stream="museum"), desk, "Inbox") for n in range(MESSAGES)]
         due = Arrival(long_due(), desk, attested_by="the museum")
-        ids = store(app, [*arrivals, Arrival(REPORT, feed), arrivals[0], due])
+        common = [Arrival(shared(n), desk) for n in range(SHARED - 1)]
+        common.append(Arrival(report_of(shared(SHARED - 1)), feed))
+        ids = store(app, [*arrivals, Arrival(REPORT, feed), arrivals[0], due, *common])
         matter = app.matters.create(first, "museum matter")
         app.holds.create(first, matter["id"], custodians=["sender1@clinic.example"])
         app.exports.create(first, Purpose.LEGAL, matter=matter["id"])
@@ -77,8 +105,10 @@ def main() -> int:
         flipped = Path(folder, "flipped")
         shutil.copytree(home.base, flipped)
         (blobs,) = (flipped / "home" / "packs").glob("*.pack")
-        flip(blobs, 200)
-        pack(flipped, "flipped-pack")
+        with closing(sqlite3.connect(flipped / "home" / "records.db")) as records:
+            ((offset,),) = records.execute("SELECT pack_offset FROM parts").fetchall()
+        flip(blobs, offset + 1_000)
+        pack(flipped, "flipped-part")
 
         # The database of an earlier day beside the published logs of today: what a rollback leaves.
         rolled_back = Path(folder, "rolled-back")

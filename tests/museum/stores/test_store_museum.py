@@ -12,13 +12,15 @@ from archiver.capture.ports import Arrival
 from archiver.errors import KeyDestroyed
 from archiver.store.schema import messages
 from search.access import Purpose
-from tests.museum.stores.make import HERE, MESSAGES, SETTINGS, long_due
+from tests.museum.stores.make import HERE, MESSAGES, SETTINGS, SHARED, long_due, shared
 from tests.support.golden import REPORT, store
 from tests.support.holdfast import Home, actor
 from tests.support.mail import numbered
 
 SOUND = sorted(path.name for path in HERE.glob("golden-*.tar.gz"))
 DAMAGED = {
+    "flipped-part-v2.tar.gz": ("seal_broken", "a"),
+    "rolled-back-records-v2.tar.gz": ("cut_tail", "captures"),
     "flipped-pack-v1.tar.gz": ("seal_broken", "m"),
     "rolled-back-records-v1.tar.gz": ("cut_tail", "captures"),
 }
@@ -56,6 +58,10 @@ def test_a_sound_home_opens(exhibit: str, tmp_path: Path) -> None:
         assert opened.raw == numbered(1, stream="journalled")
         (report,) = (d.report_id for d in opened.record.deliveries)
         assert app.room.open(who, Purpose.AUDIT, str(report)).raw == REPORT
+        scans = app.room.search(who, Purpose.AUDIT, "subject:scan AND has:attachment", limit=100)
+        raws = {app.room.open(who, Purpose.AUDIT, item.id).raw for item in scans.items}
+        # Format 1 had no shared parts.
+        assert raws == (set() if "-v1" in exhibit else {shared(n) for n in range(SHARED)})
         (held,) = app.holds.list(who)
         assert (held["state"], held["matched"] > 0) == ("active", True)
         with app.vault.records.read() as connection:

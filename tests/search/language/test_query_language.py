@@ -34,7 +34,7 @@ from search.language.tree import (
     leaves,
     none_of,
 )
-from search.language.words import stem, words
+from search.language.words import distinct_words, stem, words
 
 NOW = datetime(2024, 5, 6, 12, tzinfo=UTC)
 
@@ -311,11 +311,36 @@ def test_words_of_a_word_are_the_word(text: str) -> None:
 
 
 @settings(max_examples=500, deadline=None)
-@given(st.from_regex(r"[a-z]{1,12}", fullmatch=True))
-def test_skipping_the_stemmer_changes_no_stem(word: str) -> None:
-    from snowballstemmer.english_stemmer import EnglishStemmer
+@given(st.lists(st.text(st.characters(codec="utf-8") | st.characters(max_codepoint=127)), max_size=4))
+@example(texts=["".join(map(chr, range(128)))])
+@example(texts=["Ünder_score it's", "\x00nul\x1fand\x7fdel", ""])
+def test_distinct_words_are_those_of_the_tokenizer(texts: list[str]) -> None:
+    assert distinct_words(texts) == {word for text in texts for word in words(text)}
 
-    assert stem(word) == EnglishStemmer().stemWord(word)
+
+@pytest.mark.parametrize(
+    ("word", "root"),
+    # Of the sample vocabulary at snowballstem.org/algorithms/english, and words of medicine.
+    [
+        ("consigned", "consign"),
+        ("consistency", "consist"),
+        ("consolations", "consol"),
+        ("conspiracies", "conspiraci"),
+        ("knightly", "knight"),
+        ("knots", "knot"),
+        ("skies", "sky"),
+        ("dying", "die"),
+        ("oncologist", "oncolog"),
+        ("oncologists", "oncolog"),
+        ("oncology", "oncolog"),
+        ("mri", "mri"),
+        ("x2", "x2"),
+        ("señor", "señor"),
+        ("s" * 41, "s" * 41),
+    ],
+)
+def test_stems_are_snowballs(word: str, root: str) -> None:
+    assert stem(word) == root
 
 
 def test_names_are_not_stemmed() -> None:

@@ -1,0 +1,1 @@
+"""The file door: mbox, Maildir, EML, EMLX, ZIP, tar, MSG and PST, item by item."""

@@ -1,0 +1,1 @@
+"""The IMAP door: mailboxes read by EXAMINE, checkpoints only after durability."""

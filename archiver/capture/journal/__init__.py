@@ -1,0 +1,1 @@
+"""Journal reports: the envelope part read, the reported message found."""

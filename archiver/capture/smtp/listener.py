@@ -1,0 +1,245 @@
+"""A listener process: SMTP sessions and preparation, beside the process that commits (docs/adr/0013).
+
+It holds nothing durable. A sender hears `250` when the committing process has answered that its message is
+durable; while that process is away, or gone, it hears `451` or `421`, and the listener ends by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from itertools import count
+from multiprocessing.connection import Connection
+from typing import Literal
+
+from archiver.capture.beside import Post, ends, received
+from archiver.capture.intake import (
+    SWITCH_SECONDS,
+    Answer,
+    JournalAddresses,
+    as_answer,
+    fulfil,
+)
+from archiver.capture.ports import Arrival, Receipt
+from archiver.capture.prepare import Prepared
+from archiver.capture.smtp.setup import smtp_listener
+from archiver.errors import StoreError
+from archiver.vault import Vault, open_vault
+from config.errors import HoldfastError
+from config.settings import Settings
+
+IN_FLIGHT = 256
+"""Messages a listener has under way at most; their answers fit into the pipe unread."""
+GRACE_SECONDS = 30.0
+"""How long a message under way may take to its end once the listener was told to stop."""
+_GONE_GRACE = 2.0
+
+_log = logging.getLogger("holdfast")
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """A prepared message on its way to the committing process. What it holds is sealed, its index text and
+    a journal report's bytes aside: it goes through a pipe's memory, never through a file.
+
+    Seam: content too large for that may lie sealed in the spool folder and be named by `prepared`.
+    """
+
+    ticket: int
+    prepared: Prepared
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """An arrival that a listener refused; the committing process counts it."""
+
+    ticket: int
+    source_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What became of a ticket. `errno` is that of a failure's operating-system cause: a full disk is told."""
+
+    ticket: int
+    answer: Answer | None
+    errno: int | None = None
+
+
+Said = Mail | Refused | Literal["ready"] | HoldfastError
+"""What a listener says; an error says why it couldn't begin."""
+Told = Answered | Literal["drain"]
+"""What it is told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """What a listener is told first: the settings, and descriptors of the sockets it inherits, by door."""
+
+    settings: Settings
+    doors: dict[str, int]
+
+
+class RemoteIntake:
+    """`Intake` whose archive is in another process. Safe from any thread.
+
+    `submit` prepares in the calling thread, since the door has threads for it anyway. At most `IN_FLIGHT`
+    arrivals are under way; it waits for one of them to be answered.
+    """
+
+    def __init__(
+        self,
+        post: Post,
+        prepare: Callable[[Arrival, frozenset[str]], Prepared],
+        addresses: JournalAddresses,
+    ) -> None:
+        self._post = post
+        self._prepare = prepare
+        self._addresses = addresses
+        self._lock = threading.Lock()
+        self._room = threading.Semaphore(IN_FLIGHT)
+        self._tickets = count(1)
+        self._waiting: dict[int, Callable[[Answer | None], None]] = {}
+        self._gone = False
+
+    def submit(self, arrival: Arrival) -> Future[Receipt]:
+        """See `Intake.submit`. Raises StoreError once the committing process is gone."""
+        answer: Future[Receipt] = Future()
+        own = self._addresses.of(arrival.source_id)
+        ticket = self._ask(lambda told: fulfil(answer, _given(told)))
+        try:
+            prepared = self._prepare(arrival, own)
+        except Exception as error:  # this arrival alone gets "try again later"
+            self.answered(Answered(ticket, as_answer(error)))
+        else:
+            self._send(ticket, Mail(ticket, prepared))
+        return answer
+
+    def refuse(self, source_id: str, reason: str) -> None:
+        """See `Intake.refuse`. Raises StoreError where it can't be counted now."""
+        done: Future[None] = Future()
+
+        def settle(told: Answer | None) -> None:
+            if told is None or isinstance(told, Receipt):
+                done.set_result(None)
+            else:
+                done.set_exception(told)
+
+        ticket = self._ask(settle)
+        self._send(ticket, Refused(ticket, source_id, reason))
+        done.result()
+
+    def answered(self, told: Answered) -> None:
+        """Pass on what the committing process says of a ticket."""
+        with self._lock:
+            settle = self._waiting.pop(told.ticket, None)
+        if settle is None:
+            return
+        self._room.release()
+        if told.errno is not None and isinstance(told.answer, Exception):
+            told.answer.__cause__ = OSError(told.errno, "")
+        settle(told.answer)
+
+    def abandon(self) -> None:
+        """The committing process is gone: nothing under way is acknowledged, nothing more is taken."""
+        with self._lock:
+            self._gone = True
+            tickets = list(self._waiting)
+        for ticket in tickets:
+            self.answered(Answered(ticket, _away()))
+
+    def _ask(self, settle: Callable[[Answer | None], None]) -> int:
+        self._room.acquire()
+        with self._lock:
+            if not self._gone:
+                ticket = next(self._tickets)
+                self._waiting[ticket] = settle
+                return ticket
+        self._room.release()
+        raise _away()
+
+    def _send(self, ticket: int, item: Mail | Refused) -> None:
+        try:
+            self._post.send(item)
+        except Exception as error:  # gone, or a fault of ours: this message isn't acknowledged
+            self.answered(Answered(ticket, as_answer(error)))
+
+
+def main(told_descriptor: int, said_descriptor: int) -> None:
+    """Run a listener process until it is told to stop, is signalled, or its committing process is gone."""
+    # Until the loop has its own: what a terminal or a service manager sends to the whole group.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(0))
+    logging.basicConfig(
+        level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s"
+    )
+    logging.getLogger("asyncio").setLevel(logging.WARNING)
+    sys.setswitchinterval(SWITCH_SECONDS)
+    told, said = ends(told_descriptor, said_descriptor)
+    post = Post(said)
+    try:
+        begun: Begun = next(received(told))
+        vault = open_vault(begun.settings)
+    except (EOFError, OSError):
+        return
+    except HoldfastError as error:
+        with contextlib.suppress(OSError):
+            post.send(error)
+        return
+    try:
+        asyncio.run(_serve(begun, vault, told, post))
+    except HoldfastError as error:
+        with contextlib.suppress(OSError):
+            post.send(error)
+    finally:
+        vault.close()
+
+
+async def _serve(begun: Begun, vault: Vault, told: Connection, post: Post) -> None:
+    loop = asyncio.get_running_loop()
+    ending = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ending.set)
+    intake = RemoteIntake(post, vault.preparer.prepare, JournalAddresses(vault.sources))
+    listener = smtp_listener(vault, intake)
+    grace = GRACE_SECONDS
+
+    def read() -> None:
+        nonlocal grace
+        try:
+            items: list[Told] = list(received(told))
+        except (EOFError, OSError):
+            loop.remove_reader(told.fileno())
+            grace = _GONE_GRACE
+            intake.abandon()
+            ending.set()
+            return
+        for item in items:
+            if item == "drain":
+                ending.set()
+            else:
+                intake.answered(item)
+
+    loop.add_reader(told.fileno(), read)
+    await listener.start({door: socket.socket(fileno=fd) for door, fd in begun.doors.items()})
+    with contextlib.suppress(OSError):
+        post.send("ready")
+    await ending.wait()
+    await listener.stop(grace)
+
+
+def _given(told: Answer | None) -> Answer:
+    return told if told is not None else _away()
+
+
+def _away() -> StoreError:
+    return StoreError("the archive is shutting down; try again later")

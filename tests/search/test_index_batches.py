@@ -1,0 +1,83 @@
+"""How much goes into one transaction of the index, and how long it waits for more."""
+
+from __future__ import annotations
+
+import threading
+import time
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from archiver.message.indexable import IndexText
+from search import indexer
+from search.indexer import FreshTexts
+from tests.retention.whole_house import House, found, mail
+
+
+def _offered(texts: FreshTexts, number: int) -> None:
+    text = IndexText(1, *["word"] * 10, ())
+    done: Any = [(SimpleNamespace(text=text), SimpleNamespace(pk=pk, fresh=True)) for pk in range(number)]
+    texts.offer(done)
+
+
+def _gathering(texts: FreshTexts) -> float:
+    begun = time.monotonic()
+    texts.gather(threading.Event())
+    return time.monotonic() - begun
+
+
+def test_a_batch_of_much_text_is_cut_and_the_rest_follows(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    captured = house.capture(*(house.arrival(mail(subject=f"marrow {number}")) for number in range(5)))
+    monkeypatch.setattr(indexer, "BATCH_BYTES", 1000)
+    assert house.indexer.run_once() == 2
+    assert len(found(house, "marrow")) == 2
+    assert house.indexer.drain() == 3
+    assert found(house, "marrow") == {done.pk for done in captured}
+
+
+def test_the_running_indexer_goes_on_at_once_after_a_batch_cut_short(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.capture(*(house.arrival(mail(subject=f"marrow {number}")) for number in range(5)))
+    monkeypatch.setattr(indexer, "BATCH_BYTES", 1)
+    monkeypatch.setattr(FreshTexts, "gather", lambda *_: pytest.fail("waited with work at hand"))
+    stop = threading.Event()
+    running = threading.Thread(target=house.indexer.run, args=(stop,))
+    running.start()
+    until = time.monotonic() + 20
+    while len(found(house, "marrow")) < 5 and time.monotonic() < until:
+        time.sleep(0.02)
+    stop.set()
+    running.join(20)
+    assert len(found(house, "marrow")) == 5
+
+
+def test_beside_a_server_mail_waits_half_a_second_for_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(indexer, "GATHER_SECONDS", 0.2)
+    texts = FreshTexts()
+    _offered(texts, 3)
+    assert 0.2 <= _gathering(texts) < 5
+
+
+def test_beside_an_import_a_full_batch_waits_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(indexer, "GATHER_SECONDS_BULK", 60.0)
+    monkeypatch.setattr(indexer, "BATCH", 3)
+    texts = FreshTexts(patience=1.0)
+    _offered(texts, 3)
+    assert _gathering(texts) < 30
+
+
+def test_gathering_ends_when_the_run_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(indexer, "GATHER_SECONDS_BULK", 60.0)
+    texts = FreshTexts(patience=1.0)
+    stop = threading.Event()
+    waiting = threading.Thread(target=texts.gather, args=(stop,))
+    waiting.start()
+    waiting.join(0.2)
+    assert waiting.is_alive()
+    stop.set()
+    waiting.join(10)
+    assert not waiting.is_alive()
