@@ -20,6 +20,7 @@ from archiver.ledger.audit import AuditEvent, Outcome
 from archiver.ledger.log import Log
 from archiver.vault import Vault
 from config.settings import Settings
+from retention.dictionary_job import DictionaryJob
 from retention.dispositions import Dispositions
 from retention.explain import Explainer
 from retention.holds import Holds
@@ -54,6 +55,7 @@ class App:
     exports: Productions
     accounts: Accounts
     watch: Watch
+    dictionary: DictionaryJob
 
     @property
     def clock(self) -> Clock:
@@ -188,6 +190,7 @@ def _wire(settings: Settings, vault: Vault) -> App:
         exports=Productions(vault, room, gate),
         accounts=Accounts(vault, vault.audit),
         watch=Watch(vault),
+        dictionary=DictionaryJob(vault),
     )
 
 

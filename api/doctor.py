@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import resource
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import func, select
 
 from api.app import App
+from api.doctor_doors import Finding, door_findings
 from archiver.ledger.log import Log
 from archiver.message.extract import policy
 from archiver.message.extract.client import POOL
@@ -32,7 +34,12 @@ def check_all(app: App) -> list[Check]:
         _index(app),
         _core_dumps(),
         *_extraction(),
+        *(_check(*finding) for finding in _doors(app)),
     ]
+
+
+def _doors(app: App) -> Iterator[Finding]:
+    return door_findings(app.settings, app.vault.sources, sum(app.watch.gaps.counts().values()))
 
 
 def _check(control: str, ok: bool, good: str, bad: str) -> Check:

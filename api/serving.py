@@ -134,6 +134,7 @@ class Server:
                     "retention.recompute": lambda: app.runs.run(None, proposed_by="system", propose=False),
                     "holds.resume": app.holds.resume,
                     "holds.finish_cooling": app.holds.finish_cooling,
+                    "dictionary.train": app.dictionary.run,
                 },
             )
             self._jobs.start()
@@ -142,6 +143,7 @@ class Server:
             self._watch.start()
 
     def _end_threads(self) -> None:
+        self._app.dictionary.stop()
         for runner in (self._jobs, self._watch):
             if runner:
                 runner.stop()

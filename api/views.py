@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import select
 
 from archiver.archive import Opened, Record
+from archiver.capture.journal.guards import guards_shown
 from archiver.clock import from_us, rfc3339
 from archiver.coverage.counts import Counts
 from archiver.coverage.gaps import Gap
@@ -247,7 +248,7 @@ def source_view(source: Source, coverage: SourceCoverage | None = None) -> Docum
     """A source with its reconciliation: `received` is always the sum of the three after it.
 
     `reconciled` is False when it isn't, or when `coverage` found the rows to say otherwise. `gaps` are the
-    newest open ones; `gaps_open` counts them all.
+    newest open ones; `gaps_open` counts them all. A journal feed's `guards` are what it asks of senders.
     """
     coverage = coverage or SourceCoverage()
     adds_up = source.received == source.stored + source.duplicates + source.refused
@@ -257,6 +258,7 @@ def source_view(source: Source, coverage: SourceCoverage | None = None) -> Docum
         "name": source.name,
         "address": source.address,
         "networks": list(source.networks),
+        **({"guards": guards_shown(source.detail)} if source.kind == "journal" else {}),
         "received": source.received,
         "stored": source.stored,
         "duplicates": source.duplicates,

@@ -2,7 +2,7 @@
 
 `commit` is the group commit of DESIGN section 3: blobs to the pack, one fsync, one transaction with
 rows, tokens, wrapped keys and ledger leaves. Only the reading room may call `open`; the indexer, the
-retention clock and the scrubber use `scan`, which hands content to nobody.
+retention clock, the scrubber and the trainer of dictionaries use `scan`, which hands content to nobody.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from archiver.opened import Record as Record
 from archiver.seal.blind import BlindIndex
 from archiver.seal.container import open_sealed
 from archiver.seal.context import Kind, object_context
+from archiver.seal.dictionary import Dictionaries
 from archiver.seal.keyring import Keyring
 from archiver.store import parts
 from archiver.store.packs import PackFolder
@@ -64,10 +65,12 @@ class Archive:
         blind: BlindIndex,
         preparer: Preparer,
         clock: Clock,
+        dictionaries: Dictionaries | None = None,
     ) -> None:
         self.archive_id = archive_id
         self._records = records
-        self._opener = Opener(archive_id, packs, keyring, blind)
+        self._dictionaries = dictionaries
+        self._opener = Opener(archive_id, packs, keyring, blind, dictionaries)
         self._keyring = keyring
         self._committer = GroupCommitter(records, packs, preparer, clock, self._unwrap)
         self._clock = clock
@@ -242,7 +245,8 @@ class Archive:
         )
 
     def _open_json(self, key: bytes, message_id: str, kind: Kind, sealed: bytes) -> dict[str, Any]:
-        plain = open_sealed(key, object_context(self.archive_id, message_id, kind), sealed)
+        context = object_context(self.archive_id, message_id, kind)
+        plain = open_sealed(key, context, sealed, self._dictionaries)
         value: dict[str, Any] = json.loads(plain.decode("utf-8", "surrogatepass"))
         return value
 

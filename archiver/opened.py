@@ -18,6 +18,7 @@ from archiver.message.split import BadManifest, Region, Split, unpacked
 from archiver.seal.blind import BlindIndex
 from archiver.seal.container import open_sealed
 from archiver.seal.context import Kind, object_context
+from archiver.seal.dictionary import Dictionaries
 from archiver.seal.keyring import Keyring
 from archiver.seal.streaming import open_chunks
 from archiver.store.packs import PackFolder, Place
@@ -149,8 +150,16 @@ class Blob:
 class Opener:
     """Opens blobs of one archive, given their rows and keys."""
 
-    def __init__(self, archive_id: str, packs: PackFolder, keyring: Keyring, blind: BlindIndex) -> None:
+    def __init__(
+        self,
+        archive_id: str,
+        packs: PackFolder,
+        keyring: Keyring,
+        blind: BlindIndex,
+        dictionaries: Dictionaries | None = None,
+    ) -> None:
         self._archive_id = archive_id
+        self._dictionaries = dictionaries
         self._packs = packs
         self._keyring = keyring
         self._blind = blind
@@ -214,7 +223,8 @@ class Opener:
 
     def _open(self, row: RowMapping, key: bytes, kind: Kind) -> bytes:
         blob = self._packs.read(_place(row), row["id"])
-        return open_sealed(key, object_context(self._archive_id, row["id"], kind), blob)
+        context = object_context(self._archive_id, row["id"], kind)
+        return open_sealed(key, context, blob, self._dictionaries)
 
 
 def _place(row: RowMapping) -> Place:

@@ -16,6 +16,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection, RowMapping, func, select, update
 from sqlalchemy.exc import IntegrityError
 
+from archiver.capture.journal.guards import DEFAULT_TLS
 from archiver.capture.prepare import new_id
 from archiver.capture.smtp.ports import ClientCertificates, JournalSource
 from archiver.clock import Clock, from_us, rfc3339, to_us
@@ -175,7 +176,7 @@ class Sources:
                 source.address,
                 tuple(ipaddress.ip_network(n) for n in source.networks),
                 frozenset(source.detail.get("client_certs", ())),
-                source.detail.get("tls", "optional-on-loopback"),
+                source.detail.get("tls", DEFAULT_TLS),
                 source.reports,
             )
         with self._lock:

@@ -26,6 +26,7 @@ from archiver.seal.keyring import CANARY_ID, Keyring
 from archiver.seal.root import FileRootKey, open_root_key, root_key_path
 from archiver.sources import Sources
 from archiver.store import durable, migrate
+from archiver.store.dictionaries import DictionaryStore
 from archiver.store.keystore import RecordsKeyStore
 from archiver.store.packs import PackFolder
 from archiver.store.records import Records
@@ -44,6 +45,7 @@ class Vault:
     keyring: Keyring
     blind: BlindIndex
     packs: PackFolder
+    dictionaries: DictionaryStore
     preparer: Preparer
     archive: Archive
     sources: Sources
@@ -101,7 +103,9 @@ def open_vault(settings: Settings, clock: Clock | None = None) -> Vault:
         blind = BlindIndex(keyring.branch_key("blind"))
         packs = PackFolder(settings.packs)
         policy.configure(_extraction(settings))
-        preparer = Preparer(archive_id, keyring, blind)
+        use = settings.compression_dictionary == "on"
+        dictionaries = DictionaryStore(records, keyring, archive_id, clock, use=use)
+        preparer = Preparer(archive_id, keyring, blind, dictionaries)
         field_key = keyring.branch_key("field")
         sweep(settings.spool_dir)
         return Vault(
@@ -112,8 +116,9 @@ def open_vault(settings: Settings, clock: Clock | None = None) -> Vault:
             keyring=keyring,
             blind=blind,
             packs=packs,
+            dictionaries=dictionaries,
             preparer=preparer,
-            archive=Archive(archive_id, records, packs, keyring, blind, preparer, clock),
+            archive=Archive(archive_id, records, packs, keyring, blind, preparer, clock, dictionaries),
             sources=Sources(records, field_key, archive_id, blind, clock, settings.smtp_domain),
             audit=AuditLog(records, keyring.branch_key("audit"), archive_id, clock),
             publisher=Publisher(records, keyring, archive_id, settings.ledger_dir),

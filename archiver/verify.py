@@ -50,7 +50,7 @@ class Scrubber:
         """Yield every fault found. Raises StoreError only when the database itself can't be read."""
         checks: list[Callable[[], Iterator[Fault]]] = [self._database]
         checks += [partial(self._log, which) for which in Log]
-        checks += [self._captures, self._sources, self._packs, self._parts.run]
+        checks += [self._captures, self._sources, self._shared, self._packs, self._parts.run]
         if self._full:
             checks += [self._messages, self._audit_details]
         for check in checks:
@@ -256,6 +256,10 @@ class Scrubber:
     def _sources(self) -> Iterator[Fault]:
         with self._vault.records.read() as connection:
             yield from (Fault("reconciliation", where, what) for where, what in counts.faults(connection))
+
+    def _shared(self) -> Iterator[Fault]:
+        for number, what in self._vault.dictionaries.faults():
+            yield Fault("dictionary", f"dictionary {number}", what)
 
     # --- blobs --------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from typing import TypeVar
 from archiver import vault as vaults
 from archiver.archive import Archive
 from archiver.capture.journal.report import unwrap
+from archiver.capture.pool import CHUNK_MESSAGES
 from archiver.capture.ports import Arrival
 from archiver.capture.prepare import Prepared, delivery_detail, describe
 from archiver.classify import classify
@@ -59,6 +60,12 @@ def _measure(run: Run, vault: Vault, raws: list[bytes]) -> None:
     arrivals = [Arrival(raw=raw, source_id=source) for raw in raws]
     prepare = vault.preparer.prepare
     prepared = stage("prepare, all of it", lambda: [prepare(a) for a in arrivals], run.repeat)
+    chunks = [arrivals[start : start + CHUNK_MESSAGES] for start in range(0, len(arrivals), CHUNK_MESSAGES)]
+    stage(
+        "prepare, as an import's worker does: a chunk at a time",
+        lambda: [vault.preparer.prepare_all([(a, frozenset()) for a in chunk]) and None for chunk in chunks],
+        run.repeat,
+    )
     packed = stage("hand-over between processes: pack", lambda: [pickle.dumps(p) for p in prepared])
     stage("hand-over between processes: unpack", lambda: [pickle.loads(p) for p in packed])
     fresh = _Keep()

@@ -108,6 +108,7 @@ class Settings(CoverageSettings):
     ocr: Literal["off", "on"]
     ocr_languages: Annotated[str, Field(pattern=r"^[A-Za-z_]{2,30}(\+[A-Za-z_]{2,30})*$")]
     ocr_seconds: Annotated[int, Field(ge=1, le=3_600)]
+    compression_dictionary: Literal["on", "off"]
     group_commit_messages: Annotated[int, Field(ge=1, le=10_000)]
     group_commit_ms: Annotated[int, Field(ge=0, le=1_000)]
 

@@ -26,6 +26,7 @@ SCHEDULE: Mapping[str, str] = {
     "retention.recompute": "15 2 * * *",
     "holds.resume": "*/5 * * * *",
     "holds.finish_cooling": "*/15 * * * *",
+    "dictionary.train": "40 * * * *",
     "coverage.watch": "* * * * *",
 }
 """Which job is due when, as crontab lines in UTC."""

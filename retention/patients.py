@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import date
@@ -21,6 +22,7 @@ from retention.roster import Patient
 
 CHUNK = 500
 _VERSION = "roster_version"
+_WORDS = re.compile(r"[^\W\d_]{2,}")
 
 
 class PatientStore:
@@ -77,6 +79,26 @@ class PatientStore:
                     known[row.id] = self._patient(row.id, row.sealed)
                 found[row.message_pk] = (*found.get(row.message_pk, ()), known[row.id])
         return found
+
+    def names_among(self, words: set[str]) -> set[str]:
+        """Those words, in small letters, that are part of a patient's name or e-mail address."""
+        found: set[str] = set()
+        last = ""
+        while True:
+            with self._vault.records.read() as connection:
+                rows = connection.execute(
+                    select(patients.c.id, patients.c.sealed)
+                    .where(patients.c.id > last)
+                    .order_by(patients.c.id)
+                    .limit(CHUNK)
+                ).all()
+            if not rows:
+                return found
+            for row in rows:
+                facts = self._fields.open(row.id, row.sealed)
+                text = f"{facts['name']} {facts['email']}".casefold()
+                found |= words.intersection(_WORDS.findall(text))
+            last = rows[-1].id
 
     def addresses(self, connection: Connection, mrns: Iterable[str]) -> list[str]:
         """The e-mail addresses on the roster of the patients with these record numbers."""

@@ -207,14 +207,20 @@ class Indexer:
         return total
 
     def run(self, stop: threading.Event) -> None:
-        """Index until `stop`: soon after mail arrives, and every second whatever others queued."""
+        """Index until `stop`: soon after mail arrives, and every second whatever others queued.
+
+        Seconds in which no mail comes go to tidying the index.
+        """
+        untidy = True
         while not stop.is_set():
             self._fresh.arrived.clear()
             try:
                 self.drain_relabels()
                 self.drain_removals()
-                if self.run_once() >= BATCH or self._cut_short:
+                done = self.run_once()
+                if done >= BATCH or self._cut_short:
                     continue
+                untidy = self._writer.tidy() if untidy and not done else untidy or done > 0
             except HoldfastError as error:
                 if not error.retry:
                     raise

@@ -1,4 +1,4 @@
-"""The command line `holdfast`: every verb of INTERFACE, declared in one table."""
+"""The command line `holdfast`: every verb, declared in one table."""
 
 from __future__ import annotations
 
@@ -25,9 +25,13 @@ VERBS: tuple[Verb, ...] = (
     *care.VERBS,
 )
 
+_ABOUT = (
+    "Holdfast, an e-mail archive for organisations under HIPAA. `holdfast COMMAND --help` says more of each."
+)
 _GROUPS = {
     "users": "people and their tokens",
     "source": "where mail comes from",
+    "source add": "add a feed or a mailbox",
     "matter": "matters, by name or id",
     "hold": "legal holds",
     "roster": "patients",
@@ -52,7 +56,7 @@ def build_parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print JSON")
     common.add_argument("--home", default=argparse.SUPPRESS, help="the archive's home (HOLDFAST_HOME)")
-    parser = _Parser(prog="holdfast", description=__doc__, parents=[common])
+    parser = _Parser(prog="holdfast", description=_ABOUT, parents=[common])
     levels: dict[tuple[str, ...], argparse._SubParsersAction[Any]] = {
         (): parser.add_subparsers(metavar="COMMAND", required=True)
     }
@@ -60,8 +64,10 @@ def build_parser() -> argparse.ArgumentParser:
         for depth in range(1, len(verb.path)):
             group = verb.path[:depth]
             if group not in levels:
-                about = _GROUPS.get(group[0], "")
-                holder = levels[group[:-1]].add_parser(group[-1], help=about, parents=[common])
+                about = _GROUPS[" ".join(group)]
+                holder = levels[group[:-1]].add_parser(
+                    group[-1], help=about, description=about, parents=[common]
+                )
                 levels[group] = holder.add_subparsers(metavar="COMMAND", required=True)
         sub = levels[verb.path[:-1]].add_parser(
             verb.path[-1], help=verb.help, description=verb.help, parents=[common]
@@ -72,7 +78,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code (INTERFACE: 0, 1, 2, 3, 4, 75)."""
+    """Run one command and return its exit code (0, 1, 2, 3, 4, 75)."""
     args = build_parser().parse_args(argv)
     context = Context(args)
     verb: Verb = args.verb

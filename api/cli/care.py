@@ -15,7 +15,7 @@ from archiver.classify import classify
 from archiver.errors import LedgerError
 from archiver.ledger.offline import verify_proof_file
 from archiver.message.parse import parse
-from archiver.store.schema import data_keys, wrapped_keys
+from archiver.store.schema import data_keys, part_keys, wrapped_keys
 from archiver.verify import Fault, Scrubber
 from search.verify_index import check_index
 
@@ -70,7 +70,9 @@ def _verify_proof(context: Context, args: argparse.Namespace) -> int:
 def _configure_verify(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--full", action="store_true", help="also read and unseal every message")
     parser.add_argument("--proof", metavar="FILE", help="check one .tlog-proof instead; needs no archive")
-    parser.add_argument("--key", metavar="VKEY")
+    parser.add_argument(
+        "--key", metavar="VKEY", help="the log's public key, which --proof is checked against"
+    )
     parser.add_argument("--message", metavar="FILE", help="the message the proof is of")
 
 
@@ -97,12 +99,16 @@ def _keys_status(context: Context, _: argparse.Namespace) -> int:
             .where(wrapped_keys.c.kind == "epoch")
             .order_by(wrapped_keys.c.added_us)
         ).all()
-        keys = connection.scalar(select(func.count()).select_from(data_keys)) or 0
+        counted = [
+            int(connection.scalar(select(func.count()).select_from(table)) or 0)
+            for table in (data_keys, part_keys)
+        ]
     app.operator_event("keys.status")
     document = {
         "root_key": app.settings.root_key,
         "root_key_id": epochs[-1].root_id if epochs else None,
-        "data_keys": int(keys),
+        "data_keys": counted[0],
+        "part_keys": counted[1],
         "epochs": [{"id": e.id, "wraps_reserved": e.wraps} for e in epochs],
     }
     context.say(document, lambda: json.dumps(document, indent=1))
@@ -155,9 +161,9 @@ def _classify(context: Context, args: argparse.Namespace) -> int:
 
 
 def _configure_classify(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("files", nargs="+", metavar="FILE")
+    parser.add_argument("files", nargs="+", metavar="FILE", help="a message, or plain text with --text")
     parser.add_argument("--text", action="store_true", help="the files are plain text, not messages")
-    parser.add_argument("--roster", metavar="FILE")
+    parser.add_argument("--roster", metavar="FILE", help="not built yet")
 
 
 def _later(what: str) -> Any:
@@ -168,7 +174,7 @@ def _later(what: str) -> Any:
 
 
 def _any(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("rest", nargs="*")
+    parser.add_argument("rest", nargs="*", help="not built yet")
 
 
 VERBS = (

@@ -37,10 +37,11 @@ def _search(context: Context, args: argparse.Namespace) -> int:
 
 
 def _configure_search(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("query")
+    parser.add_argument("query", help='words, "phrases", AND OR NOT, fields like from: and after:')
     acting(parser, purpose=True)
-    parser.add_argument("--limit", type=int, default=20)
-    parser.add_argument("--sort", choices=("newest", "oldest", "relevance"), default="newest")
+    parser.add_argument("--limit", type=int, default=20, help="how many are shown (20); all are counted")
+    orders = ("newest", "oldest", "relevance")
+    parser.add_argument("--sort", choices=orders, default="newest", help="the order (newest)")
     parser.add_argument("--cursor", help="where the page before ended")
 
 

@@ -218,8 +218,8 @@ def _host(text: str) -> str:
 
 
 def _configure_import(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("paths", nargs="+", metavar="PATH")
-    parser.add_argument("--format", choices=FORMATS, default="auto")
+    parser.add_argument("paths", nargs="+", metavar="PATH", help="files and folders")
+    parser.add_argument("--format", choices=FORMATS, default="auto", help="what they are (auto: told apart)")
     parser.add_argument("--source", metavar="NAME", help="created when new; default: import")
     parser.add_argument("--custodian", action="append", metavar="ADDRESS", help="whose mail this is")
     parser.add_argument("--dates-attested-by", metavar="NAME", help="who vouches for the messages' own dates")

@@ -85,7 +85,7 @@ def _explain(context: Context, args: argparse.Namespace) -> int:
 
 
 def _one(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("id", metavar="ID")
+    parser.add_argument("id", metavar="ID", help="a message's id, or a disposition's")
     acting(parser)
 
 
@@ -100,7 +100,7 @@ def _simulate(context: Context, args: argparse.Namespace) -> int:
 
 
 def _configure_simulate(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--on", required=True, metavar="DATE")
+    parser.add_argument("--on", required=True, metavar="DATE", help="what would be due on this day")
     acting(parser)
 
 
@@ -148,7 +148,7 @@ def _execute(context: Context, args: argparse.Namespace) -> int:
 
 def _configure_reject(parser: argparse.ArgumentParser) -> None:
     _one(parser)
-    parser.add_argument("--reason", default="")
+    parser.add_argument("--reason", default="", help="why; kept with it")
 
 
 VERBS = (
@@ -162,7 +162,7 @@ VERBS = (
         ("retention", "schedules"),
         "the schedules, with citations",
         _schedules,
-        lambda p: p.add_argument("--state"),
+        lambda p: p.add_argument("--state", metavar="CA", help="of one State; default: all"),
     ),
     Verb(
         ("retention", "explain"), "why a message is kept until when", _explain, _one, ("retention.explain",)
@@ -178,7 +178,9 @@ VERBS = (
         ("retention", "run"),
         "recompute disposal dates and propose what is due",
         _run,
-        lambda p: p.add_argument("--as-of", metavar="DATE"),
+        lambda p: p.add_argument(
+            "--as-of", metavar="DATE", help="the day to compute for, not after today (today)"
+        ),
         ("retention.run",),
     ),
     Verb(

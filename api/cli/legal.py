@@ -45,7 +45,7 @@ def _named(parser: argparse.ArgumentParser) -> None:
 
 
 def _configure_create(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name")
+    parser.add_argument("name", help="what people will call it")
     acting(parser)
 
 
@@ -67,12 +67,12 @@ def _criteria(args: argparse.Namespace) -> dict[str, Any]:
 
 def _configure_criteria(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--matter", metavar="M", required=True, help="id or name")
-    parser.add_argument("--custodian", action="append", metavar="ADDRESS")
-    parser.add_argument("--query", metavar="Q")
+    parser.add_argument("--custodian", action="append", metavar="ADDRESS", help="whose mail; repeatable")
+    parser.add_argument("--query", metavar="Q", help="what a search for this would find")
     parser.add_argument("--after", metavar="DATE", help="sent on or after this day")
     parser.add_argument("--before", metavar="DATE", help="sent before this day")
-    parser.add_argument("--message", action="append", metavar="ID")
-    parser.add_argument("--patient", action="append", metavar="MRN")
+    parser.add_argument("--message", action="append", metavar="ID", help="just this one; repeatable")
+    parser.add_argument("--patient", action="append", metavar="MRN", help="about this patient; repeatable")
     parser.add_argument("--purpose", help="accepted for symmetry; a hold shows no content")
     acting(parser)
 
@@ -89,7 +89,7 @@ def _hold_create(context: Context, args: argparse.Namespace) -> int:
 
 def _configure_hold(parser: argparse.ArgumentParser) -> None:
     _configure_criteria(parser)
-    parser.add_argument("--reason", default="")
+    parser.add_argument("--reason", default="", help="why; kept with it")
 
 
 def _hold_preview(context: Context, args: argparse.Namespace) -> int:
@@ -136,7 +136,7 @@ def _one_hold(parser: argparse.ArgumentParser) -> None:
 
 def _configure_release(parser: argparse.ArgumentParser) -> None:
     _one_hold(parser)
-    parser.add_argument("--reason", default="")
+    parser.add_argument("--reason", default="", help="why; kept with it")
 
 
 VERBS = (

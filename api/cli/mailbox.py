@@ -52,9 +52,9 @@ def add_imap(context: Context, args: argparse.Namespace) -> int:
 
 def configure_imap(parser: argparse.ArgumentParser) -> None:
     """The options of `source add imap`."""
-    parser.add_argument("name")
+    parser.add_argument("name", help="what to call the source")
     parser.add_argument("url", help="imaps://user@host:993/Folder")
-    parser.add_argument("--user")
+    parser.add_argument("--user", help="who signs in, if the URL doesn't say")
     parser.add_argument("--ca", metavar="FILE", help="PEM file of the authority that signed the server")
     parser.add_argument("--custodian", metavar="ADDRESS", help="whose mailbox it is")
     parser.add_argument("--dates-attested-by", metavar="NAME", help="who vouches for the messages' own dates")
@@ -77,15 +77,15 @@ def configure_imap(parser: argparse.ArgumentParser) -> None:
     )
     what.add_argument("--no-idle", action="store_true", help="look every imap_poll_seconds only")
     sign_in = parser.add_argument_group("signing in (secrets by reference: file:PATH or env:NAME)")
-    sign_in.add_argument("--password", metavar="REF")
+    sign_in.add_argument("--password", metavar="REF", help="file:PATH or env:NAME, never itself")
     sign_in.add_argument("--auth", choices=get_args(Auth), help="default: password, or xoauth2 with a token")
     sign_in.add_argument("--token-url", metavar="URL", help="OAuth 2 token endpoint, https://")
-    sign_in.add_argument("--client-id", metavar="ID")
-    sign_in.add_argument("--client-secret", metavar="REF")
+    sign_in.add_argument("--client-id", metavar="ID", help="this client at the token endpoint")
+    sign_in.add_argument("--client-secret", metavar="REF", help="file:PATH or env:NAME, never itself")
     sign_in.add_argument(
         "--refresh-token", metavar="REF", help="without it: client credentials; a file is kept up to date"
     )
-    sign_in.add_argument("--scope", metavar="TEXT")
+    sign_in.add_argument("--scope", metavar="TEXT", help="what the token is asked for")
     sign_in.add_argument("--token-ca", metavar="FILE", help="PEM file of the token endpoint's authority")
     end = parser.add_argument_group("deletion at the source (off unless both are given)")
     end.add_argument(
@@ -94,7 +94,12 @@ def configure_imap(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="delete mail there once it was archived N days ago and its archived bytes were compared",
     )
-    end.add_argument("--i-want-mail-deleted-at-the-source", action="store_true", dest="delete_confirmed")
+    end.add_argument(
+        "--i-want-mail-deleted-at-the-source",
+        action="store_true",
+        dest="delete_confirmed",
+        help="goes with --delete-after-days: nothing is deleted without it",
+    )
 
 
 def _sign_in(args: argparse.Namespace) -> dict[str, Any]:

@@ -29,7 +29,7 @@ def _create(context: Context, args: argparse.Namespace) -> int:
 
 def _configure_create(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--matter", metavar="M", help="everything its holds cover")
-    parser.add_argument("--query", metavar="Q")
+    parser.add_argument("--query", metavar="Q", help="what a search for this finds")
     parser.add_argument("--format", default="eml", help="eml; mbox, pdf and loadfile come later")
     acting(parser, purpose=True)
 
@@ -49,7 +49,7 @@ def _status(context: Context, args: argparse.Namespace) -> int:
 
 
 def _configure_status(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("id", nargs="?", metavar="ID")
+    parser.add_argument("id", nargs="?", metavar="ID", help="one export; default: all")
     acting(parser)
 
 
@@ -64,7 +64,7 @@ def _download(context: Context, args: argparse.Namespace) -> int:
 
 
 def _configure_download(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("id", metavar="ID")
+    parser.add_argument("id", metavar="ID", help="an export's id, as `export status` shows it")
     parser.add_argument("--out", required=True, metavar="DIR", help="a new or empty folder")
     acting(parser, purpose=True)
 
@@ -84,7 +84,7 @@ def _verify(context: Context, args: argparse.Namespace) -> int:
 
 
 def _configure_verify(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("directory", metavar="DIR")
+    parser.add_argument("directory", metavar="DIR", help="a downloaded export")
     parser.add_argument("--key", metavar="VKEY", help="the archive's export key, had from elsewhere")
 
 
@@ -109,7 +109,7 @@ def _audit_list(context: Context, args: argparse.Namespace) -> int:
 
 def _configure_list(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--after", type=int, help="only entries after this number; default: the newest")
-    parser.add_argument("--limit", type=int, default=100)
+    parser.add_argument("--limit", type=int, default=100, help="how many entries (100)")
     acting(parser)
 
 
@@ -163,12 +163,13 @@ def _audit_proof(context: Context, args: argparse.Namespace) -> int:
 
 
 def _configure_proof(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("index", type=int, metavar="N")
+    parser.add_argument("index", type=int, metavar="N", help="an entry's number, as `audit list` shows it")
     acting(parser)
 
 
 def _configure_export(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--format", choices=("json", "csv", "fhir", "ocsf", "cef"), default="json")
+    forms = ("json", "csv", "fhir", "ocsf", "cef")
+    parser.add_argument("--format", choices=forms, default="json", help="json or csv; the others come later")
     acting(parser)
 
 

@@ -24,7 +24,7 @@ def _add(context: Context, args: argparse.Namespace) -> int:
 
 
 def _configure_add(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name")
+    parser.add_argument("name", help="what to call this person or program")
     parser.add_argument("--role", required=True, help="one of " + ", ".join(Role))
     parser.add_argument("--token", action="store_true", help="also make an API token and print it once")
     parser.add_argument("--days", type=int, help="days the token lives")

@@ -79,7 +79,7 @@ VERBS = (
         ("serve",),
         "run the archive",
         _serve,
-        lambda p: p.add_argument("--roles", metavar="ROLE,..."),
+        lambda p: p.add_argument("--roles", metavar="ROLE,...", help="http,smtp,imap,index,jobs (all)"),
         ("archive.start", "archive.stop"),
     ),
 )

@@ -8,6 +8,7 @@ from typing import get_args
 
 from api.cli.mailbox import add_imap, configure_imap
 from api.cli.verb import Context, UsageError, Verb
+from archiver.capture.journal.guards import DEFAULT_TLS, guards_detail, guards_shown
 from archiver.capture.smtp.ports import TlsPolicy
 from archiver.capture.smtp.tls import read_pin
 from retention.roster import read_roster
@@ -15,19 +16,9 @@ from retention.roster import read_roster
 
 def _add_journal(context: Context, args: argparse.Namespace) -> int:
     pins = [read_pin(text) for text in args.client_cert or []]
-    detail = {
-        "reports": not args.plain,
-        "tls": args.tls,
-        "client_certs": sorted({key for key, _ in pins}),
-        "anchors": [pem for _, pem in pins if pem],
-    }
+    detail = guards_detail(pins, tls=args.tls, plain=args.plain)
     source = context.app.vault.sources.add("journal", args.name, args.network or [], detail)
-    guards = {
-        "plain": args.plain,
-        "tls": args.tls,
-        "client_certs": len(pins),
-        "networks": len(source.networks),
-    }
+    guards = {**guards_shown(detail), "networks": len(source.networks)}
     context.app.operator_event("source.add", objects=[source.id], detail=guards)
     document = {"id": source.id, "name": source.name, "address": source.address}
     sends = "plain copies" if args.plain else "journal reports"
@@ -36,7 +27,7 @@ def _add_journal(context: Context, args: argparse.Namespace) -> int:
 
 
 def _configure_journal(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name")
+    parser.add_argument("name", help="what to call the feed")
     parser.add_argument("--network", action="append", metavar="CIDR", help="only these peers may send to it")
     parser.add_argument(
         "--client-cert",
@@ -47,7 +38,7 @@ def _configure_journal(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--tls",
         choices=get_args(TlsPolicy),
-        default="optional-on-loopback",
+        default=DEFAULT_TLS,
         help="required: for every peer; implicit: by smtps_listen only; default: but not from this machine",
     )
     parser.add_argument(
@@ -82,7 +73,7 @@ VERBS = (
         ("roster", "import"),
         "import patients from CSV",
         _roster,
-        lambda p: p.add_argument("file"),
+        lambda p: p.add_argument("file", help="CSV with the columns mrn,name,born,died,state,..."),
         ("roster.import",),
     ),
 )

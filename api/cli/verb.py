@@ -31,7 +31,7 @@ class UsageError(ApiError):
 
 
 class LaterError(ApiError):
-    """Something INTERFACE names that this version doesn't do yet; refused by name, never half done."""
+    """Something planned that this version doesn't do yet; refused by name, never half done."""
 
     code = "not_built_yet"
     exit_code = 2

@@ -62,6 +62,15 @@ class Checks:
             self.expect(f"{kind}: received, stored, duplicates, refused", found, (
                 sent[kind], len(wanted[kind]), sent[kind] - len(wanted[kind]), 0,
             ))  # fmt: skip
+        coverage = ("source", "coverage", "--day", clinic.today.isoformat(), "--json")
+        day = state.terminal.quietly(*coverage).json
+        found = tuple(day[name] for name in ("received", "stored", "duplicates", "refused"))
+        whole, kept = sum(sent.values()), sum(map(len, wanted.values()))
+        self.expect("the day's coverage, all sources", found, (whole, kept, whole - kept, 0))
+        gaps = state.terminal.quietly("source", "gaps", "--json").documents
+        # The mailbox's server was stopped, and the watch may have noticed by now; everything else came whole.
+        others = [gap["kind"] for gap in gaps if gap["source"] != state.sources["imap"]]
+        self.expect("gaps of the journal feed and the import", others, [])
         planted = facts.smtp_duplicates + facts.bifurcated, facts.mbox_duplicates
         counted = len(clinic.smtp) - len(wanted["journal"]), len(clinic.mbox) - len(wanted["import"])
         self.expect("duplicates planted by SMTP and mbox", counted, planted)
@@ -92,6 +101,9 @@ class Checks:
             (facts.attachment_word, facts.attachment_messages),
             (f"attachment:{facts.attachment_word}", facts.attachment_messages),
             (f"body:{facts.attachment_word}", 0),
+            (f"attachment:{facts.pdf_word}", facts.pdf_messages),
+            (f"attachment:{facts.pdf_word} bcc:{facts.bcc_recipient}", 0),
+            (f"body:{facts.pdf_word}", 0),
             (f"to:{facts.bcc_recipient}", facts.bcc_messages),
             (f"bcc:{facts.bcc_recipient}", facts.bcc_messages),
             (f"cc:{facts.group}", facts.group_messages),

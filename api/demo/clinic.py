@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from random import Random
 
-from api.demo.clinic_mime import Draft, build, journal_report
+from api.demo.clinic_mime import Attachment, Draft, build, journal_report, pdf
 from api.demo.clinic_people import (
     BILLING,
     CLINICIANS,
@@ -31,6 +31,7 @@ JOURNAL_ADDRESS = "journal@archive.example"
 JOURNAL_SENDER = f"journaling@{DOMAIN}"
 MARKER_WORD = "Kittiwake"
 ATTACHMENT_WORD = "bergamot"
+PDF_WORD = "tamarisk"
 GROUP = f"ward-three@{DOMAIN}"
 FORWARDED_TO = f"archive.clerk@{DOMAIN}"
 OLD_CLERK = f"old.clerk@{DOMAIN}"
@@ -87,6 +88,8 @@ class Planted:
     marker_messages: int
     attachment_word: str
     attachment_messages: int
+    pdf_word: str
+    pdf_messages: int
     bcc_recipient: str
     bcc_messages: int
     group: str
@@ -167,6 +170,8 @@ def sample_clinic(today: date, seed: int = 7, *, journal_address: str = JOURNAL_
             marker_messages=len(marked),
             attachment_word=ATTACHMENT_WORD,
             attachment_messages=len(attached),
+            pdf_word=PDF_WORD,
+            pdf_messages=smtp.with_pdf,
             bcc_recipient=COUNSEL,
             bcc_messages=smtp.bcc,
             group=GROUP,
@@ -270,7 +275,7 @@ class _Smtp:
         self.random = random
         self.to = (journal_address,)
         self.messages: list[SampleMessage] = []
-        self.bcc = self.expanded = self.forwarded = self.bifurcated = 0
+        self.bcc = self.expanded = self.forwarded = self.bifurcated = self.with_pdf = 0
 
     def write(self, ugly: dict[str, bytes]) -> None:
         """100 deliveries: 63 journal reports, plain copies, the ugly ones and two repeats."""
@@ -340,6 +345,12 @@ class _Smtp:
         if number == 20:
             label += "+marker"
             draft = replace(draft, subject=f"{draft.subject}: {MARKER_WORD}")
+        if number == 26:
+            self.with_pdf += 1
+            label += "+pdf"
+            scan = pdf(["Garden plan", f"The {PDF_WORD} behind the ambulance bay stays."])
+            file = Attachment("garden.pdf", "application/pdf", scan)
+            draft = replace(draft, attachments=(*draft.attachments, file))
         head += [f"Subject: {draft.subject}", f"Message-Id: {draft.message_id}"]
         inner = build(draft)
         self._report([*head, *rest], inner, draft.sent, label)

@@ -169,7 +169,10 @@ def _mail_in(state: State) -> None:
     rows = terminal.run("source", "list").text.splitlines()
     stored = sum(int(row.split("stored ")[1].split(",")[0]) for row in rows)
     state.server.wait_for(stored)
-    terminal.note(f"{stored} messages stored and in the index")
+    terminal.note(f"{stored} messages stored and in the index; is anything missing?")
+    terminal.note("(The mailbox's server is gone again: as soon as Holdfast asks it, that is a gap.)")
+    terminal.run("source", "gaps")
+    terminal.run("source", "coverage", "--day", clinic.today.isoformat(), lines=2)
     (folders.clinic / "patients.csv").write_text(clinic.roster_csv(), "utf-8")
     terminal.run("roster", "import", str(folders.clinic / "patients.csv"))
 
@@ -230,6 +233,9 @@ def _search(state: State) -> None:
     )
     query = f"attachment:{facts.attachment_word}"
     terminal.run("search", query, "--purpose", "operations", "--limit", "1", who="carol")
+    terminal.note("One word is in a PDF only, inside a message that came in a journal report:")
+    query = f"attachment:{facts.pdf_word}"
+    terminal.run("search", query, "--purpose", "operations", who="carol")
     terminal.note(f"{facts.bcc_recipient} is in no header of any message; the journal reports name her:")
     query = f"to:{facts.bcc_recipient}"
     terminal.run("search", query, "--purpose", "legal", "--limit", "1", who="carol")

@@ -10,6 +10,7 @@ import os
 import queue
 import signal
 import threading
+import time
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -26,6 +27,8 @@ CHUNK_MESSAGES = 32
 CHUNK_BYTES = 1 << 20
 CHUNKS_A_PROCESS = 2
 """One that is worked on and one that waits, so that no process idles while the feeder wakes."""
+WAITED_SECONDS = 5.0
+"""Arrivals have waited so long in all for a free process before another is begun."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +63,21 @@ class PreparePool:
 
 
 class _Feeder:
-    """Hands arrivals to worker processes, as many at once as wait while all of them are busy."""
+    """Hands arrivals to worker processes, as many at once as wait while all of them are busy.
+
+    Begins with one, and with another once that one is what everything waits for: plain text is prepared
+    faster than it is committed and indexed, and a process too many takes the processor from those.
+    """
 
     def __init__(self, settings: Settings, processes: int) -> None:
+        self._settings = settings
+        self._most = processes
         self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
         # Each worker is in it once for every chunk it may still be given.
         self._free: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
-        self._workers = [_Worker(settings, self._free) for _ in range(processes)]
-        for _ in range(CHUNKS_A_PROCESS):
-            for worker in self._workers:
-                self._free.put(worker)
+        self._workers: list[_Worker] = []
+        self._waited = 0.0
+        self._begin()
         self._thread = threading.Thread(target=self._run, name="prepare", daemon=True)
         self._thread.start()
 
@@ -89,9 +97,27 @@ class _Feeder:
             task = self._tasks.get()
             if task is None:
                 return
-            worker = self._free.get()
+            worker = self._next()
             chunk, open_ = self._gather(task)
             worker.give(chunk)
+
+    def _begin(self) -> None:
+        worker = _Worker(self._settings, self._free)
+        self._workers.append(worker)
+        self._waited = 0.0
+        for _ in range(CHUNKS_A_PROCESS):
+            self._free.put(worker)
+
+    def _next(self) -> _Worker:
+        """Wait for a worker that can be given more; begin another if that has happened too long."""
+        if len(self._workers) < self._most and self._waited >= WAITED_SECONDS:
+            self._begin()
+        begun = time.monotonic()
+        worker = self._free.get()
+        # Its own start isn't waiting for want of workers.
+        if self._workers[-1].answered:
+            self._waited += time.monotonic() - begun
+        return worker
 
     def _gather(self, first: _Task) -> tuple[list[_Task], bool]:
         """Take what waits, up to a chunk; False when the last task was among it."""
@@ -118,6 +144,7 @@ class _Worker:
         self._lock = threading.Lock()
         self._given: deque[list[_Task]] = deque()
         self._gone = False
+        self.answered = False
         with contextlib.suppress(OSError):  # its end shows where its results are awaited
             self._post.send(settings)
         self._thread = threading.Thread(target=self._run, name="prepared", daemon=True)
@@ -158,6 +185,7 @@ class _Worker:
         self._beside.hears.close()
 
     def _settle(self, chunk: list[_Task], results: Sequence[Prepared | Exception]) -> None:
+        self.answered = True
         self._free.put(self)
         for task, result in zip(chunk, results, strict=True):
             if isinstance(result, Prepared):
@@ -172,7 +200,7 @@ class _Worker:
 
 
 def processes_for(settings: Settings) -> int:
-    """How many processes a bulk import uses: as set, or one for each processor."""
+    """How many processes a bulk import uses at most: as set, or one for each processor."""
     return settings.import_processes or os.cpu_count() or 1
 
 
@@ -191,19 +219,6 @@ def main(told_descriptor: int, said_descriptor: int) -> None:
         try:
             while True:
                 for chunk in received(told):
-                    post.send(_prepare(vault.preparer, chunk))
+                    post.send(vault.preparer.prepare_all(chunk))
         finally:
             vault.close()
-
-
-def _prepare(
-    preparer: Preparer, work: Sequence[tuple[Arrival, frozenset[str]]]
-) -> list[Prepared | Exception]:
-    """Prepare a chunk; one arrival's failure is its own."""
-    results: list[Prepared | Exception] = []
-    for arrival, journal_addresses in work:
-        try:
-            results.append(preparer.prepare(arrival, journal_addresses))
-        except Exception as error:  # told to whoever waits for this arrival
-            results.append(error)
-    return results

@@ -6,16 +6,17 @@ Pure CPU work, done once a message, in any thread or process; nothing here is du
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, fields
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 import orjson
 
+from archiver.capture.beside import packed_by_value
 from archiver.capture.ids import new_id as new_id
-from archiver.capture.ports import Arrival
+from archiver.capture.ports import Arrival, Receipt
 from archiver.capture.reading import Kept, read
 from archiver.capture.sealing import Body, PreparedPart, Sealer
 from archiver.capture.vouched import Vouched, vouched
@@ -24,15 +25,16 @@ from archiver.coverage.beats import recognise
 from archiver.message.content import PIECE, head
 from archiver.message.envelope import resolve_envelope
 from archiver.message.indexable import IndexText, custodians_of, index_text
-from archiver.message.model import Address, Envelope, ParsedMessage, Part, Recipient
+from archiver.message.model import Address, Envelope, ParsedMessage
 from archiver.seal.blind import BlindIndex
 from archiver.seal.container import seal
 from archiver.seal.context import Kind, object_context
 from archiver.seal.keyring import DataKey, Keyring
+from archiver.store.dictionaries import DictionaryStore
 from archiver.store.schema import WHOLE
 
-_NAMES = {kind: tuple(f.name for f in fields(kind)) for kind in (Address, Envelope, Part, Recipient)}
-_VALUES = {kind: attrgetter(*names) for kind, names in _NAMES.items()}
+Work = Generator[None, None, "Prepared"]
+"""A preparation that pauses between its stages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,22 +82,65 @@ class Prepared:
     """The blind token of one of our own test messages, should this be one; see archiver/coverage."""
 
 
+packed_by_value(Prepared, PreparedReport, PreparedPart, Body, DataKey, IndexText, Vouched, Arrival, Receipt)
+
+
 class Preparer:
     """Prepares arrivals with the archive's keys. Safe from any thread."""
 
-    def __init__(self, archive_id: str, keyring: Keyring, blind: BlindIndex) -> None:
+    def __init__(
+        self,
+        archive_id: str,
+        keyring: Keyring,
+        blind: BlindIndex,
+        dictionaries: DictionaryStore | None = None,
+    ) -> None:
         self._archive_id = archive_id
         self._keyring = keyring
         self._blind = blind
-        self._sealer = Sealer(archive_id, keyring, blind)
+        self._dictionaries = dictionaries
+        self._sealer = Sealer(archive_id, keyring, blind, dictionaries)
 
     def prepare(self, arrival: Arrival, journal_addresses: frozenset[str] = frozenset()) -> Prepared:
         """Unwrap, parse, classify and seal. Never refuses a message.
 
         Raises KeyUnavailable; for a spooled message also StoreError and SealError, of its spool.
         """
+        work = self._stages(arrival, journal_addresses)
+        while True:
+            try:
+                next(work)
+            except StopIteration as done:
+                prepared: Prepared = done.value
+                return prepared
+
+    def prepare_all(self, work: Sequence[tuple[Arrival, frozenset[str]]]) -> list[Prepared | Exception]:
+        """Prepare several, one failure each its own. Stage by stage for all of them: code and tables that
+        the processor has at hand from the message before make it an eighth cheaper (measured)."""
+        results: list[Prepared | Exception | None] = [None] * len(work)
+        going = [(at, self._stages(*item)) for at, item in enumerate(work)]
+        while going:
+            left = []
+            for at, stages in going:
+                try:
+                    next(stages)
+                except StopIteration as done:
+                    results[at] = done.value
+                except Exception as error:  # told to whoever waits for this arrival
+                    results[at] = error
+                else:
+                    left.append((at, stages))
+            going = left
+        return [result for result in results if result is not None]
+
+    def _stages(self, arrival: Arrival, journal_addresses: frozenset[str]) -> Work:
+        if self._dictionaries is not None:
+            self._dictionaries.refresh()
         reading = read(arrival)
         parsed, clear, report = reading.parsed, reading.clear, reading.report
+        yield
+        found = classify(clear if clear is not None else parsed)
+        yield
         envelope = resolve_envelope(
             parsed,
             report,
@@ -103,21 +148,24 @@ class Preparer:
             arrival.smtp_recipients,
             journal_addresses=journal_addresses,
         )
-        found = classify(clear if clear is not None else parsed)
         custodians = custodians_of(parsed, (envelope,), arrival.custodians)
         detail = delivery_detail(arrival, envelope)
         message_id = new_id("m")
+        size = len(reading.raw)
+        text = index_text(message_id, size, parsed, clear, (envelope,), found, custodians)
+        yield
+        meta = describe(parsed, clear)
+        meta["record_types"] = [[r.type, r.confidence] for r in found.record_types]
+        meta["jurisdictions"] = found.jurisdictions
+        meta["phi"] = sorted({f.type for f in found.phi}) if found.phi else []
+        meta["language"] = found.language
+        meta["journal_problems"] = report.problems if report else []
+        token = self._blind.token
+        heartbeat = recognise(self._blind, head(reading.raw, PIECE), parsed.subject)
+        witness = vouched(arrival, parsed, report)
+        yield
         key = self._keyring.new_data_key(message_id)
         body = self._sealer.body(reading.raw, reading.sha256, reading.split, reading.spool)
-        size = len(reading.raw)
-        meta = {
-            **describe(parsed, clear),
-            "record_types": [[r.type, r.confidence] for r in found.record_types],
-            "jurisdictions": list(found.jurisdictions),
-            "phi": sorted({f.type for f in found.phi}),
-            "language": found.language,
-            "journal_problems": list(report.problems) if report else [],
-        }
         return Prepared(
             id=message_id,
             source_id=arrival.source_id,
@@ -129,21 +177,23 @@ class Preparer:
             detail=detail,
             sealed_detail=self.seal_json(key.key, message_id, "delivery", detail),
             report=self._report(reading.kept, key.key, reading.spool) if reading.kept else None,
-            custodians=tuple(sorted(self._blind.token("address", a) for a in custodians)),
-            patients=tuple(sorted({self._blind.token(kind, value) for kind, value in identifiers(found)})),
+            custodians=tuple(sorted([token("address", a) for a in custodians])),
+            patients=tuple(sorted({token(kind, value) for kind, value in identifiers(found)})),
             sent_at=parsed.date or arrival.received_at,
-            vouched=vouched(arrival, parsed, report),
+            vouched=witness,
             parse_failed=parsed.parse_failed or reading.claims,
             unsearchable_parts=len(parsed.not_searchable),
-            text=index_text(message_id, size, parsed, clear, (envelope,), found, custodians),
+            text=text,
             form=body.form,
             parts=body.parts,
-            heartbeat=recognise(self._blind, head(reading.raw, PIECE), parsed.subject),
+            heartbeat=heartbeat,
         )
 
     def seal_json(self, key: bytes, message_id: str, kind: Kind, value: dict[str, Any]) -> bytes:
         """Seal a JSON object under a message's data key."""
-        return seal(key, object_context(self._archive_id, message_id, kind), _json(value))
+        dictionary = self._dictionaries.newest if self._dictionaries is not None else None
+        context = object_context(self._archive_id, message_id, kind)
+        return seal(key, context, _json(value), dictionary=dictionary)
 
     def seal_report(self, key: bytes, report: PreparedReport) -> bytes:
         """Seal a report anew, under the data key of the message that it turned out to repeat."""
@@ -169,32 +219,58 @@ def describe(parsed: ParsedMessage, clear: ParsedMessage | None = None) -> dict[
     """What a page of results and `show` tell of a message, as JSON values."""
     return {
         "subject": parsed.subject or (clear.subject if clear else ""),
-        "from": [_flat(a) for a in parsed.from_],
-        "to": [_flat(a) for a in parsed.to],
-        "cc": [_flat(a) for a in parsed.cc],
-        "bcc": [_flat(a) for a in parsed.bcc],
+        "from": _addresses(parsed.from_),
+        "to": _addresses(parsed.to),
+        "cc": _addresses(parsed.cc),
+        "bcc": _addresses(parsed.bcc),
         "message_id": parsed.message_id,
         "date": parsed.date.isoformat() if parsed.date else None,
-        "parts": [_flat(p) for p in parsed.parts],
+        "parts": [
+            {
+                "path": part.path,
+                "content_type": part.content_type,
+                "filename": part.filename,
+                "size": part.size,
+                "attachment": part.attachment,
+                "text_status": part.text_status,
+            }
+            for part in parsed.parts
+        ],
         "problems": list(parsed.problems),
     }
 
 
 def delivery_detail(arrival: Arrival, envelope: Envelope) -> dict[str, Any]:
     """The sealed part of a delivery row: everything this copy knows that the bytes don't."""
-    return {
+    detail: dict[str, Any] = {
         "folder": arrival.folder,
         "custodians": list(arrival.custodians),
-        "envelope": {**_flat(envelope), "recipients": [_flat(r) for r in envelope.recipients]},
+        "envelope": {
+            "sender": envelope.sender,
+            "on_behalf_of": envelope.on_behalf_of,
+            "recipients": [
+                {
+                    "address": recipient.address,
+                    "role": recipient.role,
+                    "expanded_from": recipient.expanded_from,
+                    "forwarded_from": recipient.forwarded_from,
+                }
+                for recipient in envelope.recipients
+            ],
+            "origin": envelope.origin,
+        },
         "attested_by": arrival.attested_by,
         "received_at": arrival.received_at.isoformat() if arrival.received_at else None,
-        **({"received_by": list(arrival.received_by)} if arrival.received_by else {}),
-        **({"notes": dict(arrival.notes)} if arrival.notes else {}),
-        **({"original": True} if arrival.original is not None else {}),
     }
+    if arrival.received_by:
+        detail["received_by"] = list(arrival.received_by)
+    if arrival.notes:
+        detail["notes"] = dict(arrival.notes)
+    if arrival.original is not None:
+        detail["original"] = True
+    return detail
 
 
-def _flat(value: Address | Envelope | Part | Recipient) -> dict[str, Any]:
-    # `dataclasses.asdict` copies every value deeply, which was a fifth of the time of a message.
-    kind = type(value)
-    return dict(zip(_NAMES[kind], _VALUES[kind](value), strict=True))
+# Written out, field by field: going by the fields' names was a tenth of the time of a message.
+def _addresses(found: Sequence[Address]) -> list[dict[str, str]]:
+    return [{"address": a.address, "name": a.name} for a in found]

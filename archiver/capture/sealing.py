@@ -17,6 +17,7 @@ from archiver.seal.container import seal
 from archiver.seal.context import Kind, object_context
 from archiver.seal.keyring import DataKey, Keyring
 from archiver.seal.streaming import open_chunks, seal_chunks
+from archiver.store.dictionaries import DictionaryStore
 from archiver.store.schema import SKELETON, WHOLE
 
 SEAL_AT_ONCE = 2**20
@@ -47,10 +48,17 @@ class Body:
 class Sealer:
     """Seals bodies and parts with the archive's keys. Safe from any thread."""
 
-    def __init__(self, archive_id: str, keyring: Keyring, blind: BlindIndex) -> None:
+    def __init__(
+        self,
+        archive_id: str,
+        keyring: Keyring,
+        blind: BlindIndex,
+        dictionaries: DictionaryStore | None = None,
+    ) -> None:
         self._archive_id = archive_id
         self._keyring = keyring
         self._blind = blind
+        self._dictionaries = dictionaries
 
     def body(self, raw: Raw, sha256: bytes, split: Split | None, spool: Path | None) -> Body:
         """Seal the parts of a message. What the parts and the skeleton don't give back is stored whole.
@@ -70,7 +78,9 @@ class Sealer:
     def seal_body(self, key: bytes, object_id: str, body: Body, *, report: bool = False) -> bytes:
         """Seal a message or report under its message's data key, so that one key guards both."""
         kind = kind_of(body.form, report)
-        return seal(key, object_context(self._archive_id, object_id, kind), whole(body.payload))
+        dictionary = self._dictionaries.newest if self._dictionaries is not None else None
+        context = object_context(self._archive_id, object_id, kind)
+        return seal(key, context, whole(body.payload), dictionary=dictionary)
 
     def _parts(self, done: Split, spool: Path | None) -> tuple[Body, Split]:
         """Seal the regions; also return the split with the sealed parts as its regions' contents."""

@@ -40,6 +40,20 @@ _SHAPES = re.compile(
     re.VERBOSE,
 )
 
+# Where a shape can begin, asked of a sketch of the text that has one character for all digits, one for
+# capitals and one for small letters: so the engine looks for one character only, which is much faster.
+_OUTLINE = bytes(
+    ord("0")
+    if char in b"0123456789"
+    else ord("A")
+    if 65 <= char <= 90
+    else ord("a")
+    if 97 <= char <= 122
+    else char
+    for char in range(256)
+)
+_MAY_BEGIN = re.compile(rb"0(?<!00)(?=00(?:[-./ )]|0[-0 ])|[-. ]?\(?000|[Aa][Aa0]0|(?<=A0)[0A])")
+
 _JOIN = r"[\s:#=(),.\[\]-]{0,6}(?:(?:numbers?|num|no|nbr|id|identifier|is|was|of)\b[\s:#=(.\[-]{0,4}){0,3}"
 _ID = r"(#?[A-Za-z]{0,6}[-#]?[0-9][A-Za-z0-9]{0,40}(?:-[A-Za-z0-9]{1,20}){0,4})"
 _MONTH = r"(?:jan|feb|mar|apr|may|june?|july?|aug|sept?|oct|nov|dec)[a-z]*\.?"
@@ -194,7 +208,7 @@ def find_phi(text: str, lowered: str, plain: set[str]) -> tuple[PHIFinding, ...]
             value = text[start:end]
             if check(value) and taken.take(start, end):
                 found.append(PHIFinding(kind, start, end, value, why))
-    for match in _SHAPES.finditer(text):
+    for match in _shapes(text):
         finding = _DETECT[match.lastgroup or ""](text, match)
         if finding is not None and taken.is_free(finding.start, finding.end):
             found.append(finding)
@@ -224,6 +238,25 @@ def _labelled(
             if match is not None:
                 yield match
             position = lowered.find(label, position + 1)
+
+
+def _shapes(text: str) -> Iterator[re.Match[str]]:
+    """What `_SHAPES.finditer` gives."""
+    outline = text.encode("ascii", "replace").translate(_OUTLINE)  # one byte a character, whatever it is
+    places = [match.start() for match in _MAY_BEGIN.finditer(outline)]
+    at = text.find("@")
+    if at >= 0:
+        while at >= 0:
+            places.append(at)
+            at = text.find("@", at + 1)
+        places.sort()
+    end = 0
+    for place in places:
+        if place >= end:
+            match = _SHAPES.match(text, place)
+            if match is not None:
+                end = match.end()
+                yield match
 
 
 class _Taken:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from archiver.message.model import Address
 from archiver.message.words import decode_words
@@ -24,6 +25,7 @@ _TOKEN = re.compile(
 )
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _BLANKS = re.compile(r"\s+")
+_LONGEST_REMEMBERED = 200
 
 
 def parse_addresses(value: str) -> tuple[list[Address], bool]:
@@ -32,6 +34,20 @@ def parse_addresses(value: str) -> tuple[list[Address], bool]:
     Groups give their members, comments become names where there is no other, RFC 2047 names are
     decoded. Text without an address is kept as a name with an empty address, so it can be searched.
     """
+    if len(value) > _LONGEST_REMEMBERED:
+        return _parse(value)
+    found, good = _remembered(value)
+    return list(found), good
+
+
+# The same people write to the same people: what was met last is remembered, in memory only.
+@lru_cache(maxsize=4096)
+def _remembered(value: str) -> tuple[tuple[Address, ...], bool]:
+    found, good = _parse(value)
+    return tuple(found), good
+
+
+def _parse(value: str) -> tuple[list[Address], bool]:
     if not value.strip():
         return [], True
     if _SPECIAL.search(value) is None:

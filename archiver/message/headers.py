@@ -36,7 +36,7 @@ class Headers:
             if key in _ADDRESS_FIELDS:
                 self._take_addresses(key, value)
                 continue
-            text = self.decode(value)
+            text = self.decode(value) if "=?" in value or "\0" in value or "\r" in value else value
             if key == "subject" and key not in seen:
                 self.subject = _CONTROLS.sub(" ", text) if not text.isprintable() else text
                 seen.add(key)

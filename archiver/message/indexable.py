@@ -39,23 +39,30 @@ def index_text(
 
     `clear` is the decrypted twin of a rights-protected message: it is searched in its stead.
     """
-    by_role: dict[str, list[str]] = {"to": [], "cc": [], "bcc": [], "recipient": []}
-    senders = [_written(a) for a in parsed.from_]
+    senders = _written(parsed.from_)
+    by_role = {
+        "to": _written(parsed.to),
+        "cc": _written(parsed.cc),
+        "bcc": _written(parsed.bcc),
+        "recipient": [],
+    }
     for envelope in envelopes:
         senders += [a for a in (envelope.sender, envelope.on_behalf_of) if a]
         for recipient in envelope.recipients:
             by_role[recipient.role].append(recipient.address)
-            before = [a for a in (recipient.expanded_from, recipient.forwarded_from) if a is not None]
-            if before:
+            if recipient.expanded_from is not None or recipient.forwarded_from is not None:
                 # Whom a group or a redirection brought in is looked for as `to:`, whatever header named
                 # it; so is the group or the redirected address itself.
-                by_role["recipient"] += [*before, recipient.address]
+                before = (recipient.expanded_from, recipient.forwarded_from, recipient.address)
+                by_role["recipient"] += [a for a in before if a is not None]
     tags = {f"id:{message_id}", f"lang:{classification.language}"}
-    tags |= {f"custodian:{address}" for address in custodians}
-    tags |= {f"record:{r.type}" for r in classification.record_types}
-    tags |= {f"state:{s}" for s in classification.jurisdictions}
-    tags |= {f"phi:{f.type}" for f in classification.phi}
-    tags |= {f"patient:{value}" for _, value in identifiers(classification)}
+    tags.update([f"custodian:{address}" for address in custodians])
+    tags.update([f"record:{r.type}" for r in classification.record_types])
+    if classification.jurisdictions:
+        tags.update([f"state:{s}" for s in classification.jurisdictions])
+    if classification.phi:
+        tags.update([f"phi:{f.type}" for f in classification.phi])
+        tags.update([f"patient:{value}" for _, value in identifiers(classification)])
     if parsed.message_id:
         tags.add(f"message-id:{parsed.message_id.strip('<>')}")
     if parsed.has_attachment:
@@ -74,12 +81,12 @@ def index_text(
         attachment=attachment,
         filename=_joined(list(parsed.filenames)),
         from_=_joined(senders),
-        to=_joined([_written(a) for a in parsed.to] + by_role["to"]),
-        cc=_joined([_written(a) for a in parsed.cc] + by_role["cc"]),
-        bcc=_joined([_written(a) for a in parsed.bcc] + by_role["bcc"]),
+        to=_joined(by_role["to"]),
+        cc=_joined(by_role["cc"]),
+        bcc=_joined(by_role["bcc"]),
         recipient=_joined(by_role["recipient"]),
         header=parsed.headers,
-        tags=tuple(sorted(tag.casefold() for tag in tags)),
+        tags=tuple(sorted([tag.casefold() for tag in tags])),
     )
 
 
@@ -90,21 +97,23 @@ def custodians_of(
 
     A group and the original addressee of a redirection count too, so that a hold on them catches it.
     """
-    found = {a.address for a in (*parsed.from_, *parsed.to, *parsed.cc, *parsed.bcc)} | set(declared)
+    found = {a.address for a in (*parsed.from_, *parsed.to, *parsed.cc, *parsed.bcc)}
+    found.update(declared)
     for envelope in envelopes:
-        found |= {a for a in (envelope.sender, envelope.on_behalf_of) if a}
+        found.add(envelope.sender or "")
+        found.add(envelope.on_behalf_of or "")
         for recipient in envelope.recipients:
-            found |= {
-                a
-                for a in (recipient.address, recipient.expanded_from, recipient.forwarded_from)
-                if a is not None
-            }
-    return frozenset(address.strip().casefold() for address in found if address.strip())
+            found.add(recipient.address)
+            found.add(recipient.expanded_from or "")
+            found.add(recipient.forwarded_from or "")
+    return frozenset([folded for address in found if (folded := address.strip().casefold())])
 
 
-def _written(address: Address) -> str:
-    return f"{address.name} {address.address}" if address.name else address.address
+def _written(addresses: tuple[Address, ...]) -> list[str]:
+    return [f"{a.name} {a.address}" if a.name else a.address for a in addresses]
 
 
 def _joined(parts: list[str]) -> str:
-    return "\n".join(dict.fromkeys(part for part in parts if part))
+    if len(parts) < 2:
+        return parts[0] if parts else ""
+    return "\n".join(dict.fromkeys(filter(None, parts)))

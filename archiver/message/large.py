@@ -27,7 +27,8 @@ def parse_content(raw: Raw, *, text_limit: int = 4 * 2**20, extract: Extract | N
     """
     if len(raw) <= WHOLE_UP_TO:
         return parse(whole(raw), text_limit=text_limit, extract=extract)
-    done = raw.split if isinstance(raw, Taken) else None
+    # Bytes have a `split` of their own, which is another matter.
+    done = raw.split if not isinstance(raw, bytes) and isinstance(raw, Taken) else None
     return parse_split(done or split_stream(raw)[0], text_limit=text_limit, extract=extract)
 
 

@@ -26,6 +26,21 @@ _FIELD_NAME = re.compile(r"([!-9;-~]{1,200})[ \t]*:")
 _CHARSET_HINT = re.compile(rb"(?i)charset[ \t]*=[ \t]*\"?([\w.:+-]{1,40})")
 _FIRST_DELIMITER = re.compile(rb"[ \t\r\n]*--([!-~][ -~]{0,199}?)[ \t\r]{0,100}\n")
 
+_USUAL = """
+Received Date From To Cc Bcc Subject Message-ID In-Reply-To References Reply-To Sender Return-Path
+MIME-Version Content-Type Content-Transfer-Encoding Content-Disposition Content-Language Content-ID
+Received-SPF Delivered-To DKIM-Signature Authentication-Results User-Agent Thread-Topic Thread-Index
+Importance Precedence List-Id List-Unsubscribe ARC-Seal ARC-Message-Signature ARC-Authentication-Results
+X-Mailer X-Priority X-Received X-Originating-IP X-Spam-Status X-Spam-Level X-From X-To X-cc X-bcc X-Folder
+X-Origin X-FileName
+"""
+_USUAL_NAMES = frozenset(
+    written
+    for name in _USUAL.split()
+    for written in (name, name.lower(), name.capitalize(), name.title(), name.replace("-ID", "-Id"))
+)
+"""Names that are sure to be ones: spares nearly all lines of a header the regular expression."""
+
 Field = tuple[str, str]
 """Name as written and unfolded value; a line that is no field has the name ``""``."""
 
@@ -55,13 +70,14 @@ class Entity:
     """The body, or the beginning of it, where `buffer` is a skeleton that leaves it out."""
     absent: int = 0
     """Bytes of the body that are not in `buffer`, those of nested parts included."""
+    _by_name: dict[str, str] | None = field(default=None, repr=False, compare=False)
 
     def get(self, name: str) -> str:
         """Return the first value of a field, by its lower-case name, or ``""``."""
-        for key, value in self.fields:
-            if key.lower() == name:
-                return value
-        return ""
+        if self._by_name is None:
+            # From the end, so that the first of several stays.
+            self._by_name = {key.lower(): value for key, value in reversed(self.fields)}
+        return self._by_name.get(name, "")
 
     @property
     def content(self) -> bytes:
@@ -196,12 +212,18 @@ def _split_fields(text: str, state: _State) -> tuple[list[Field], int | None]:
     A line that is no field in the midst of fields is kept under the name ``""``, so no text is lost.
     """
     fields: list[Field] = []
-    pieces: list[str] = []
+    folds: list[str] = []
     last_field = -1
     lines = text.split("\n")
     for number, line in enumerate(lines):
-        if line[:1] in (" ", "\t") and pieces:
-            pieces.append(line.strip(" \t\r"))
+        if line.startswith((" ", "\t")) and fields:
+            folds.append(line.strip(" \t\r"))
+            continue
+        name, _, value = line.partition(":")
+        if name in _USUAL_NAMES and len(name) < len(line):
+            if folds:
+                folds = _unfold(fields, folds)
+            fields.append((name, value.strip(" \t\r")))
             continue
         match = _FIELD_NAME.match(line)
         if match is None:
@@ -210,24 +232,23 @@ def _split_fields(text: str, state: _State) -> tuple[list[Field], int | None]:
             state.problems.append("bad_header")
             if last_field < 0:
                 last_field = _last_field(lines)
-            if not pieces or number > last_field:
-                _close_field(fields, pieces)
+            folds = _unfold(fields, folds)
+            if not fields or number > last_field:
                 return fields, number
-            _close_field(fields, pieces)
-            fields.append(("", ""))
-            pieces = [line.strip(" \t\r")]
+            fields.append(("", line.strip(" \t\r")))
             continue
-        _close_field(fields, pieces)
-        fields.append((match.group(1), ""))
-        pieces = [line[match.end() :].strip(" \t\r")]
-    _close_field(fields, pieces)
+        folds = _unfold(fields, folds)
+        fields.append((match.group(1), line[match.end() :].strip(" \t\r")))
+    _unfold(fields, folds)
     return fields, None
 
 
-def _close_field(fields: list[Field], pieces: list[str]) -> None:
-    """Give the last field its value; a fold becomes one space."""
-    if pieces:
-        fields[-1] = (fields[-1][0], pieces[0] if len(pieces) == 1 else " ".join(filter(None, pieces)))
+def _unfold(fields: list[Field], folds: list[str]) -> list[str]:
+    """Add the lines that follow the last field's first one to it, one space between; return no lines."""
+    if folds:
+        name, first = fields[-1]
+        fields[-1] = (name, " ".join(filter(None, (first, *folds))))
+    return []
 
 
 def _last_field(lines: list[str]) -> int:

@@ -13,6 +13,8 @@ from cryptography.cobblestone import Cobblestone256Decryptor, Cobblestone256Encr
 from cryptography.exceptions import InvalidTag
 
 from archiver.errors import SealError
+from archiver.seal import dictionary as shared
+from archiver.seal.dictionary import Dictionaries, Dictionary, DictionaryLost
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -25,7 +27,12 @@ MAX_DECOMPRESSED: Final = 1 << 30
 
 _STORED: Final = b"\x00"
 _ZSTD: Final = b"\x01"
+_SHARED: Final = b"\x02"
 _LEVEL: Final = 3
+_SMALLEST_TO_SHARE: Final = 16
+# What is short and much shorter with a dictionary is hardly so without: only else both ways are tried.
+_SHORT: Final = 8192
+_SURELY: Final = 0.6
 # Below this a zstd frame's own header eats what it saves.
 _SMALLEST_TO_COMPRESS: Final = 64
 # format byte, salt, commitment, one empty chunk's tag, and the byte that says how the body is kept
@@ -44,20 +51,33 @@ class _Compressors(threading.local):
 _compressors = _Compressors()
 
 
-def seal(key: bytes, context: bytes, plain: bytes | memoryview, *, compress: bool = True) -> bytes:
+def seal(
+    key: bytes,
+    context: bytes,
+    plain: bytes | memoryview,
+    *,
+    compress: bool = True,
+    dictionary: Dictionary | None = None,
+) -> bytes:
     """Seal `plain` under a 32-byte data key, bound to `context`; a fresh random salt each time.
+
+    A small object is compressed with the `dictionary`, where one is given and that makes it smaller.
 
     The result is at most 58 bytes and 16 for each 16 KiB begun longer than `plain`. The same key may
     seal any number of objects. Raises SealError for a key of another length. Pure: nothing is durable.
     """
     encryptor = _encryptor(key, context)
-    packed = _compressed(plain) if compress else None
-    head, body = (_STORED, plain) if packed is None else (_ZSTD, packed)
+    head, body = _packed(plain, dictionary) if compress else (_STORED, plain)
     return b"".join((FORMAT, encryptor.update(head), encryptor.update(body), encryptor.finalize()))
 
 
-def open_sealed(key: bytes, context: bytes, sealed: bytes | memoryview) -> bytes:
+def open_sealed(
+    key: bytes, context: bytes, sealed: bytes | memoryview, dictionaries: Dictionaries | None = None
+) -> bytes:
     """Return what was sealed, whole and authenticated, or raise SealError; no other error for any bytes.
+
+    Only for an authentic object that was sealed with a dictionary: what `dictionaries` raises, and
+    DictionaryLost where none are given.
 
     The key commitment is compared in constant time before anything is decrypted; nothing is returned
     before the last chunk is authenticated.
@@ -81,7 +101,12 @@ def open_sealed(key: bytes, context: bytes, sealed: bytes | memoryview) -> bytes
     if head == _STORED:
         return body
     if head == _ZSTD:
-        return _decompressed(body)
+        return _decompressed(body, zstd.ZstdDecompressor())
+    if head == _SHARED:
+        number, frame = shared.split(body)
+        if dictionaries is None:
+            raise DictionaryLost("an object needs a compression dictionary where there can be none")
+        return _decompressed(frame, dictionaries.find(number).decompressor())
     raise SealError("a sealed object keeps its content in a way this version doesn't know; upgrade Holdfast")
 
 
@@ -89,6 +114,20 @@ def _encryptor(key: bytes, context: bytes) -> Cobblestone256Encryptor:
     if len(key) != KEY_BYTES:
         raise SealError("a data key must be 32 bytes")
     return Cobblestone256Encryptor(key, context)
+
+
+def _packed(plain: bytes | memoryview, dictionary: Dictionary | None) -> tuple[bytes, bytes | memoryview]:
+    """How the content is kept, and the body that keeps it."""
+    if dictionary is not None and _SMALLEST_TO_SHARE <= len(plain) <= shared.LARGEST_OBJECT:
+        packed = dictionary.packed(plain)
+        if len(plain) <= _SHORT and len(packed) < len(plain) * _SURELY:
+            return _SHARED, packed
+        alone = _compressed(plain)
+        if len(packed) < len(plain) and (alone is None or len(packed) < len(alone)):
+            return _SHARED, packed
+    else:
+        alone = _compressed(plain)
+    return (_STORED, plain) if alone is None else (_ZSTD, alone)
 
 
 def _compressed(plain: bytes | memoryview) -> bytes | None:
@@ -106,13 +145,15 @@ def _compressed(plain: bytes | memoryview) -> bytes | None:
     return frame if len(frame) < len(plain) else None
 
 
-def _decompressed(body: bytes) -> bytes:
+def _decompressed(body: bytes, decompressor: zstd.ZstdDecompressor) -> bytes:
     """Return the content of exactly one frame. Its stated size bounds the work before it starts."""
     try:
-        size = zstd.get_frame_info(body).decompressed_size
+        frame = zstd.get_frame_info(body)
+        size = frame.decompressed_size
+        if frame.dictionary_id:
+            raise SealError(BROKEN)
         if size is None or size > MAX_DECOMPRESSED:
             raise SealError("a sealed object claims more than 1 GiB of content, or doesn't say how much")
-        decompressor = zstd.ZstdDecompressor()
         plain = decompressor.decompress(body, max_length=size)
         if not decompressor.eof:
             # The last block may be pending behind a full output buffer; it must add nothing.

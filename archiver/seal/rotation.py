@@ -1,4 +1,8 @@
-"""Changing the root key: every key it wraps is wrapped anew, in one transaction. No message is touched."""
+"""Changing the root key: every key it wraps is wrapped anew, in one transaction.
+
+Data keys and part keys are wrapped by epoch keys, which stay what they are: no message, and no part that
+messages share, is touched.
+"""
 
 from __future__ import annotations
 

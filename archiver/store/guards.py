@@ -91,6 +91,9 @@ GUARDS = (
         "NEW.destroyed_us IS NULL OR EXISTS (SELECT 1 FROM {keys}part_keys k WHERE k.part_id = OLD.id)",
         columns="destroyed_us",
     ),
+    # Whatever was sealed with a dictionary needs it for ever.
+    Guard("dictionaries_delete", "dictionaries", "DELETE"),
+    Guard("dictionaries_update", "dictionaries", "UPDATE"),
     Guard("hold_items_delete", "hold_items", "DELETE", _HOLD_STANDS),
     Guard("hold_items_update", "hold_items", "UPDATE"),
     Guard("hold_custodians_delete", "hold_custodians", "DELETE", _HOLD_STANDS),
@@ -142,6 +145,7 @@ GUARDS = (
             ("{keys}", "data_keys", "message_pk"),
             ("{keys}", "part_keys", "part_id"),
             ("", "parts", "id"),
+            ("", "dictionaries", "id"),
             ("", "messages", "pk"),
             ("", "holds", "id"),
         )
@@ -153,6 +157,7 @@ NEVER_TRUNCATED = (
     f"{KEYS_SCHEMA}.part_keys",
     "parts",
     "part_refs",
+    "dictionaries",
     "messages",
     "message_tokens",
     "holds",

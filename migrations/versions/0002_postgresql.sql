@@ -12,6 +12,16 @@ CREATE TABLE coverage_reports (
 	CONSTRAINT pk_coverage_reports PRIMARY KEY (day)
 )
 -- next
+CREATE TABLE dictionaries (
+	id BIGINT NOT NULL, 
+	created_us BIGINT NOT NULL, 
+	messages BIGINT NOT NULL, 
+	sealed BYTEA NOT NULL, 
+	epoch_id VARCHAR NOT NULL, 
+	wrapped BYTEA NOT NULL, 
+	CONSTRAINT pk_dictionaries PRIMARY KEY (id)
+)
+-- next
 CREATE INDEX ix_jobs_state_id ON jobs (state, id)
 -- next
 CREATE TABLE keys.part_keys (
@@ -190,6 +200,14 @@ CREATE FUNCTION holdfast_guard_parts_ended() RETURNS trigger LANGUAGE plpgsql AS
 -- next
 CREATE TRIGGER guard_parts_ended BEFORE UPDATE OF destroyed_us ON parts FOR EACH ROW EXECUTE FUNCTION holdfast_guard_parts_ended()
 -- next
+CREATE FUNCTION holdfast_guard_dictionaries_delete() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN OLD; END $$
+-- next
+CREATE TRIGGER guard_dictionaries_delete BEFORE DELETE ON dictionaries FOR EACH ROW EXECUTE FUNCTION holdfast_guard_dictionaries_delete()
+-- next
+CREATE FUNCTION holdfast_guard_dictionaries_update() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_dictionaries_update BEFORE UPDATE ON dictionaries FOR EACH ROW EXECUTE FUNCTION holdfast_guard_dictionaries_update()
+-- next
 CREATE FUNCTION holdfast_guard_refusals_delete() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN OLD; END $$
 -- next
 CREATE TRIGGER guard_refusals_delete BEFORE DELETE ON refusals FOR EACH ROW EXECUTE FUNCTION holdfast_guard_refusals_delete()
@@ -203,5 +221,7 @@ CREATE TRIGGER guard_part_keys_truncate BEFORE TRUNCATE ON keys.part_keys FOR EA
 CREATE TRIGGER guard_parts_truncate BEFORE TRUNCATE ON parts FOR EACH STATEMENT EXECUTE FUNCTION holdfast_refuse()
 -- next
 CREATE TRIGGER guard_part_refs_truncate BEFORE TRUNCATE ON part_refs FOR EACH STATEMENT EXECUTE FUNCTION holdfast_refuse()
+-- next
+CREATE TRIGGER guard_dictionaries_truncate BEFORE TRUNCATE ON dictionaries FOR EACH STATEMENT EXECUTE FUNCTION holdfast_refuse()
 -- next
 CREATE TRIGGER guard_refusals_truncate BEFORE TRUNCATE ON refusals FOR EACH STATEMENT EXECUTE FUNCTION holdfast_refuse()

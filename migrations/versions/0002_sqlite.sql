@@ -12,6 +12,16 @@ CREATE TABLE coverage_reports (
 	CONSTRAINT pk_coverage_reports PRIMARY KEY (day)
 )
 -- next
+CREATE TABLE dictionaries (
+	id BIGINT NOT NULL, 
+	created_us BIGINT NOT NULL, 
+	messages BIGINT NOT NULL, 
+	sealed BLOB NOT NULL, 
+	epoch_id VARCHAR NOT NULL, 
+	wrapped BLOB NOT NULL, 
+	CONSTRAINT pk_dictionaries PRIMARY KEY (id)
+)
+-- next
 CREATE INDEX ix_jobs_state_id ON jobs (state, id)
 -- next
 CREATE TABLE part_keys (
@@ -177,6 +187,10 @@ CREATE TRIGGER guard_parts_fixed BEFORE UPDATE OF id, token, size, captured_us, 
 -- next
 CREATE TRIGGER guard_parts_ended BEFORE UPDATE OF destroyed_us ON parts WHEN NEW.destroyed_us IS NULL OR EXISTS (SELECT 1 FROM part_keys k WHERE k.part_id = OLD.id) BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
 -- next
+CREATE TRIGGER guard_dictionaries_delete BEFORE DELETE ON dictionaries WHEN 1 = 1 BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_dictionaries_update BEFORE UPDATE ON dictionaries WHEN 1 = 1 BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
 CREATE TRIGGER guard_refusals_delete BEFORE DELETE ON refusals WHEN 1 = 1 BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
 -- next
 CREATE TRIGGER guard_refusals_update BEFORE UPDATE ON refusals WHEN 1 = 1 BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
@@ -186,3 +200,5 @@ CREATE TRIGGER guard_part_refs_replace BEFORE INSERT ON part_refs WHEN EXISTS (S
 CREATE TRIGGER guard_part_keys_replace BEFORE INSERT ON part_keys WHEN EXISTS (SELECT 1 FROM part_keys WHERE part_id = NEW.part_id) BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
 -- next
 CREATE TRIGGER guard_parts_replace BEFORE INSERT ON parts WHEN EXISTS (SELECT 1 FROM parts WHERE id = NEW.id) BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_dictionaries_replace BEFORE INSERT ON dictionaries WHEN EXISTS (SELECT 1 FROM dictionaries WHERE id = NEW.id) BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END

@@ -1,7 +1,8 @@
 """A query tree as SQL over the index tables: sets of row ids, combined by set operations.
 
 Text and the labels that are words become as few FTS5 matches as possible, times become row-id bounds,
-changing labels and sizes become look-ups beside whatever drives the query. Every value is bound or a number of ours.
+changing labels and sizes become look-ups beside whatever drives the query. Every value is bound or a
+number of ours.
 """
 
 from __future__ import annotations

@@ -40,6 +40,10 @@ _PAGE_BYTES: Final = 8192
 # The cipher takes 80 bytes of each page; an FTS5 leaf that doesn't fit the rest would spill over.
 _LEAF_BYTES: Final = 8000
 _HASH_BYTES: Final = 32 << 20
+# Eight segments at once instead of four: a posting is written anew log8 times, not log4. A crisis would merge
+# a whole level in one transaction; the steady merging beside each batch keeps far below it.
+_MERGE_AT: Final = 8
+_CRISIS_AT: Final = 64
 _CHECKPOINT_PAGES: Final = 8_000
 _BUSY_MS: Final = 10_000
 # bm25 weights in column order: a word in the subject says more than one in a header, a label nothing.
@@ -50,6 +54,8 @@ CREATE VIRTUAL TABLE ft USING fts5(
     {", ".join(TEXT_COLUMNS)}, {COLUMN}, content='', contentless_delete=1, tokenize="{" ".join(TOKENIZER)}");
 INSERT INTO ft(ft, rank) VALUES ('pgsz', {_LEAF_BYTES});
 INSERT INTO ft(ft, rank) VALUES ('hashsize', {_HASH_BYTES});
+INSERT INTO ft(ft, rank) VALUES ('automerge', {_MERGE_AT});
+INSERT INTO ft(ft, rank) VALUES ('crisismerge', {_CRISIS_AT});
 INSERT INTO ft(ft, rank) VALUES ('rank', '{_RANK}');
 CREATE VIRTUAL TABLE vocabulary USING fts5vocab(ft, row);
 CREATE TABLE doc (id INTEGER PRIMARY KEY, size INTEGER NOT NULL);

@@ -32,8 +32,10 @@ _COLUMNS: Final[dict[str, tuple[str, ...]]] = {
     "header": ("header",),
 }
 
-WIDE: Final = 64
-"""Up to so many labels are one OR; FTS5 compares every row of an OR with all of its words."""
+WIDE: Final = 512
+"""Up to so many labels are one OR. FTS5 compares every row of an OR with all of its words, so that more
+are asked for in groups, and the answers gathered."""
+_GROUP: Final = 64
 
 
 def every() -> str:
@@ -56,7 +58,7 @@ def wide(node: Query) -> tuple[str, ...] | None:
     if not isinstance(node, Or) or len(node.subqueries) <= WIDE or not all(map(is_fixed, node.subqueries)):
         return None
     words = sorted({_word(part) for part in node.subqueries})
-    return tuple(_label(*words[start : start + WIDE]) for start in range(0, len(words), WIDE))
+    return tuple(_label(*words[start : start + _GROUP]) for start in range(0, len(words), _GROUP))
 
 
 class Expressions:

@@ -143,8 +143,9 @@ class FtsReader:
             return match.marks(db, query)
 
     def check(self) -> None:
-        """Read the whole file, every page against its MAC, and compare the list of messages with their labels'
-        words. Raises IndexDamaged at the first fault.
+        """Read the whole file, every page against its MAC; compare the list of messages with their words.
+
+        Raises IndexDamaged at the first fault.
         """
         with self._snapshot() as db:
             faults = db.execute("PRAGMA quick_check(1)").fetchall()

@@ -22,6 +22,7 @@ from search.language.words import clean, distinct_words
 
 _CACHE_MIB: Final = 64
 _MERGE_PAGES: Final = 2_000
+_TIDY_PAGES: Final = 500
 _KNOWN_WORDS: Final = 300_000
 _KNOWN_LABELS: Final = 50_000
 _SCRUB: Final = "scrub"
@@ -239,6 +240,17 @@ class FtsWriter:
                 self._db.execute("INSERT OR REPLACE INTO meta (name, value) VALUES (?, 'due')", (_SCRUB,))
         if self._scrub_is_due():
             self._scrub()
+
+    def tidy(self) -> bool:
+        """Merge a few segments, for when there is nothing else to do; True while more is worth it.
+
+        Batches merge eight at a time, for cheap imports; four at a time are quicker to search.
+        """
+        with self._transaction():
+            before = self._db.total_changes()
+            self._db.execute("INSERT INTO ft (ft, rank) VALUES ('merge', ?)", (_TIDY_PAGES,))
+            # The statement counts as one change itself.
+            return self._db.total_changes() - before >= 2
 
     def clear(self) -> None:
         """Empty the index and give the space back, for a rebuild."""

@@ -147,6 +147,8 @@ def test_planted_words_occur_exactly_as_often_as_said(clinic: SampleClinic) -> N
     facts = clinic.facts
     assert len(containing(clinic, facts.marker_word)) == facts.marker_messages
     assert len(containing(clinic, facts.attachment_word)) == facts.attachment_messages == 2
+    assert facts.pdf_messages == 1
+    assert not any(facts.pdf_word.encode() in one.raw for one in everything(clinic))
     assert not any(facts.attachment_word.encode() in one.raw for one in everything(clinic))
     assert len(containing(clinic, facts.patient_mrn)) >= 3
 

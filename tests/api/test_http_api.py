@@ -1,4 +1,4 @@
-"""The HTTP API does what INTERFACE says, on both databases."""
+"""The HTTP API does what it promises, on both databases."""
 
 from __future__ import annotations
 

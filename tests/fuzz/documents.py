@@ -1,5 +1,8 @@
 """Targets: the documents inside mail, read in process as the extraction child reads them."""
 
+# ruff: noqa: E501
+# Bytes as programs write them.
+
 from __future__ import annotations
 
 import contextlib
@@ -8,7 +11,6 @@ from typing import get_args
 
 from archiver.capture.files.emlx import emlx_item
 from archiver.capture.files.items import Spot
-from archiver.capture.files.mapi_rtf import decompress_rtf as decompress_item
 from archiver.capture.files.msg import msg_item
 from archiver.message.charsets import clean
 from archiver.message.extract.context import Context
@@ -55,7 +57,6 @@ def lzfu(data: bytes) -> None:
     with contextlib.suppress(Damaged, TooLarge):
         found = decompress_rtf(data)
         assert len(found) <= int.from_bytes(data[4:8], "little")
-    decompress_item(data)
 
 
 def tnef(data: bytes) -> None:

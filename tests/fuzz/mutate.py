@@ -1,5 +1,8 @@
 """Damage to seeds without a fuzzer: the same inputs every time, for the tests that always run."""
 
+# ruff: noqa: E501
+# Bytes as programs write them.
+
 from __future__ import annotations
 
 import random

@@ -1,4 +1,4 @@
-"""Every fuzzing target over a few hundred damaged inputs, the same each time; `make fuzz` goes on from there."""
+"""Every fuzzing target over damaged inputs, the same each time; `make fuzz` goes on from there."""
 
 from __future__ import annotations
 

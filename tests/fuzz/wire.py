@@ -1,5 +1,8 @@
 """Targets: what comes over a wire, from clients of the SMTP door and from mailbox servers."""
 
+# ruff: noqa: E501
+# Bytes as programs write them.
+
 from __future__ import annotations
 
 import contextlib

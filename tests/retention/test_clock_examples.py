@@ -1,4 +1,4 @@
-"""The data set's worked examples and INTERFACE's own, as facts a records manager would state."""
+"""The data set's worked examples and some of our own, as facts a records manager would state."""
 
 from __future__ import annotations
 

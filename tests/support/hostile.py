@@ -61,7 +61,9 @@ def tags_of_a_hundred_thousand() -> bytes:
 
 def comments_of_a_hundred_thousand() -> bytes:
     """HTML of comments that nearly end."""
-    return _HEAD + _TO + b"Content-Type: text/html\r\n\r\n<p>quillmarker</p>" + b"<!-- --!- " * 100_000 + b"\r\n"
+    return (
+        _HEAD + _TO + b"Content-Type: text/html\r\n\r\n<p>quillmarker</p>" + b"<!-- --!- " * 100_000 + b"\r\n"
+    )
 
 
 def parentheses_without_end() -> bytes:
@@ -77,7 +79,16 @@ def encoded_words_without_end() -> bytes:
 
 def boundaries_that_almost_are() -> bytes:
     """Lines that begin as the boundary does."""
-    return _HEAD + _TO + _MIXED + b"\r\n" + b"--edgy\r\n--edge-\r\n" * 40_000 + b"--edge\r\n" + _WORDS + b"--edge--\r\n"
+    return (
+        _HEAD
+        + _TO
+        + _MIXED
+        + b"\r\n"
+        + b"--edgy\r\n--edge-\r\n" * 40_000
+        + b"--edge\r\n"
+        + _WORDS
+        + b"--edge--\r\n"
+    )
 
 
 def zip_of_zeros() -> bytes:
@@ -88,14 +99,16 @@ def zip_of_zeros() -> bytes:
     with zipfile.ZipFile(archive, "w") as file, file.open(info, "w") as entry:
         for _ in range(300):
             entry.write(b"0" * 2**20)
-    head = b'--edge\r\nContent-Type: application/zip; name="zeros.zip"\r\nContent-Transfer-Encoding: base64\r\n\r\n'
+    kind = b'Content-Type: application/zip; name="zeros.zip"\r\nContent-Transfer-Encoding: base64\r\n\r\n'
     coded = encodebytes(archive.getvalue()).replace(b"\n", b"\r\n")
-    return _HEAD + _TO + _MIXED + b"\r\n--edge\r\n" + _WORDS + head + coded + b"--edge--\r\n"
+    return _HEAD + _TO + _MIXED + b"\r\n--edge\r\n" + _WORDS + b"--edge\r\n" + kind + coded + b"--edge--\r\n"
 
 
 def report_of_recipients(number: int) -> bytes:
     """A journal report of so many recipients (MS-XJRNL 2.1); its original names one."""
-    lines = b"".join(b"To: p%d@clinic.example, Expanded: all@clinic.example\r\n" % n for n in range(number))
+    lines = b"".join(
+        b"To: staff%d@clinic.example, Expanded: all@clinic.example\r\n" % n for n in range(number)
+    )
     envelope = b"Sender: ann@clinic.example\r\nSubject: x\r\nMessage-ID: <museum@clinic.example>\r\n" + lines
     return (
         b"From: <>\r\nTo: feed@journal.example\r\nX-MS-Journal-Report:\r\n" + _MIXED

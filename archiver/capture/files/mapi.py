@@ -12,73 +12,28 @@ import base64
 import hashlib
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from email.header import Header
 from email.utils import format_datetime
 
-from archiver.capture.files.mapi_rtf import decompress_rtf
+from archiver.message.extract import mapi
+from archiver.message.extract.faults import Unreadable
+from archiver.message.extract.lzfu import decompress_rtf
+from archiver.message.extract.mapi import MAX_DEPTH, Attachment, Item, Props, Value, charset_of, text_of
 
-Value = bytes | str | int | bool
-Props = dict[int, Value]
-
-SUBJECT, CLASS, IMPORTANCE = 0x0037, 0x001A, 0x0017
-SUBMITTED, DELIVERED, HEADERS = 0x0039, 0x0E06, 0x007D
-BODY, HTML, RTF = 0x1000, 0x1013, 0x1009
-MESSAGE_ID, REFERENCES, IN_REPLY_TO = 0x1035, 0x1039, 0x1042
-SENDER, SENT_FOR = (0x0C1A, 0x5D01, 0x0C1F), (0x0042, 0x5D02, 0x0065)
+_SENDER = (mapi.SENDER_NAME, mapi.SENDER_SMTP, mapi.SENDER_ADDRESS)
+_SENT_FOR = (mapi.SENT_REPRESENTING_NAME, mapi.SENT_REPRESENTING_SMTP, mapi.SENT_REPRESENTING_ADDRESS)
+_RECIPIENT = (mapi.DISPLAY_NAME, mapi.SMTP_ADDRESS, mapi.EMAIL_ADDRESS)
 """Properties of a person: display name, SMTP address, address in the sender's own system."""
-RECIPIENT, KIND = (0x3001, 0x39FE, 0x3003), 0x0C15
-SHOWN = {1: 0x0E04, 2: 0x0E03, 3: 0x0E02}
-DATA, METHOD, LONG_NAME, SHORT_NAME, DISPLAY_NAME = 0x3701, 0x3705, 0x3707, 0x3704, 0x3001
-MIME_TYPE, CONTENT_ID = 0x370E, 0x3712
-CODEPAGE, INTERNET_CODEPAGE = 0x3FFD, 0x3FDE
+_SHOWN = {1: mapi.DISPLAY_TO, 2: mapi.DISPLAY_CC, 3: mapi.DISPLAY_BCC}
 
-DEEPEST = 16
 _BODY_FIELDS = ("content-", "mime-version")
 _FIELD = re.compile(r"([!-9;-~]+)[ \t]*:")
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]+")
 _TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]{1,60}/[A-Za-z0-9!#$&^_.+-]{1,60}")
 _ADDRESS = re.compile(r"[!#-';=?-Z^-~\-]{1,255}@[!#-';=?-Z^-~\-\[\]:.]{1,255}")
-_EPOCH = datetime(1601, 1, 1, tzinfo=UTC)
 
 
-@dataclass(slots=True)
-class MapiAttachment:
-    """An attachment: its bytes, or the item it is, or neither where it is only a link or an OLE object."""
-
-    props: Props
-    data: bytes | None = None
-    item: MapiItem | None = None
-
-
-@dataclass(slots=True)
-class MapiItem:
-    """One item. `problems` are codes of what couldn't be taken along, told in the message's notes."""
-
-    props: Props
-    recipients: list[Props] = field(default_factory=list)
-    attachments: list[MapiAttachment] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
-
-
-def text_of(props: Props, key: int) -> str:
-    """A property as text, `""` where it is absent or of another kind."""
-    value = props.get(key)
-    return value.rstrip("\0") if isinstance(value, str) else ""
-
-
-def filetime(value: Value | None) -> datetime | None:
-    """A FILETIME ([MS-DTYP] 2.3.3: 100 ns since 1601) in UTC; None where absent or beyond the calendar."""
-    if not isinstance(value, int) or value <= 0:
-        return None
-    try:
-        return _EPOCH + timedelta(microseconds=value // 10)
-    except OverflowError:
-        return None
-
-
-def to_mime(item: MapiItem, source: str) -> bytes:
+def to_mime(item: Item, source: str) -> bytes:
     """Return the item as a MIME message, CRLF, 7-bit but for headers that came with 8-bit text.
 
     `source` (`msg`, `pst`) is told in a header of ours, so that nobody takes the bytes for those which
@@ -87,7 +42,7 @@ def to_mime(item: MapiItem, source: str) -> bytes:
     return _message(item, source, 0)
 
 
-def _message(item: MapiItem, source: str, depth: int) -> bytes:
+def _message(item: Item, source: str, depth: int) -> bytes:
     header = [*_header(item), f"X-Holdfast-Converted-From: {source}"]
     signed = _signed(item)
     if signed is not None:
@@ -106,9 +61,9 @@ def _lines(lines: list[str]) -> bytes:
 # --- the header ---------------------------------------------------------------------------------------
 
 
-def _header(item: MapiItem) -> list[str]:
+def _header(item: Item) -> list[str]:
     """The header that came with the item; what it lacks is made from properties."""
-    kept = list(_transport(text_of(item.props, HEADERS)))
+    kept = list(_transport(item.text(mapi.TRANSPORT_HEADERS)))
     present = {line.partition(":")[0].strip().lower() for line in kept}
     made = [(name, value) for name, value in _made(item) if value and name.lower() not in present]
     return [*kept, *(f"{name}: {value}" for name, value in made)]
@@ -127,24 +82,32 @@ def _transport(text: str) -> Iterator[str]:
         current = [line] if _FIELD.match(line) else []
 
 
-def _made(item: MapiItem) -> Iterator[tuple[str, str]]:
-    props = item.props
-    sent_for, sender = _person(props, SENT_FOR), _person(props, SENDER)
+def _made(item: Item) -> Iterator[tuple[str, str]]:
+    props = item.properties
+    sent_for, sender = _person(props, _SENT_FOR), _person(props, _SENDER)
     yield "From", sent_for or sender
     if sender != sent_for and sent_for:
         yield "Sender", sender
     for kind, name in ((1, "To"), (2, "Cc"), (3, "Bcc")):
-        people = [_person(r, RECIPIENT) for r in item.recipients if _int(r.get(KIND), 1) & 0xF == kind]
-        shown = "" if people else _words(text_of(props, SHOWN[kind]), name)
+        people = [
+            _person(r, _RECIPIENT)
+            for r in item.recipients
+            if _int(r.get(mapi.RECIPIENT_TYPE), 1) & 0xF == kind
+        ]
+        shown = "" if people else _words(text_of(props, _SHOWN[kind]), name)
         yield name, ",\r\n ".join(p for p in people if p) or (f"{shown}:;" if shown else "")
-    yield "Subject", _words(text_of(props, SUBJECT), "Subject")
-    sent = filetime(props.get(SUBMITTED)) or filetime(props.get(DELIVERED))
+    yield "Subject", _words(item.text(mapi.SUBJECT), "Subject")
+    sent = mapi.time_of(props, mapi.CLIENT_SUBMIT_TIME) or mapi.time_of(props, mapi.DELIVERY_TIME)
     yield "Date", format_datetime(sent) if sent else ""
-    for key, name in ((MESSAGE_ID, "Message-ID"), (IN_REPLY_TO, "In-Reply-To"), (REFERENCES, "References")):
+    for key, name in (
+        (mapi.INTERNET_MESSAGE_ID, "Message-ID"),
+        (mapi.IN_REPLY_TO, "In-Reply-To"),
+        (mapi.REFERENCES, "References"),
+    ):
         yield name, _plain(text_of(props, key))
     importance = {0: "low", 2: "high"}
-    yield "Importance", importance.get(_int(props.get(IMPORTANCE), 1), "")
-    kind_of_item = _plain(text_of(props, CLASS))
+    yield "Importance", importance.get(_int(props.get(mapi.IMPORTANCE), 1), "")
+    kind_of_item = _plain(item.text(mapi.MESSAGE_CLASS))
     yield "X-Message-Class", "" if kind_of_item.lower() in ("ipm.note", "") else kind_of_item
 
 
@@ -184,22 +147,26 @@ def _int(value: Value | None, default: int) -> int:
 # --- the body -----------------------------------------------------------------------------------------
 
 
-def _signed(item: MapiItem) -> bytes | None:
+def _signed(item: Item) -> bytes | None:
     """A clear-signed message's own MIME entity, which Outlook keeps whole as its one attachment."""
-    if not text_of(item.props, CLASS).lower().endswith("smime.multipartsigned") or len(item.attachments) != 1:
+    if (
+        not item.text(mapi.MESSAGE_CLASS).lower().endswith("smime.multipartsigned")
+        or len(item.attachments) != 1
+    ):
         return None
     data = item.attachments[0].data
     return data if data and data[:13].lower() == b"content-type:" else None
 
 
-def _bodies(item: MapiItem) -> Iterator[bytes]:
+def _bodies(item: Item) -> Iterator[bytes]:
     """Text, then HTML; RTF only where there is no HTML, since Outlook makes one from the other."""
-    props = item.props
-    text, html, rtf = text_of(props, BODY), props.get(HTML), props.get(RTF)
+    props = item.properties
+    text, html, rtf = item.text(mapi.BODY), props.get(mapi.HTML), props.get(mapi.RTF_COMPRESSED)
     rich = None
     if isinstance(rtf, bytes) and rtf and not html:
-        rich = decompress_rtf(rtf)
-        if rich is None:
+        try:
+            rich = decompress_rtf(rtf)
+        except Unreadable:
             item.problems.append("bad_rtf")
             rich = rtf
     if text or (not html and rich is None):
@@ -209,47 +176,36 @@ def _bodies(item: MapiItem) -> Iterator[bytes]:
     if isinstance(html, str) and html:
         yield _part("text/html; charset=utf-8", html.rstrip("\0").encode("utf-8", "replace"))
     elif isinstance(html, bytes) and html:
-        page = _int(props.get(INTERNET_CODEPAGE), 0) or _int(props.get(CODEPAGE), 0)
-        yield _part(f"text/html; charset={charset(page)}", html.rstrip(b"\0"))
+        stated = charset_of(props.get(mapi.INTERNET_CODEPAGE)) or charset_of(props.get(mapi.MESSAGE_CODEPAGE))
+        yield _part(f"text/html; charset={stated or 'utf-8'}", html.rstrip(b"\0"))
     if rich is not None:
         good = rich is not rtf
         yield _part("text/rtf" if good else "application/octet-stream; name=body.lzfu", rich)
 
 
-def charset(page: int) -> str:
-    """The name of a Windows code page in MIME."""
-    names = {
-        0: "utf-8", 932: "shift_jis", 936: "gb2312", 949: "ks_c_5601-1987", 950: "big5", 1200: "utf-16le",
-        20127: "us-ascii", 20866: "koi8-r", 21866: "koi8-u", 50220: "iso-2022-jp", 51932: "euc-jp",
-        51949: "euc-kr", 54936: "gb18030", 65001: "utf-8",
-    }  # fmt: skip
-    if 28591 <= page <= 28605:
-        return f"iso-8859-{page - 28590}"
-    return names.get(page, f"windows-{page}" if 1250 <= page <= 1258 else "utf-8")
-
-
-def _attachment(owner: MapiItem, found: MapiAttachment, source: str, depth: int) -> bytes | None:
-    props = found.props
-    name = _plain(text_of(props, LONG_NAME) or text_of(props, SHORT_NAME) or text_of(props, DISPLAY_NAME))
+def _attachment(owner: Item, found: Attachment, source: str, depth: int) -> bytes | None:
+    props = found.properties
+    name = _plain(found.filename)
     if found.item is not None:
-        if depth >= DEEPEST:
+        if depth >= MAX_DEPTH:
             owner.problems.append("too_deep")
             return None
         inner = _message(found.item, source, depth + 1)
         owner.problems += found.item.problems
         # RFC 2046 5.2.1: an enclosed message isn't encoded.
         return _lines(["Content-Type: message/rfc822", _disposition(name), ""]) + inner
-    data = found.data
+    method = _int(props.get(mapi.ATTACH_METHOD), 1)
+    data = found.data if method == 1 else None
     if data is None:
         left_out = {5: "embedded_item", 6: "ole_object"}
-        owner.problems.append(left_out.get(_int(props.get(METHOD), 0), "linked_file"))
+        owner.problems.append(left_out.get(method, "linked_file"))
         data = b""
-    given = text_of(props, MIME_TYPE).strip()
+    given = text_of(props, mapi.ATTACH_MIME_TAG).strip()
     kind = given if _TYPE.fullmatch(given) and not given.lower().startswith("multipart/") else ""
     if not kind or kind.lower() == "message/rfc822":
         kind = "application/octet-stream"
     extra = [_disposition(name)]
-    content_id = re.sub(r"[^!-;=?-~]", "", text_of(props, CONTENT_ID))
+    content_id = re.sub(r"[^!-;=?-~]", "", text_of(props, mapi.ATTACH_CONTENT_ID))
     if content_id:
         extra.append(f"Content-ID: <{content_id}>")
     return _part(kind, data, extra)

@@ -223,8 +223,11 @@ class _Lines:
         size = _LONGEST_SEPARATOR
         while True:
             self._fill(size)
-            ends = [at + len(b) for b in self._blank if (at := self._window.find(b, 0, _LONGEST_HEADER)) >= 0]
-            if ends or self._ended or size > _LONGEST_HEADER:
+            # No header goes past the next separator: looking further cost seconds a megabyte of those.
+            next_from = self._window.find(self._from, 0, _LONGEST_HEADER)
+            stop = _LONGEST_HEADER if next_from < 0 else next_from + len(self._from)
+            ends = [at + len(b) for b in self._blank if (at := self._window.find(b, 0, stop)) >= 0]
+            if ends or next_from >= 0 or self._ended or size > _LONGEST_HEADER:
                 break
             size *= 4
         if not ends:

@@ -16,20 +16,9 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from archiver.capture.files.mapi import (
-    CLASS,
-    CODEPAGE,
-    DEEPEST,
-    DELIVERED,
-    METHOD,
-    MapiAttachment,
-    MapiItem,
-    Props,
-    filetime,
-    text_of,
-    to_mime,
-)
-from archiver.capture.files.mapi_values import STRING8, read_value, settle
+from archiver.capture.files.mapi import to_mime
+from archiver.message.extract import mapi
+from archiver.message.extract.mapi import MAX_DEPTH, Attachment, Item, Props
 
 MOST_MEMORY = 3 * 1024**3
 _LARGEST_VALUE = 64 * 1024 * 1024
@@ -119,7 +108,7 @@ def _number(item: Any) -> int:
 def _read(message: Any, limit: int) -> tuple[dict[str, Any], bytes]:
     try:
         item = _item(message, limit, 0)
-        kind = text_of(item.props, CLASS).lower()
+        kind = item.text(mapi.MESSAGE_CLASS).lower()
         if kind.startswith(_NO_MAIL) or not kind.startswith(("ipm", "report")):
             return {"kind": "refused", "why": "not_mail"}, b""
         raw = to_mime(item, "pst")
@@ -129,7 +118,7 @@ def _read(message: Any, limit: int) -> tuple[dict[str, Any], bytes]:
         return {"kind": "refused", "why": "bad_pst"}, b""
     if len(raw) > limit:
         return {"kind": "refused", "why": "too_large"}, b""
-    received = filetime(item.props.get(DELIVERED))
+    received = mapi.time_of(item.properties, mapi.DELIVERY_TIME)
     told = {"kind": "item", "problems": item.problems, "received": received and received.isoformat()}
     return told, raw
 
@@ -138,26 +127,26 @@ class _TooLarge(Exception):
     """An attachment is above the limit."""
 
 
-def _item(message: Any, limit: int, depth: int) -> MapiItem:
+def _item(message: Any, limit: int, depth: int) -> Item:
     props = _props(message.get_record_set(0)) if _count(message, "number_of_record_sets") else {}
-    item = MapiItem(props)
+    item, charset = Item(props), mapi.charset_in(props)
     recipients = getattr(message, "recipients", None)
     if recipients is not None:
         for number in _count(recipients, "number_of_record_sets"):
-            item.recipients.append(_props(recipients.get_record_set(number), props))
+            item.recipients.append(_props(recipients.get_record_set(number), charset))
     for number in _count(message, "number_of_attachments"):
         try:
-            item.attachments.append(_attachment(message.get_attachment(number), props, limit, depth))
+            item.attachments.append(_attachment(message.get_attachment(number), charset, limit, depth))
         except OSError:
             item.problems.append("bad_attachment")
     return item
 
 
-def _attachment(found: Any, owner: Props, limit: int, depth: int) -> MapiAttachment:
-    props = _props(found.get_record_set(0), owner) if _count(found, "number_of_record_sets") else {}
-    attachment = MapiAttachment(props)
-    method = props.get(METHOD, 1)
-    if method == 5 and _count(found, "number_of_sub_items") and depth <= DEEPEST:
+def _attachment(found: Any, charset: str, limit: int, depth: int) -> Attachment:
+    props = _props(found.get_record_set(0), charset) if _count(found, "number_of_record_sets") else {}
+    attachment = Attachment(props)
+    method = props.get(mapi.ATTACH_METHOD, 1)
+    if method == 5 and _count(found, "number_of_sub_items") and depth <= MAX_DEPTH:
         attachment.item = _item(found.get_sub_item(0), limit, depth + 1)
     elif method == 1:
         size = found.get_size() or 0
@@ -170,31 +159,27 @@ def _attachment(found: Any, owner: Props, limit: int, depth: int) -> MapiAttachm
     return attachment
 
 
-def _props(records: Any, owner: Props | None = None) -> Props:
-    props: Props = {}
-    texts: set[int] = set()
+def _props(records: Any, charset: str = "") -> Props:
+    props = mapi.read_props(_entries(records), charset)
+    subject = props.get(mapi.SUBJECT)
+    if isinstance(subject, str) and subject[:1] == "\x01":
+        # PidTagSubject in a PST begins with two characters that count its prefix ([MS-PST] 2.5.3.1.1.1).
+        props[mapi.SUBJECT] = subject[2:]
+    return props
+
+
+def _entries(records: Any) -> Iterator[tuple[int, int, bytes]]:
     for number in _count(records, "number_of_entries"):
         try:
             entry = records.get_entry(number)
             key, kind, data = entry.entry_type, entry.value_type, entry.data
         except OSError:
             continue
-        # Ids above 0x8000 are named properties: their numbers mean something else in every file.
-        if key is None or kind is None or key >= 0x8000 or key == 0x3701 or data is None:
+        if key is None or kind is None or data is None or len(data) > _LARGEST_VALUE:
             continue
-        value = read_value(kind, data) if len(data) <= _LARGEST_VALUE else None
-        if value is not None:
-            props.setdefault(key, value)
-            if kind == STRING8:
-                texts.add(key)
-    if owner is not None and CODEPAGE not in props and CODEPAGE in owner:
-        props[CODEPAGE] = owner[CODEPAGE]
-    settle(props, texts)
-    subject = props.get(0x0037)
-    if isinstance(subject, str) and subject[:1] == "\x01":
-        # PidTagSubject in a PST begins with two characters that count its prefix ([MS-PST] 2.5.3.1.1.1).
-        props[0x0037] = subject[2:]
-    return props
+        # Ids above 0x8000 are named properties: their numbers mean something else in every file.
+        if key < 0x8000 and key != mapi.ATTACH_DATA:
+            yield key, kind, data
 
 
 def _confine() -> None:

@@ -15,11 +15,13 @@ from email.utils import parsedate_to_datetime
 
 from archiver.message.charsets import decode_bytes
 from archiver.message.envelope import merge_recipients
-from archiver.message.html import html_to_text
 from archiver.message.model import Envelope, Recipient, Role
+from archiver.message.tags import strip_tags
 
 LINES_BEFORE_SENDER = 5
 """Lines that are no field and may come before `Sender:`, such as a gateway's banner."""
+MAX_MARKUP = 4 * 2**20
+"""Bytes of an envelope part in HTML; 5,000 recipients take about 1 MB."""
 
 _LINE = re.compile(r"([A-Za-z][A-Za-z-]{0,39})[ \t]*:[ \t]*(.*)", re.DOTALL)
 _ROLES: dict[str, Role] = {"to": "to", "cc": "cc", "bcc": "bcc", "recipient": "recipient"}
@@ -47,13 +49,17 @@ class EnvelopePart:
 
 
 def read_envelope_part(data: bytes, charset: str, *, html: bool = False) -> EnvelopePart | None:
-    """Read the decoded bytes of an envelope part; None when it has no `Sender:` line, or nothing but it.
+    """Read the decoded bytes of an envelope part; None when it has no `Sender:` line, or nothing but it, or
+    is HTML above `MAX_MARKUP`.
 
     A wrong charset is looked through where UTF-16 was meant; else the text is guessed and `bad_charset`
     told. `problems` may also hold `no_sender`, `no_recipients`, `bad_date`.
     """
+    if html and len(data) > MAX_MARKUP:
+        return None
     text, good = _text(data, charset)
-    part = _read(html_to_text(text) if html else text)
+    # Tags are dropped by code of ours: no parser in C meets a stranger's bytes in this process.
+    part = _read(strip_tags(text) if html else text)
     if part is not None and not good:
         part.problems.append("bad_charset")
     return part

@@ -20,7 +20,7 @@ from itertools import count
 from multiprocessing.connection import Connection
 from typing import Literal
 
-from archiver.capture.beside import Post, ends, received
+from archiver.capture.beside import Post, ends, packed_by_value, received
 from archiver.capture.intake import (
     SWITCH_SECONDS,
     Answer,
@@ -74,6 +74,8 @@ class Answered:
     answer: Answer | None
     errno: int | None = None
 
+
+packed_by_value(Mail, Refused, Answered)
 
 Said = Mail | Refused | Literal["ready"] | HoldfastError
 """What a listener says; an error says why it couldn't begin."""

@@ -11,7 +11,7 @@ import ipaddress
 import os
 import re
 import ssl
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -23,6 +23,11 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from archiver.errors import CaptureError
 
+Pin = tuple[str, str | None]
+"""What pins a client certificate: the SHA-256 of its public key in hex, and the certificate itself as PEM.
+
+With the certificate at hand TLS verifies a peer by it alone; without, some authority must vouch for it.
+"""
 VALID_FOR = timedelta(days=365)
 RENEW_BEFORE = timedelta(days=30)
 
@@ -97,19 +102,28 @@ def key_hash(certificate: bytes) -> str:
     return hashlib.sha256(info).hexdigest()
 
 
-def read_pin(text: str) -> tuple[str, str | None]:
-    """Read what pins a client certificate: its key's SHA-256 in hex, or a PEM file holding it.
+def read_pin(text: str) -> Pin:
+    """Read what pins a client certificate: its key's SHA-256 in hex, or the name of a PEM file holding it.
 
-    Returns (the hash, the certificate as PEM or None). Raises CaptureError when it is neither.
+    Raises CaptureError when it is neither.
     """
+    return _pin(text, lambda: Path(text).read_bytes())
+
+
+def pin_of(text: str) -> Pin:
+    """The same, of the hash or of PEM text itself: no file is read. Raises CaptureError."""
+    return _pin(text, text.encode)
+
+
+def _pin(text: str, pem_bytes: Callable[[], bytes]) -> Pin:
     bare = text.strip().lower().removeprefix("sha256:").replace(":", "")
     if re.fullmatch(r"[0-9a-f]{64}", bare):
         return bare, None
     try:
-        certificate = x509.load_pem_x509_certificate(Path(text).read_bytes())
+        certificate = x509.load_pem_x509_certificate(pem_bytes())
     except (OSError, ValueError) as error:
         raise CaptureError(
-            "a client certificate is given as the SHA-256 of its public key, 64 hex digits, or as a PEM file"
+            "a client certificate is given as the SHA-256 of its public key, 64 hex digits, or as PEM"
         ) from error
     pem = certificate.public_bytes(serialization.Encoding.PEM).decode("ascii")
     return key_hash(certificate.public_bytes(serialization.Encoding.DER)), pem

@@ -10,7 +10,7 @@ from archiver.message.extract import mapi
 from archiver.message.extract.archives import short_name
 from archiver.message.extract.faults import Unreadable
 from archiver.message.extract.lzfu import decompress_rtf
-from archiver.message.extract.msg import Msg
+from archiver.message.extract.mapi import Item
 from archiver.message.extract.sniff import sniff
 from archiver.message.html import html_to_text
 from archiver.message.rtf import rtf_text
@@ -25,7 +25,7 @@ _SHOWN = (
 _TYPE = re.compile(r"[a-z0-9.+-]{1,60}/[a-z0-9.+-]{1,80}\Z")
 
 
-def read_message(message: Msg, context: Context) -> None:
+def read_message(message: Item, context: Context) -> None:
     """Add a message's header and text, then read its attachments."""
     lines = [message.text(name) for name in _SHOWN]
     for person in message.recipients:
@@ -39,16 +39,17 @@ def read_message(message: Msg, context: Context) -> None:
         name = short_name(attachment.filename or f"attachment-{number}")
         declared = attachment.content_type
         content_type = declared if _TYPE.match(declared) else "application/octet-stream"
-        if attachment.message is not None:
-            _read_embedded(attachment.message, name, context)
+        if attachment.item is not None:
+            _read_embedded(attachment.item, name, context)
             continue
-        context.unpacked(len(attachment.data))
-        context.nested(name, sniff(attachment.data, name, content_type), attachment.data, content_type)
+        data = attachment.data or b""
+        context.unpacked(len(data))
+        context.nested(name, sniff(data, name, content_type), data, content_type)
     if fault is not None:
         raise fault
 
 
-def _read_bodies(message: Msg, context: Context) -> Unreadable | None:
+def _read_bodies(message: Item, context: Context) -> Unreadable | None:
     """Each form of the body that says something of its own; a damaged one is told, not fatal."""
     plain = message.text(mapi.BODY)
     context.add(plain)
@@ -71,7 +72,7 @@ def _read_bodies(message: Msg, context: Context) -> Unreadable | None:
     return None
 
 
-def _read_embedded(message: Msg, name: str, context: Context) -> None:
+def _read_embedded(message: Item, name: str, context: Context) -> None:
     with context.inside(name, "application/vnd.ms-outlook") as entered:
         if entered:
             read_message(message, context)

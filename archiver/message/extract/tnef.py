@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 from archiver.message.charsets import decode_bytes
 from archiver.message.extract import mapi, mapimail
 from archiver.message.extract.faults import Damaged, TooDeep, TooLarge, Unreadable
-from archiver.message.extract.mapi import Value
-from archiver.message.extract.msg import MAX_DEPTH, MAX_ITEMS, Msg, MsgAttachment
+from archiver.message.extract.mapi import MAX_DEPTH, MAX_ITEMS, Attachment, Item, Props
 
 if TYPE_CHECKING:
     from archiver.message.extract.context import Context
@@ -39,7 +38,7 @@ def read_tnef(data: bytes, context: Context) -> None:
         raise Damaged
 
 
-def open_tnef(data: bytes, depth: int = 0) -> tuple[Msg, bool]:
+def open_tnef(data: bytes, depth: int = 0) -> tuple[Item, bool]:
     """Return the message in a TNEF stream, and whether it was read to its end.
 
     Raises Damaged where it is no TNEF, TooDeep and TooLarge past the bounds, nothing else for any bytes.
@@ -69,7 +68,7 @@ def open_tnef(data: bytes, depth: int = 0) -> tuple[Msg, bool]:
 
 class _Reader:
     def __init__(self, depth: int) -> None:
-        self.message = Msg({})
+        self.message = Item({})
         self.whole = True
         self._depth = depth
         self._charset = "cp1252"
@@ -89,13 +88,13 @@ class _Reader:
         elif attribute == _ATTACH_START:
             if len(self.message.attachments) >= MAX_ITEMS:
                 raise TooLarge
-            self.message.attachments.append(MsgAttachment({}))
+            self.message.attachments.append(Attachment({}))
         elif level == _LEVEL_ATTACHMENT:
             self._attachment(attribute, body)
 
     def _attachment(self, attribute: int, body: bytes) -> None:
         if not self.message.attachments:
-            self.message.attachments.append(MsgAttachment({}))
+            self.message.attachments.append(Attachment({}))
         attachment = self.message.attachments[-1]
         if attribute == _ATTACH_TITLE:
             attachment.properties.setdefault(mapi.ATTACH_FILENAME, self._string(body))
@@ -115,11 +114,9 @@ class _Reader:
             row, position = self._properties(body, position, None)
             self.message.recipients.append(row)
 
-    def _properties(
-        self, body: bytes, position: int, attachment: MsgAttachment | None
-    ) -> tuple[dict[int, Value], int]:
+    def _properties(self, body: bytes, position: int, attachment: Attachment | None) -> tuple[Props, int]:
         """A list of MAPI properties (2.1.3.4) and where it ends. Raises Damaged; what came before is lost."""
-        found: dict[int, Value] = {}
+        found: Props = {}
         (count,) = struct.unpack_from("<I", body, position)
         position += 4
         for _ in range(min(count, MAX_PROPERTIES)):
@@ -157,12 +154,12 @@ class _Reader:
                     found[name] = value
         return found, position
 
-    def _object(self, value: bytes, name: int, attachment: MsgAttachment | None) -> bytes | None:
+    def _object(self, value: bytes, name: int, attachment: Attachment | None) -> bytes | None:
         """An embedded object: an interface's id, then a message as TNEF or the object's own bytes."""
         inner = value[16:]
         if attachment is not None and name == mapi.ATTACH_DATA and value.startswith(_IID_MESSAGE):
             try:
-                attachment.message, whole = open_tnef(inner, self._depth + 1)
+                attachment.item, whole = open_tnef(inner, self._depth + 1)
                 self.whole = self.whole and whole
             except Unreadable:
                 self.whole = False

@@ -43,6 +43,7 @@ from archiver.store.schema.coverage import (
     heartbeats,
     watch_pauses,
 )
+from archiver.store.schema.dictionaries import dictionaries
 from archiver.store.schema.keeping import (
     disposition_items,
     dispositions,
@@ -94,6 +95,7 @@ __all__ = [
     "credentials",
     "data_keys",
     "deliveries",
+    "dictionaries",
     "disposition_items",
     "dispositions",
     "export_items",

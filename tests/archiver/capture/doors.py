@@ -241,21 +241,25 @@ def wait_for(condition: Callable[[], bool], timeout: float = 10.0) -> None:
         time.sleep(0.01)
 
 
-def self_made_client(directory: Path) -> tuple[Path, Path]:
-    """A pair a client can show: as the server's own, but for no purpose in particular."""
+def self_made_client(directory: Path, *, issued: bool = False) -> tuple[Path, Path]:
+    """A pair a client can show: as the server's own, but for no purpose in particular.
+
+    Signed by itself, or where `issued` by an authority that nobody here knows.
+    """
     directory.mkdir()
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, directory.name)])
+    issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "an authority")]) if issued else name
     now = datetime.now(UTC)
     made = (
         x509.CertificateBuilder()
         .subject_name(name)
-        .issuer_name(name)
+        .issuer_name(issuer)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(hours=1))
         .not_valid_after(now + timedelta(days=1))
-        .sign(key, hashes.SHA256())
+        .sign(ec.generate_private_key(ec.SECP256R1()) if issued else key, hashes.SHA256())
     )
     (directory / "crt").write_bytes(made.public_bytes(serialization.Encoding.PEM))
     (directory / "key").write_bytes(

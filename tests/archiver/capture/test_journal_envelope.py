@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import quopri
+import subprocess
+import sys
 import time
 from datetime import UTC, datetime
 
@@ -11,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archiver.capture.journal.envelope_part import EnvelopePart, read_envelope_part, read_time
+from archiver.capture.journal.envelope_part import MAX_MARKUP, EnvelopePart, read_envelope_part, read_time
 from archiver.capture.journal.report import unwrap
 from archiver.message.model import JournalReport, Recipient
 from tests.support.journal_samples import GROUP_AND_BCC, LAB_RESULTS, RETURNED, report
@@ -297,3 +299,23 @@ def test_what_exchange_writes_is_read_back(
     assert [
         (r.role.capitalize(), r.address, r.expanded_from, r.forwarded_from) for r in found.envelope.recipients
     ] == written
+
+
+def test_hostile_markup_costs_little_and_no_parser_in_c() -> None:
+    line = b"<p>Sender: a@x.test</p><p>To: b@x.test</p>"
+    for junk in (b"<", b"<div>", b"<!--", b"&#x110000;", b"<script>", b"</"):
+        data = line + junk * (MAX_MARKUP // len(junk) // 8)
+        began = time.process_time()
+        found = read_envelope_part(data, "utf-8", html=True)
+        assert time.process_time() - began < 5
+        assert found is not None
+        assert found.envelope.sender == "a@x.test"
+    assert read_envelope_part(line + b" " * MAX_MARKUP, "utf-8", html=True) is None
+    doors = "archiver.capture.smtp.listener, archiver.capture.journal.report, archiver.message.large"
+    told = subprocess.run(
+        [sys.executable, "-c", f"import sys, {doors}; print('selectolax' in sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert told.stdout.strip() == "False"

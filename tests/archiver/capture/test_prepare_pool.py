@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import pickle
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import cast
@@ -13,7 +14,7 @@ from archiver import vault as vaults
 from archiver.capture.checkpoints import RecordsImportJournal
 from archiver.capture.pool import CHUNK_MESSAGES, PreparePool
 from archiver.capture.ports import Arrival
-from archiver.capture.prepare import delivery_detail, describe
+from archiver.capture.prepare import Prepared, delivery_detail, describe
 from archiver.errors import StoreError
 from archiver.message.envelope import resolve_envelope
 from archiver.message.parse import parse
@@ -121,3 +122,41 @@ def test_a_later_import_of_a_source_knows_what_an_earlier_one_marked(vault: Vaul
     assert not believed.seen(["item 1"])
     later.mark(["item 2", "item 1"])
     assert later.seen(["item 2", "item 1"]) == {"item 1", "item 2"}
+
+
+def test_prepared_together_is_prepared_alone(one: tuple[Vault, Settings]) -> None:
+    vault, _ = one
+    mail = [Arrival(raw=MAIL + b"%d" % n, source_id="s") for n in range(5)]
+    broken = Arrival(raw=cast(bytes, 7), source_id="s")
+    together = vault.preparer.prepare_all([(a, frozenset()) for a in (*mail[:2], broken, *mail[2:])])
+    assert isinstance(together.pop(2), TypeError)
+    for prepared, arrival in zip(together, mail, strict=True):
+        alone = vault.preparer.prepare(arrival)
+        assert isinstance(prepared, Prepared)
+        assert (prepared.sha256, prepared.detail, prepared.custodians) == (
+            hashlib.sha256(arrival.raw).digest() if isinstance(arrival.raw, bytes) else b"",
+            alone.detail,
+            alone.custodians,
+        )
+        assert prepared.text.body == alone.text.body
+
+
+def test_what_is_handed_over_arrives_whole(one: tuple[Vault, Settings]) -> None:
+    vault, _ = one
+    prepared = vault.preparer.prepare(Arrival(raw=MAIL, source_id="s", original=b"another file"))
+    assert prepared.report is not None
+    assert pickle.loads(pickle.dumps(prepared)) == prepared
+
+
+def test_another_process_is_begun_once_arrivals_wait(
+    one: tuple[Vault, Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vault, settings = one
+    pool = PreparePool(vault.preparer, settings, 2)
+    assert pool._feeder is not None
+    assert len(pool._feeder._workers) == 1
+    monkeypatch.setattr("archiver.capture.pool.WAITED_SECONDS", 0.0)
+    done = [pool(Arrival(raw=MAIL + b"%d" % n, source_id="s"), frozenset()) for n in range(40)]
+    pool.close()
+    assert len(pool._feeder._workers) == 2
+    assert len({each.result().sha256 for each in done}) == 40

@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from archiver.capture.smtp.ports import ClientCertificates
 from archiver.capture.smtp.tls import read_pin
 from tests.archiver.capture.doors import (
@@ -73,8 +75,10 @@ def test_a_message_too_large(tmp_path: Path) -> None:
     assert intake.refusals == [("src-1", "too_large")]
 
 
-def test_a_client_certificate(tmp_path: Path) -> None:
-    certificate, key = self_made_client(tmp_path / "good")
+@pytest.mark.parametrize("issued", [False, True], ids=["self-signed", "issued by a private authority"])
+def test_a_client_certificate(tmp_path: Path, issued: bool) -> None:
+    """The pinned certificate is its own authority: no other need be named."""
+    certificate, key = self_made_client(tmp_path / "good", issued=issued)
     pin, pem = read_pin(str(certificate))
     assert pem
     asked = ClientCertificates(wanted=True, anchors=(pem,))

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from archiver.classify import classify, identifiers, normalise_identifier, text_of
 from archiver.classify.checks import luhn, valid_card, valid_dea, valid_mbi, valid_npi, valid_ssn
+from archiver.classify.phi import _SHAPES, _shapes
 from archiver.message.model import ParsedMessage
 
 FOUND = {
@@ -173,3 +174,12 @@ def test_recall_and_precision_on_labelled_queries(corpora: Path) -> None:
     assert recall["ssn"] >= 0.9
     assert recall["health_plan_id"] >= 0.9
     assert sum(surplus.values()) <= 6
+
+
+@given(
+    st.text("0123456789" * 3 + "@-. ()/1aAbBzZE9\n", max_size=60)
+    | st.text("0123456789ABCDEZaz-. ", max_size=40)
+    | st.text("0129 -@.aA\u0130\u00e9\u0663", max_size=40)
+)
+def test_the_quick_look_misses_no_shape(text: str) -> None:
+    assert [m.span() for m in _shapes(text)] == [m.span() for m in _SHAPES.finditer(text)]

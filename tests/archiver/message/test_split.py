@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from archiver.message import base64_form, split, split_stream
 from archiver.message.base64_form import NotCanonical, decoded, encoded, encoded_size
-from archiver.message.content import Slice, clipped, head, pieces, sha256, whole
+from archiver.message.content import WHOLE_UP_TO, Slice, clipped, head, pieces, sha256, whole
 from archiver.message.large import parse_content, parse_split
 from archiver.message.parse import parse
 from archiver.message.split import BadManifest, Split, packed, unpacked
@@ -349,3 +349,23 @@ def test_the_golden_skeleton_gives_its_message() -> None:
     ]
     token = BlindIndex(bytes(range(32))).content_token(done.regions[0].sha256, done.regions[0].size)
     assert token.hex() == "d60b00f684d693884d366a7b21d98e7bf00e44aefccffb39f2c21fd8ac777c8c"
+
+
+def test_bytes_in_memory_above_the_bound_are_parsed_like_any_other() -> None:
+    body = b"".join(b"line %d of a long letter\r\n" % n for n in range(10))
+    file = written(bytes(range(256)) * 30_000, 76, b"\r\n")
+    raw = (
+        b"Subject: long\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\n"
+        + body
+        + b"--b\r\nContent-Type: application/x-a; name=a\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+        + file
+        + b"\r\n--b--\r\n"
+    )
+    assert len(raw) > WHOLE_UP_TO
+    found, direct = parse_content(raw), parse(raw)
+    assert (
+        (found.subject, found.body_text)
+        == (direct.subject, direct.body_text)
+        == ("long", body.decode().replace("\r\n", "\n").strip())
+    )
+    assert [(p.content_type, p.size) for p in found.parts] == [(p.content_type, p.size) for p in direct.parts]

@@ -168,7 +168,7 @@ def test_a_frame_that_is_not_exactly_one_honest_frame_is_refused() -> None:
     dictionary = zstd.train_dict([os.urandom(40) * 3 for _ in range(200)], 1024)
     for body in (
         b"",
-        b"\x02" + b"unknown form",
+        b"\x03" + b"unknown form",
         b"\x01",
         b"\x01not zstd at all",
         b"\x01" + frame + b"x",

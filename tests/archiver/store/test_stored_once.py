@@ -5,93 +5,21 @@ from __future__ import annotations
 import base64
 import random
 import sqlite3
-from collections.abc import Sequence
-from datetime import date
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck
-from hypothesis import settings as hypothesis_settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
-from sqlalchemy import func, select, text, update
+from sqlalchemy import select, text
 
-from archiver.archive import Destroyed
 from archiver.capture.ports import Arrival
-from archiver.commit import Committed, GroupCommitter
-from archiver.errors import DestructionRefused, KeyDestroyed, StoreError
+from archiver.commit import GroupCommitter
+from archiver.errors import DestructionRefused, KeyDestroyed, KeyUnavailable, StoreError
+from archiver.seal.root import FileRootKey, open_root_key
+from archiver.seal.rotation import change_root_key
 from archiver.store import dialect
-from archiver.store.schema import SKELETON, data_keys, messages, part_keys, part_refs, parts, reports
-from archiver.vault import Vault, create, open_vault
-from archiver.verify import Scrubber
-from config.settings import load
-
-SCAN = random.Random(7).randbytes(30_000)
-LETTER = random.Random(8).randbytes(9_000)
-
-
-def mail(subject: str, *attached: bytes, line: int = 76, eol: bytes = b"\r\n") -> bytes:
-    lines = [
-        b"From: lee@clinic.example",
-        b"To: nurse@clinic.example",
-        b"Subject: " + subject.encode(),
-        b"Date: Tue, 03 Feb 2026 10:00:00 +0000",
-        b"MIME-Version: 1.0",
-        b'Content-Type: multipart/mixed; boundary="sep"',
-        b"",
-        b"--sep",
-        b"Content-Type: text/plain",
-        b"",
-        b"see the attached file",
-    ]
-    for number, data in enumerate(attached):
-        letters = base64.b64encode(data)
-        lines += [
-            b"--sep",
-            b"Content-Type: application/octet-stream; name=file%d.bin" % number,
-            b"Content-Transfer-Encoding: base64",
-            b"",
-            *(letters[at : at + line] for at in range(0, len(letters), line)),
-            b"",
-        ]
-    return eol.join([*lines, b"--sep--", b""])
-
-
-def report(original: bytes, recipient: str = "x@law.example") -> bytes:
-    return (
-        b"From: <>\r\nX-MS-Journal-Report:\r\nMIME-Version: 1.0\r\n"
-        b'Content-Type: multipart/mixed; boundary="b1"\r\n\r\n--b1\r\nContent-Type: text/plain\r\n\r\n'
-        b"Sender: lee@clinic.example\r\nSubject: x\r\nMessage-Id: <m1@clinic.example>\r\n"
-        + f"Bcc: {recipient}\r\n\r\n--b1\r\nContent-Type: message/rfc822\r\n\r\n".encode()
-        + original
-        + b"\r\n--b1--\r\n"
-    )
-
-
-def store(vault: Vault, raws: Sequence[bytes], source: str, **more: Any) -> list[Committed]:
-    return vault.archive.commit(
-        [vault.preparer.prepare(Arrival(raw=raw, source_id=source, **more)) for raw in raws]
-    )
-
-
-def destroy(vault: Vault, pk: int) -> Destroyed:
-    with vault.records.write(dialect.LOCK_ARCHIVE) as connection:
-        due = date(2000, 1, 1)
-        connection.execute(update(messages).where(messages.c.pk == pk).values(disposal_date=due))
-        return vault.archive.destroy(connection, pk, "d1")
-
-
-def count(vault: Vault, table: Any, *where: Any) -> int:
-    with vault.records.read() as connection:
-        return int(connection.scalar(select(func.count()).select_from(table).where(*where)) or 0)
-
-
-def pack_bytes(vault: Vault) -> int:
-    return sum(path.stat().st_size for path in vault.packs.directory.iterdir())
-
-
-def faults(vault: Vault) -> list[Any]:
-    return list(Scrubber(vault, full=True).run())
+from archiver.store.keystore import RecordsKeyStore
+from archiver.store.schema import SKELETON, messages, part_keys, part_refs, parts, reports
+from archiver.vault import Vault, open_vault
+from tests.support.shared_parts import LETTER, SCAN, count, destroy, faults, mail, pack_bytes, report, store
 
 
 @pytest.fixture
@@ -113,6 +41,38 @@ def test_a_file_in_many_messages_is_one_blob(vault: Vault, source: str) -> None:
     assert count(vault, part_refs) == 11
     assert pack_bytes(vault) < 2 * len(SCAN)
     assert faults(vault) == []
+
+
+def test_parts_open_after_keys_were_rotated(vault: Vault, source: str) -> None:
+    """A new epoch takes new parts, the old ones stay readable; so they do under another root key."""
+    old = mail("old", SCAN)
+    store(vault, [old], source)
+    epoch = vault.keyring.start_epoch()
+    new = mail("new", SCAN, LETTER)
+    store(vault, [new], source)
+    with vault.records.read() as connection:
+        epochs = list(connection.scalars(select(part_keys.c.epoch_id)))
+    assert epochs.count(epoch) == 1
+    assert len(epochs) == 2
+    reference = vault.settings.root_key
+    next_key = vault.settings.home.parent / "keys" / "next.key"
+    changed = change_root_key(
+        RecordsKeyStore(vault.records, vault.clock),
+        vault.archive_id,
+        open_root_key(reference, vault.settings.home),
+        FileRootKey.create(next_key),
+    )
+    assert changed >= len(set(epochs))
+    with pytest.raises(KeyUnavailable):
+        open_vault(vault.settings)
+    again = open_vault(vault.settings.model_copy(update={"root_key": f"file:{next_key}"}))
+    try:
+        with again.records.read() as connection:
+            pks = list(connection.scalars(select(messages.c.pk).order_by(messages.c.pk)))
+        assert sorted(again.archive.scan(pk).raw for pk in pks) == sorted([old, new])
+        assert faults(again) == []
+    finally:
+        again.close()
 
 
 def test_a_report_is_stored_as_what_stands_around_its_message(vault: Vault, source: str) -> None:
@@ -356,88 +316,6 @@ def test_a_flipped_bit_in_a_part_is_named(vault: Vault, source: str) -> None:
     found = {(fault.kind, fault.where) for fault in faults(vault)}
     assert ("seal_broken", row.id) in found
     assert len(found) == 2
-
-
-# --- the store as a model ---------------------------------------------------------------------------
-
-FILES = [random.Random(n).randbytes(5_000 + n) for n in range(4)]
-
-
-class Shared(RuleBasedStateMachine):
-    """Any order of arrivals and disposals: what lives opens to the byte, what ended has no key."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        import tempfile
-        from pathlib import Path
-
-        self.folder = tempfile.TemporaryDirectory()
-        base = Path(self.folder.name)
-        settings = load(
-            {
-                "home": base / "home",
-                "database_url": f"sqlite:///{base / 'home' / 'records.db'}",
-                "root_key": f"file:{base / 'keys' / 'root.key'}",
-            },
-            environ={},
-        )
-        create(settings)
-        self.vault = open_vault(settings)
-        self.source = self.vault.sources.add("import", "desk").id
-        self.alive: dict[int, bytes] = {}
-        self.reports: dict[int, set[bytes]] = {}
-
-    batches = st.lists(
-        st.tuples(st.integers(0, 5), st.sets(st.sampled_from(range(4)), max_size=3), st.booleans()),
-        min_size=1,
-        max_size=4,
-    )
-
-    @rule(batch=batches)
-    def arrive(self, batch: list[tuple[int, set[int], bool]]) -> None:
-        raws, arrivals = [], []
-        for subject, files, journalled in batch:
-            raw = mail(str(subject), *(FILES[n] for n in sorted(files)))
-            raws.append(raw)
-            outer = report(raw, f"{len(self.alive)}@x.example") if journalled else raw
-            arrivals.append(Arrival(outer, self.source, reports=journalled))
-        done = self.vault.archive.commit([self.vault.preparer.prepare(a) for a in arrivals])
-        for raw, arrival, one in zip(raws, arrivals, done, strict=True):
-            self.alive[one.pk] = raw
-            if arrival.reports:
-                assert isinstance(arrival.raw, bytes)
-                self.reports.setdefault(one.pk, set()).add(arrival.raw)
-
-    @rule(number=st.integers(0, 50))
-    def dispose(self, number: int) -> None:
-        if self.alive:
-            pk = sorted(self.alive)[number % len(self.alive)]
-            destroy(self.vault, pk)
-            del self.alive[pk]
-            self.reports.pop(pk, None)
-
-    @invariant()
-    def what_lives_opens_and_nothing_else_has_a_key(self) -> None:
-        used = set()
-        for pk, raw in self.alive.items():
-            opened = self.vault.archive.scan(pk)
-            assert opened.raw == raw
-            ids = {d.report_id for d in opened.record.deliveries if d.report_id}
-            assert {self.vault.archive.scan_report(i).raw for i in ids} == self.reports.get(pk, set())
-            used |= {n for n, data in enumerate(FILES) if base64.b64encode(data)[:60] in raw}
-        assert count(self.vault, part_keys) == len(used)
-        assert count(self.vault, data_keys) == len(self.alive)
-
-    def teardown(self) -> None:
-        assert faults(self.vault) == []
-        self.vault.close()
-        self.folder.cleanup()
-
-
-TestShared = Shared.TestCase
-TestShared.settings = hypothesis_settings(
-    max_examples=8, stateful_step_count=10, deadline=None, suppress_health_check=list(HealthCheck)
-)
 
 
 def test_a_full_disk_acknowledges_nothing(vault: Vault, source: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from archiver.store.rowid import make_rowid, sent_at_of
+from search.engine import match
 from search.engine.fts import FtsReader, FtsWriter
 from search.engine.ports import IndexDocument
 from search.language.fields import tag
@@ -69,7 +70,8 @@ def documents() -> list[IndexDocument]:
             column: " ".join(VOCABULARY[(n * (3 + c) + k * (c + 2)) % 17 % 13] for k in range((n + c) % 4))
             for c, column in enumerate(COLUMNS)
         }
-        tags = tuple(f"source:{name}" for name, step in (("a", 2), ("b", 3), ("c", 7)) if n % step == 0)
+        borne = (("source:a", 2), ("source:b", 3), ("custodian:c", 7), ("hold:h", 4), ("matter:m", 5))
+        tags = tuple(label for label, step in borne if n % step == 0)
         made.append(IndexDocument(make_rowid(START + timedelta(hours=7 * n), n), n * 100, **texts, tags=tags))
     return made
 
@@ -116,8 +118,8 @@ def _in_text(text: list[str], query: Query) -> bool:
     return query.text in text
 
 
-@pytest.fixture(scope="module")
-def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FtsReader]:
+@pytest.fixture(scope="module", params=[match.WIDE, 1], ids=["as set", "two labels are many"])
+def reader(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[FtsReader]:
     folder: Path = tmp_path_factory.mktemp("oracle")
     key = bytes(32)
     writer = FtsWriter(folder, key)
@@ -125,7 +127,9 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FtsReader]:
         writer.add(DOCUMENTS[start : start + 20])
     writer.close()
     reader = FtsReader(folder, key)
-    yield reader
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(match, "WIDE", request.param)
+        yield reader
     reader.close()
 
 
@@ -133,6 +137,10 @@ ONE = st.sampled_from([*VOCABULARY, "absent"])
 FIELD = st.sampled_from(sorted(WHERE))
 MOMENT = st.integers(-5, 430).map(lambda hours: START + timedelta(hours=hours))
 SIZE = st.integers(-1, 61).map(lambda n: n * 100)
+LABELS = [
+    *(Tag("source", name) for name in ("a", "b", "none")),
+    *(Tag(*label) for label in (("custodian", "c"), ("hold", "h"), ("matter", "m"), ("hold", "none"))),
+]
 LEAVES = st.one_of(
     st.builds(Word, FIELD, ONE),
     st.builds(Term, FIELD, ONE),
@@ -140,7 +148,8 @@ LEAVES = st.one_of(
     st.builds(PrefixPhrase, FIELD, st.tuples(ONE, st.sampled_from(["ca", "do", "ru"])).map(list)),
     st.builds(Prefix, FIELD, st.sampled_from(["ca", "dog", "ru", "zz"])),
     st.builds(Suffix, FIELD, st.sampled_from(["s", "ning", "9", "zz"])),
-    st.builds(Tag, st.just("source"), st.sampled_from(["a", "b", "c", "none"])),
+    st.sampled_from(LABELS),
+    st.sampled_from(LABELS),
     st.builds(SentRange, st.none() | MOMENT, st.none() | MOMENT),
     st.builds(SizeRange, st.none() | SIZE, st.none() | SIZE),
     st.builds(Every),
@@ -153,7 +162,7 @@ def _groups(children: st.SearchStrategy[Query]) -> st.SearchStrategy[Query]:
     return several.map(all_of) | several.map(any_of) | nested | children.map(Not)
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.recursive(LEAVES, _groups, max_leaves=14))
 def test_compiled_queries_mean_what_they_say(reader: FtsReader, query: Query) -> None:
     expected = [document.rowid for document in DOCUMENTS if reads(document, query)]

@@ -115,6 +115,32 @@ def test_removed_words_leave_the_files(folder: Path, writer: FtsWriter, tmp_path
     reader.close()
 
 
+def test_removed_words_and_labels_leave_an_index_in_the_midst_of_merging(
+    folder: Path, writer: FtsWriter, tmp_path: Path
+) -> None:
+    label = "qzlabelmarker"
+    for batch in range(40):
+        writer.add(fillers(30, 1_000 + 100 * batch))
+        if batch % 9 == 4:
+            bearer = IndexDocument(batch, 1, MARKER, tags=(f"patient:{label}", f"hold:{label}"))
+            writer.add([bearer, marked(500 + batch, OTHER)])
+    writer._checkpoint()
+    before = decrypted(folder, tmp_path / "before")
+    assert MARKER[2:].encode() in before
+    assert label[2:].encode() in before
+    writer.remove(range(40))
+    writer.close()
+    plain = decrypted(folder, tmp_path / "plain")
+    assert MARKER[2:].encode() not in plain
+    assert label[2:].encode() not in plain
+    assert OTHER[2:].encode() in plain
+    reader = FtsReader(folder, KEY)
+    assert reader.count(tree("filler")) == 1_200
+    assert reader.count(tree(f"patient:{label} OR hold:{label}")) == 0
+    reader.check()
+    reader.close()
+
+
 def test_without_the_scrub_the_words_would_stay(
     folder: Path, writer: FtsWriter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
