@@ -25,7 +25,7 @@ test: system lint pytest ## everything a change must pass: tools, lint, types, a
 test-slow: system $(VENV)/.stamp-dev ## the soak tests that `make test` leaves out
 	@$(BIN)/python -m pytest -m slow
 
-fuzz: $(VENV)/.stamp-dev ## coverage-guided fuzzing of all parsers; ARGS="mime --seconds 600"
+fuzz: $(VENV)/.stamp-dev $(VENV)/.stamp-fuzz ## coverage-guided fuzzing of all parsers; ARGS="mime --seconds 600"
 	@$(BIN)/python -m tests.fuzz $(ARGS)
 
 lint: $(VENV)/.stamp-dev ## ruff, mypy --strict, import directions
@@ -45,6 +45,7 @@ dev: $(VENV)/.stamp-dev ## the virtual environment with all that work on Holdfas
 
 lock: $(VENV)/.stamp-dev ## resolve the dependencies anew and write requirements/*.txt
 	@$(LOCK) --extra dev --extra demo pyproject.toml -o requirements/dev.txt
+	@$(LOCK) --extra fuzz -c requirements/dev.txt pyproject.toml -o requirements/fuzz.txt
 	@$(LOCK) --extra demo -c requirements/dev.txt pyproject.toml -o requirements/demo.txt
 	@$(LOCK) -c requirements/dev.txt pyproject.toml -o requirements/run.txt
 	@$(LOCK) requirements/build.in -o requirements/build.txt
@@ -68,6 +69,7 @@ $(VENV)/.stamp-venv:
 
 $(VENV)/.stamp-demo: requirements/demo.txt
 $(VENV)/.stamp-dev: requirements/dev.txt
+$(VENV)/.stamp-fuzz: requirements/fuzz.txt
 
 # Every download is checked against its hash; then the project itself, which brings nothing with it.
 $(VENV)/.stamp-%: $(VENV)/.stamp-venv requirements/build.txt pyproject.toml
