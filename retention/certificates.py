@@ -17,8 +17,10 @@ from archiver.ledger.note import Signer, Verifier, open_note, sign_note
 
 HEADING = "holdfast/disposition-certificate/v1"
 METHOD = (
-    "deletion of each message's own data key (AES-256-GCM), the only key under which its content, its "
-    "description and its journal reports were sealed"
+    "deletion of each message's own data key (AES-256-GCM), the only key under which its headers, its text, "
+    "its description and what is its own of its journal reports were sealed, and of the own key of each part "
+    "of it (attachments, long bodies) that no other living message holds; parts.kept counts those that one "
+    "does"
 )
 
 

@@ -92,7 +92,7 @@ class GroupIntake:
         *,
         on_stored: OnStored,
         batch: int = 256,
-        wait_ms: int = 4,
+        wait_ms: int = 1,
         depth: int = 2_048,
     ) -> None:
         self._archive = archive

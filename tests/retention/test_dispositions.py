@@ -325,6 +325,8 @@ def test_what_others_still_hold_is_kept_and_certified(house: House) -> None:
     verifier = house.vault.publisher.signer(Log.CAPTURES).verifier
     document = certificates.verify(certificate["note"], certificate["items"], verifier)
     assert document["parts"] == {"destroyed": 1, "kept": 1}
+    # What is signed must not claim that one key sealed everything: parts have keys of their own.
+    assert "parts.kept counts" in document["method"]
     assert due.pk not in house.living()
     assert house.vault.archive.scan(kept.pk).raw == raw
 
