@@ -138,8 +138,9 @@ class Sources:
 
     def all(self) -> list[Source]:
         """Every source, oldest first."""
+        query = select(sources).order_by(sources.c.created_us, sources.c.id)
         with self._records.read() as connection:
-            rows = connection.execute(select(sources).order_by(sources.c.created_us)).mappings().all()
+            rows = connection.execute(query).mappings().all()
         return [self._source(row) for row in rows]
 
     def page(self, offset: int, limit: int) -> list[Source]:

@@ -66,10 +66,12 @@ class Reports:
         with self._records.read() as connection:
             last = connection.scalar(select(func.max(coverage_reports.c.day)))
             first = connection.scalar(select(func.min(sources.c.created_us)))
+            counted = connection.scalar(select(func.min(arrival_days.c.day)))
         if first is None:
             return []
-        # An archive that is older than these reports begins with yesterday's.
-        day = last + timedelta(days=1) if last is not None else max(day_of(first), newest)
+        # An archive that is older than these reports begins with the first day whose arrivals were counted.
+        begin = min(counted, newest) if counted is not None else newest
+        day = last + timedelta(days=1) if last is not None else max(day_of(first), begin)
         made: list[date] = []
         while day <= newest and len(made) < MOST_DAYS:
             self._keep(day)

@@ -138,7 +138,7 @@ def open_house(
     app = open_app(settings, clock)
     house = None
     try:
-        ids, originals = _fill(app, messages)
+        ids, originals = _fill(app, clock, messages)
         tokens = {}
         for role in Role:
             user = app.accounts.add_user(f"{role}-person", role)
@@ -153,8 +153,9 @@ def open_house(
         listening.close()
 
 
-def _fill(app: App, messages: int) -> tuple[list[str], dict[str, bytes]]:
+def _fill(app: App, clock: StillClock, messages: int) -> tuple[list[str], dict[str, bytes]]:
     source = app.vault.sources.add("import", "shared mailbox")
+    clock.pass_(microseconds=1)  # sources are listed by age
     journal = app.vault.sources.add("journal", "exchange")
     arrivals = [
         Arrival(
