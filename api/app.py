@@ -20,14 +20,14 @@ from archiver.ledger.audit import AuditEvent, Outcome
 from archiver.ledger.log import Log
 from archiver.vault import Vault
 from config.settings import Settings
-from retention.dictionary_job import DictionaryJob
-from retention.dispositions import Dispositions
-from retention.explain import Explainer
-from retention.holds import Holds
-from retention.matters import Matters
-from retention.patients import PatientStore
-from retention.run import RetentionRun
-from retention.schedules import Schedule, default_schedule
+from retention.dating.explain import Explainer
+from retention.dating.run import RetentionRun
+from retention.disposition.dispositions import Dispositions
+from retention.holds.holds import Holds
+from retention.holds.matters import Matters
+from retention.jobs.dictionary import DictionaryJob
+from retention.law.schedules import Schedule, default_schedule
+from retention.roster.patients import PatientStore
 from search.access import Gate
 from search.engine.fts import FtsReader, FtsWriter, erase_index
 from search.errors import IndexLocked

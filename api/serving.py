@@ -23,7 +23,7 @@ from archiver.capture.smtp.setup import smtp_listener
 from archiver.errors import ArchiverError
 from config.errors import HoldfastError
 from config.settings import Endpoint, Settings
-from retention.jobs import JobQueue, JobRunner
+from retention.jobs.queue import JobQueue, JobRunner
 from search.engine.fts import FtsWriter
 from search.errors import IndexLocked
 from search.indexer import FreshTexts, Indexer

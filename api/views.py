@@ -22,8 +22,8 @@ from archiver.message.model import Envelope
 from archiver.sources import Source, Sources
 from archiver.store.schema import hold_items, holds
 from archiver.vault import Vault
-from retention.clock_result import Result
-from retention.verdicts import Verdicts
+from retention.clock.result import Result
+from retention.dating.verdicts import Verdicts
 from search.access import Scope
 from search.language.highlight import as_html
 from search.reading_room import Item, Page

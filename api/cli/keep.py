@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from api.cli.verb import Context, UsageError, Verb, acting
-from retention.clock import compute
-from retention.facts import parse_facts
-from retention.schedules import default_schedule, schedules
+from retention.clock.clock import compute
+from retention.clock.facts import parse_facts
+from retention.law.schedules import default_schedule, schedules
 from search.access import Action
 
 

@@ -11,7 +11,7 @@ from api.cli.verb import Context, UsageError, Verb
 from archiver.capture.journal.guards import DEFAULT_TLS, guards_detail, guards_shown
 from archiver.capture.smtp.ports import TlsPolicy
 from archiver.capture.smtp.tls import read_pin
-from retention.roster import read_roster
+from retention.roster.csv_file import read_roster
 
 
 def _add_journal(context: Context, args: argparse.Namespace) -> int:

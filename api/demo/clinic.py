@@ -25,7 +25,7 @@ from api.demo.clinic_people import (
 )
 from api.demo.clinic_ugly import FORGED_DATE, LONG_LINE, NUL_OCTETS, ugly_messages
 from api.demo.clinic_writer import Writer, Written, mailbox, word_file
-from retention.roster import ROSTER_COLUMNS, Patient
+from retention.roster.csv_file import ROSTER_COLUMNS, Patient
 
 JOURNAL_ADDRESS = "journal@archive.example"
 JOURNAL_SENDER = f"journaling@{DOMAIN}"
@@ -116,7 +116,7 @@ class SampleClinic:
     facts: Planted
 
     def roster_csv(self) -> str:
-        """The patients as `retention.roster.read_roster` reads them."""
+        """The patients as `retention.roster.csv_file.read_roster` reads them."""
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
         writer.writerow(ROSTER_COLUMNS)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from random import Random
 
-from retention.roster import Patient
+from retention.roster.csv_file import Patient
 
 DOMAIN = "harborlight.example"
 

@@ -24,7 +24,7 @@ from api.demo.clinic_people import (
     THERAPISTS,
     Person,
 )
-from retention.roster import Patient
+from retention.roster.csv_file import Patient
 
 _EASTERN = timezone(timedelta(hours=-5))
 _MONTHS = [

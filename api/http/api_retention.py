@@ -10,8 +10,8 @@ from api.http.api_search import ObjectId
 from api.http.auth import ActorDep, AppDep
 from api.http.router import api_router
 from config.errors import HoldfastError
-from retention.clock import compute
-from retention.facts import parse_facts
+from retention.clock.clock import compute
+from retention.clock.facts import parse_facts
 from search.access import Action
 
 router = api_router("retention")

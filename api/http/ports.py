@@ -8,11 +8,11 @@ from api.accounts import Accounts
 from archiver.coverage.watch import Watch
 from archiver.vault import Vault
 from config.settings import Settings
-from retention.dispositions import Dispositions
-from retention.explain import Explainer
-from retention.holds import Holds
-from retention.matters import Matters
-from retention.schedules import Schedule
+from retention.dating.explain import Explainer
+from retention.disposition.dispositions import Dispositions
+from retention.holds.holds import Holds
+from retention.holds.matters import Matters
+from retention.law.schedules import Schedule
 from search.access import Gate
 from search.engine.ports import IndexReader
 from search.productions import Productions

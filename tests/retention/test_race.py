@@ -57,7 +57,7 @@ def together(*work: Callable[[], None]) -> None:
 
 def test_holds_and_a_disposal_race(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     # Small chunks, so that holds come between them and not only before or after all of it.
-    monkeypatch.setattr("retention.execution.CHUNK", 7)
+    monkeypatch.setattr("retention.disposition.execution.CHUNK", 7)
     matter = house.matters.create(house.lawyer, "race")["id"]
     won = lost = 0
     for number in range(ROUNDS):

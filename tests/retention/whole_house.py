@@ -20,13 +20,13 @@ from archiver.store import dialect
 from archiver.store.schema import data_keys, hold_items, users
 from archiver.vault import Vault, create, open_vault
 from config.settings import Settings
-from retention.dispositions import Dispositions
-from retention.explain import Explainer
-from retention.holds import Holds
-from retention.matters import Matters
-from retention.patients import PatientStore
-from retention.run import RetentionRun
-from retention.schedules import default_schedule
+from retention.dating.explain import Explainer
+from retention.dating.run import RetentionRun
+from retention.disposition.dispositions import Dispositions
+from retention.holds.holds import Holds
+from retention.holds.matters import Matters
+from retention.law.schedules import default_schedule
+from retention.roster.patients import PatientStore
 from search.access import Actor, Gate, Role
 from search.engine.fts import FtsReader, FtsWriter
 from search.indexer import Indexer

@@ -1,0 +1,1 @@
+"""The disposal clock: facts in, a lawful day out. Pure."""

@@ -1,0 +1,149 @@
+"""The disposal clock: facts in, the first day on which disposal is lawful out. Pure; no archive needed.
+
+Every rule that applies is computed and the longest wins; a term is retained through its anniversary and
+disposal is lawful on the day after. What can't be said is not said: the missing facts are named instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from typing import Final
+
+from retention.clock.facts import Case, Facts
+from retention.clock.plan import Bound, Plan, Planner
+from retention.clock.result import Candidate, Result, conclude
+from retention.clock.terms import Answer, ask, ask_default, ask_default_from_entry
+from retention.errors import FactsError, RetentionError, UnknownFact
+from retention.law.rules import ANY_PROVIDER, FEDERAL
+from retention.law.schedules import MEDICAL_RECORD, Schedule
+
+DEFAULT_YEARS: Final = 10
+_MEMO: Final = 8192
+
+
+class Clock:
+    """A clock for one schedule and one organisation default (years, 1 to 100), remembering its answers.
+
+    Safe for threads. Raises RetentionError for a default out of range.
+    """
+
+    def __init__(self, schedule: Schedule, default_years: int = DEFAULT_YEARS) -> None:
+        if not 1 <= default_years <= 100:
+            raise RetentionError("the organisation's default must be from 1 to 100 years")
+        self.schedule: Final = schedule
+        self.default_years: Final = default_years
+        self._planner: Final = Planner(schedule)
+        self._providers: Final = frozenset((*schedule.provider_types, ANY_PROVIDER))
+        self._remembered: Final = lru_cache(maxsize=_MEMO)(self._compute)
+
+    def compute(self, facts: Facts | Sequence[Facts]) -> Result:
+        """The disposal date of a message, or why it can't be said; a sequence holds possibilities.
+
+        Raises UnknownFact for a jurisdiction, provider or record type the schedule doesn't know.
+        """
+        return self._remembered(facts if isinstance(facts, Facts) else tuple(facts))
+
+    def _compute(self, facts: Facts | tuple[Facts, ...]) -> Result:
+        possible = (facts,) if isinstance(facts, Facts) else facts
+        if not possible:
+            raise FactsError("facts: none given; give one object, or a list of possibilities")
+        reckoning = _Reckoning(self)
+        for one in possible:
+            for case in one.cases():
+                reckoning.add(case)
+        return conclude(reckoning.found, reckoning.missing)
+
+    def check(self, case: Case) -> None:
+        """Raises UnknownFact for a name the schedule doesn't know."""
+        for jurisdiction in case.jurisdictions or ():
+            if jurisdiction not in self.schedule.jurisdictions:
+                raise UnknownFact(
+                    f"jurisdictions: unknown name; use {', '.join(self.schedule.jurisdictions)}"
+                )
+        if case.provider_type is not None and case.provider_type not in self._providers:
+            raise UnknownFact(f"provider_type: unknown name; use {', '.join(sorted(self._providers))}")
+
+
+class _Reckoning:
+    """Collects the answers of every rule over every possibility."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock: Final = clock
+        self.planner: Final = clock._planner
+        self.found: Final[list[Candidate]] = []
+        self.missing: Final[set[str]] = set()
+
+    def add(self, case: Case) -> None:
+        """Ask every rule about one case: each record type in each jurisdiction."""
+        self.clock.check(case)
+        if case.anchor is None:
+            self.missing.add("anchor")
+        if case.record_types is None:
+            self.missing.add("record_types")
+        # No record type at all is what the classifier calls correspondence.
+        record_types = ("correspondence",) if case.record_types == () else case.record_types or ()
+        jurisdictions = _states(case)
+        for name in record_types:
+            record_type = self.clock.schedule.canonical(name)
+            for jurisdiction in jurisdictions:
+                self._record_type(jurisdiction, record_type, case)
+
+    def _record_type(self, jurisdiction: str, record_type: str, case: Case) -> None:
+        plan = self.planner.plan(jurisdiction, case.provider_type, record_type)
+        unsure = self._unsure(plan, case)
+        state = self._ask(plan.state, case)
+        federal = self._ask(plan.federal, case)
+        if unsure or state or (federal and (record_type != MEDICAL_RECORD or jurisdiction == FEDERAL)):
+            return
+        if record_type == MEDICAL_RECORD:
+            majority, _ = self.planner.ages(jurisdiction)
+            self._take(ask_default(self.clock.default_years, majority, jurisdiction, case))
+        elif plan.clinical:
+            # A clinical message without a rule of its own is part of the chart.
+            self._record_type(jurisdiction, MEDICAL_RECORD, case)
+        else:
+            self._take(ask_default_from_entry(self.clock.default_years, jurisdiction, record_type, case))
+
+    def _unsure(self, plan: Plan, case: Case) -> bool:
+        if plan.needs_provider:
+            self.missing.add("provider_type")
+        stateless = plan.needs_state and not case.jurisdictions
+        if stateless:
+            self.missing.add("jurisdictions")
+        return plan.needs_provider or stateless
+
+    def _ask(self, rules: Iterable[Bound], case: Case) -> bool:
+        """Ask rules; True if one applied that decides, so that nothing has to stand in for it."""
+        applied = False
+        for bound in rules:
+            answer = ask(bound, case)
+            if answer is not None:
+                self._take(answer)
+                applied = applied or answer.decides
+        return applied
+
+    def _take(self, answer: Answer) -> None:
+        if answer.candidate is not None:
+            self.found.append(answer.candidate)
+        self.missing.update(answer.missing)
+
+
+def compute(
+    facts: Facts | Sequence[Facts], schedule: Schedule, *, default_years: int = DEFAULT_YEARS
+) -> Result:
+    """`Clock(schedule, default_years).compute(facts)`, with the clocks themselves remembered."""
+    return _clock(schedule, default_years).compute(facts)
+
+
+@lru_cache(maxsize=16)
+def _clock(schedule: Schedule, default_years: int) -> Clock:
+    return Clock(schedule, default_years)
+
+
+def _states(case: Case) -> tuple[str, ...]:
+    """The States to compute for; federal rules bind in each, so `US` beside a State says nothing more."""
+    if not case.jurisdictions:
+        return (FEDERAL,)
+    states = tuple(place for place in case.jurisdictions if place != FEDERAL)
+    return states or (FEDERAL,)

@@ -1,0 +1,213 @@
+"""The facts the disposal clock computes from, read strictly; any of them may be unknown or uncertain."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from datetime import UTC, date, datetime
+from itertools import product
+from typing import Final, cast
+
+from retention.errors import FactsError, UnknownFact
+from retention.law.rules import ANY_PROVIDER
+from retention.law.schedules import Schedule, default_schedule
+
+Dates = date | tuple[date | None, ...] | None
+MAX_POSSIBILITIES: Final = 4096
+MAX_LIST: Final = 256
+_FIRST_YEAR: Final = 1800
+_LAST_YEAR: Final = 2300
+_DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_TIME: Final = re.compile(
+    r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})", re.ASCII
+)
+_FIELD_NAME: Final = re.compile(r"[a-z_]{1,40}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of a message, for the clock. None is unknown; a tuple means one of these, unsure which.
+
+    `record_types` and `jurisdictions` are tuples because all of them apply; an empty `record_types`
+    says the mail is of no record type, an empty `jurisdictions` says no more than None. `anchor` is the
+    entry's own vouched date, `captured_at` (a UTC date) stands in for it. `child_born` is the birth of
+    the child of an obstetric record; `later_mammogram` the patient's next one at the same facility;
+    `hold_released` the end of a stated litigation hold; `incompetent` an adult patient without capacity.
+    The other dates are the events of the schedules' `runs_from`, in the past tense.
+
+    Raises FactsError for a date outside the years 1800 to 2300 or too many possibilities.
+    """
+
+    record_types: tuple[str, ...] | None = None
+    jurisdictions: tuple[str, ...] | None = None
+    provider_type: str | tuple[str | None, ...] | None = None
+    anchor: Dates = None
+    born: Dates = None
+    last_encounter: Dates = None
+    discharged: Dates = None
+    died: Dates = None
+    last_in_effect: Dates = None
+    employment_ended: Dates = None
+    contract_ended: Dates = None
+    audit_closed: Dates = None
+    captured_at: Dates = None
+    child_born: Dates = None
+    later_mammogram: Dates = None
+    study_ended: Dates = None
+    cost_report_filed: Dates = None
+    last_refilled: Dates = None
+    discontinued: Dates = None
+    approved_or_discontinued: Dates = None
+    practitioner_died: Dates = None
+    case_closed: Dates = None
+    destroyed: Dates = None
+    hold_released: Dates = None
+    incompetent: bool | tuple[bool | None, ...] | None = None
+
+    def __post_init__(self) -> None:
+        possibilities = 1
+        for name in _SINGLE:
+            value = getattr(self, name)
+            if value is None:
+                continue
+            many = value if isinstance(value, tuple) else (value,)
+            possibilities *= max(1, len(many))
+            if name in _DATE_SET:
+                for day in many:
+                    if day is not None and not _FIRST_YEAR <= day.year <= _LAST_YEAR:
+                        raise FactsError(f"{name}: must be a date from {_FIRST_YEAR} to {_LAST_YEAR}")
+        if possibilities > MAX_POSSIBILITIES:
+            raise FactsError(f"facts: over {MAX_POSSIBILITIES} combinations of possibilities; give fewer")
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, object], schedule: Schedule | None = None) -> Facts:
+        """Read a FACTS.json object; any field may be missing, null or a list of possibilities.
+
+        Names are checked against the schedule (default: the shipped one). Raises FactsError for a value
+        of the wrong form and UnknownFact for a name nobody knows; neither repeats a value.
+        """
+        known = schedule or default_schedule()
+        values: dict[str, object] = {}
+        for name, value in document.items():
+            if name not in _ALL:
+                shown = name if _FIELD_NAME.fullmatch(name) else "(not a field name)"
+                raise UnknownFact(f"{shown}: unknown field; use {', '.join(_ALL)}")
+            if value is None:
+                continue
+            if name in ("record_types", "jurisdictions"):
+                allowed = known.record_type_names if name == "record_types" else known.jurisdictions
+                values[name] = tuple(_name(name, item, allowed) for item in _items(name, value))
+            elif isinstance(value, list):
+                values[name] = tuple(_value(name, item, known) for item in _items(name, value)) or None
+            else:
+                values[name] = _value(name, value, known)
+        return cls(**values)  # type: ignore[arg-type]
+
+    def cases(self) -> Iterator[Case]:
+        """Every combination of the possibilities, as single-valued cases; at least one."""
+        if not any(isinstance(getattr(self, name), tuple) for name in _SINGLE):
+            yield _case(self, [getattr(self, name) for name in _SINGLE])
+            return
+        choices = []
+        for name in _SINGLE:
+            value = getattr(self, name)
+            choices.append((value or (None,)) if isinstance(value, tuple) else (value,))
+        assert math.prod(map(len, choices)) <= MAX_POSSIBILITIES
+        for combination in product(*choices):
+            yield _case(self, combination)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One possibility: every fact has one value or is unknown. `dates` is keyed by `Facts` field names."""
+
+    record_types: tuple[str, ...] | None
+    jurisdictions: tuple[str, ...] | None
+    provider_type: str | None
+    incompetent: bool
+    dates: Mapping[str, date | None]
+    anchor: date | None
+
+
+_ALL: Final = tuple(field.name for field in fields(Facts))
+_SINGLE: Final = tuple(name for name in _ALL if name not in ("record_types", "jurisdictions"))
+DATE_FIELDS: Final = tuple(name for name in _SINGLE if name not in ("provider_type", "incompetent"))
+_DATE_SET: Final = frozenset(DATE_FIELDS)
+
+
+def parse_facts(document: object, schedule: Schedule | None = None) -> tuple[Facts, ...]:
+    """A whole FACTS.json: one object, or a list of objects that are possibilities.
+
+    Raises FactsError (UnknownFact among them) as `Facts.from_json` does, or when it is neither.
+    """
+    if isinstance(document, dict):
+        return (Facts.from_json(document, schedule),)
+    if not isinstance(document, list) or not document or not all(isinstance(one, dict) for one in document):
+        raise FactsError("facts: must be a JSON object, or a list of such objects that are possibilities")
+    if len(document) > MAX_LIST:
+        raise FactsError(f"facts: over {MAX_LIST} possibilities; give fewer")
+    return tuple(Facts.from_json(one, schedule) for one in document)
+
+
+def _case(facts: Facts, combination: list[object] | tuple[object, ...]) -> Case:
+    values = dict(zip(_SINGLE, combination, strict=True))
+    provider = cast("str | None", values.pop("provider_type"))
+    incompetent = values.pop("incompetent") is True
+    dates = cast("dict[str, date | None]", values)
+    return Case(
+        record_types=facts.record_types,
+        jurisdictions=facts.jurisdictions,
+        provider_type=provider,
+        incompetent=incompetent,
+        dates=dates,
+        anchor=dates["anchor"] or dates["captured_at"],
+    )
+
+
+def _items(name: str, value: object) -> list[object]:
+    items = value if isinstance(value, list) else [value]
+    if len(items) > MAX_LIST:
+        raise FactsError(f"{name}: a list may have at most {MAX_LIST} entries")
+    return items
+
+
+def _name(field: str, value: object, allowed: Mapping[str, str] | tuple[str, ...]) -> str:
+    if not isinstance(value, str) or value not in allowed:
+        raise UnknownFact(f"{field}: unknown name; use {', '.join(sorted(allowed))}")
+    return value
+
+
+def _value(field: str, value: object, schedule: Schedule) -> object:
+    if value is None:
+        return None
+    if field == "provider_type":
+        return _name(field, value, (*schedule.provider_types, ANY_PROVIDER))
+    if field == "incompetent":
+        if not isinstance(value, bool):
+            raise FactsError("incompetent: must be true, false, null or a list of these")
+        return value
+    if field == "captured_at":
+        return _captured(value)
+    return _date(field, value)
+
+
+def _date(field: str, value: object) -> date:
+    if isinstance(value, str) and _DATE.fullmatch(value):
+        try:
+            return date.fromisoformat(value)
+        except ValueError:
+            pass
+    raise FactsError(f"{field}: must be a date as YYYY-MM-DD, null or a list of dates")
+
+
+def _captured(value: object) -> date:
+    if isinstance(value, str) and _TIME.fullmatch(value):
+        try:
+            return datetime.fromisoformat(value.upper()).astimezone(UTC).date()
+        except (ValueError, OverflowError):
+            pass
+    elif isinstance(value, str) and _DATE.fullmatch(value):
+        return _date("captured_at", value)
+    raise FactsError("captured_at: must be a time as YYYY-MM-DDTHH:MM:SSZ, a date, null or a list of these")

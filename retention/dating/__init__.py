@@ -1,0 +1,1 @@
+"""Each message's disposal date: found, kept up to date, explained."""

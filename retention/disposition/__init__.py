@@ -1,0 +1,1 @@
+"""Dispositions: what is due, reviewed, approved, destroyed and certified."""

@@ -1,0 +1,192 @@
+"""What a hold covers: criteria read strictly, kept sealed, and laid down as rows the database can match."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from archiver.classify import normalise_identifier
+from archiver.clock import to_us
+from archiver.store.schema import (
+    CUSTODIAN,
+    PATIENT,
+    hold_custodians,
+    hold_items,
+    hold_patients,
+    messages,
+    reports,
+)
+from archiver.vault import Vault
+from retention.holds.query import interpret
+from retention.refusals import AlreadyDisposed, BadCriteria, NoCriterion, NotThere
+from retention.roster.patients import PatientStore
+
+MAX_NAMED = 10_000
+"""How many custodians, patients or messages one hold may name; beyond it, place several."""
+
+
+@dataclass(frozen=True, slots=True)
+class HoldScope:
+    """Criteria, and-ed; several custodians (or patients) mean any of them. `message_ids` come on top.
+
+    `after` is the first day covered, `before` the first not covered, both UTC. `interpreted` is the
+    query in its canonical form, which has no relative dates.
+    """
+
+    custodians: tuple[str, ...] = ()
+    patients: tuple[str, ...] = ()
+    query: str | None = None
+    interpreted: str | None = None
+    after: str | None = None
+    before: str | None = None
+    message_ids: tuple[str, ...] = ()
+
+    @property
+    def standing(self) -> bool:
+        """Whether it takes in mail that arrives later; a list of messages alone doesn't."""
+        return bool(self.custodians or self.patients or self.query or self.after or self.before)
+
+    @property
+    def by_index(self) -> bool:
+        """Whether only the search index can say what it covers."""
+        return self.query is not None
+
+    @property
+    def from_day(self) -> date | None:
+        """The first day covered."""
+        return date.fromisoformat(self.after) if self.after else None
+
+    @property
+    def before_day(self) -> date | None:
+        """The first day not covered any more."""
+        return date.fromisoformat(self.before) if self.before else None
+
+    @property
+    def sent_from_us(self) -> int | None:
+        """Microseconds since 1970 of the first instant covered."""
+        return _midnight(self.from_day)
+
+    @property
+    def sent_before_us(self) -> int | None:
+        """Microseconds since 1970 of the first instant after the range."""
+        return _midnight(self.before_day)
+
+    def to_json(self) -> dict[str, Any]:
+        """The criteria as plain data."""
+        return {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(self).items()}
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> HoldScope:
+        """The inverse of `to_json`."""
+        plain: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in value.items()}
+        return cls(**plain)
+
+
+def read_scope(
+    *,
+    now: datetime,
+    custodians: Sequence[str] = (),
+    patients: Sequence[str] = (),
+    query: str | None = None,
+    after: date | str | None = None,
+    before: date | str | None = None,
+    message_ids: Sequence[str] = (),
+) -> HoldScope:
+    """Read the criteria of a hold.
+
+    Raises NoCriterion, BadCriteria (a blank or malformed value), CircularQuery, QueryError.
+    """
+    scope = HoldScope(
+        custodians=_named("custodian", custodians),
+        patients=tuple(_mrn(one) for one in _named("patient", patients)),
+        query=query,
+        interpreted=interpret(query, now) if query is not None else None,
+        after=_day("after", after),
+        before=_day("before", before),
+        message_ids=_named("message", message_ids),
+    )
+    if not (scope.standing or scope.message_ids):
+        raise NoCriterion(
+            "a hold needs a criterion: --custodian, --query, --after, --before, --patient or --message"
+        )
+    if scope.after and scope.before and scope.after >= scope.before:
+        raise BadCriteria("the hold's dates leave no day between them; --after must be earlier than --before")
+    return scope
+
+
+def lay_down(vault: Vault, connection: Connection, hold_id: str, scope: HoldScope) -> None:
+    """Write the tokens a hold is matched by, and the items it names by id.
+
+    Raises NotThere, AlreadyDisposed.
+    """
+    tokens = {vault.blind.token("address", one) for one in scope.custodians}
+    if tokens:
+        connection.execute(
+            hold_custodians.insert(), [{"hold_id": hold_id, "token": token} for token in sorted(tokens)]
+        )
+    pairs = {(PATIENT, vault.blind.token("mrn", mrn)) for mrn in scope.patients}
+    for address in PatientStore(vault).addresses(connection, scope.patients):
+        pairs.add((CUSTODIAN, vault.blind.token("address", address)))
+        pairs.add((PATIENT, vault.blind.token("email", address)))
+    if pairs:
+        connection.execute(
+            hold_patients.insert(),
+            [{"hold_id": hold_id, "field": field, "token": token} for field, token in sorted(pairs)],
+        )
+    pks = {_find(connection, message_id) for message_id in scope.message_ids}
+    if pks:
+        connection.execute(
+            hold_items.insert(), [{"hold_id": hold_id, "message_pk": pk} for pk in sorted(pks)]
+        )
+
+
+def _find(connection: Connection, object_id: str) -> int:
+    row = connection.execute(
+        select(messages.c.pk, messages.c.disposed_us).where(messages.c.id == object_id)
+    ).first()
+    if row is None:
+        row = connection.execute(
+            select(messages.c.pk, messages.c.disposed_us)
+            .join(reports, reports.c.message_pk == messages.c.pk)
+            .where(reports.c.id == object_id)
+        ).first()
+    if row is None:
+        raise NotThere("there is no message of one of these ids; search again for its id")
+    if row.disposed_us is not None:
+        raise AlreadyDisposed("one of these messages was disposed of; its certificate says when and why")
+    return int(row.pk)
+
+
+def _named(what: str, values: Sequence[str]) -> tuple[str, ...]:
+    named = tuple(dict.fromkeys(value.strip() for value in values))
+    if not all(named):
+        raise BadCriteria(f"a {what} must not be blank")
+    if len(named) > MAX_NAMED:
+        raise BadCriteria(f"a hold may name {MAX_NAMED:,} of a kind; place several holds")
+    return named
+
+
+def _mrn(value: str) -> str:
+    mrn = normalise_identifier("mrn", value)
+    if not mrn:
+        raise BadCriteria("a patient is named by a record number with letters or digits in it")
+    return mrn
+
+
+def _day(name: str, value: date | str | None) -> str | None:
+    if value is None:
+        return None
+    if isinstance(value, datetime):
+        value = value.astimezone(UTC).date()
+    try:
+        return (value if isinstance(value, date) else date.fromisoformat(value.strip())).isoformat()
+    except ValueError:
+        raise BadCriteria(f"--{name} must be a day as YYYY-MM-DD") from None
+
+
+def _midnight(day: date | None) -> int | None:
+    return to_us(datetime.combine(day, datetime.min.time(), UTC)) if day is not None else None

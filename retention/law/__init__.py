@@ -1,0 +1,1 @@
+"""What the law says: the schedules as data, read and checked."""

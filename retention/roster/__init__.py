@@ -1,0 +1,1 @@
+"""Patients: rosters read, sealed, matched to mail."""

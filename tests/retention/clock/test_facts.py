@@ -1,0 +1,119 @@
+"""FACTS.json is read strictly: names and dates are refused by field, never by value."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from retention.clock.facts import Facts, parse_facts
+from retention.errors import FactsError, RetentionError, UnknownFact
+from retention.law.schedules import default_schedule
+
+
+def test_reads_every_field() -> None:
+    facts = Facts.from_json(
+        {
+            "record_types": ["treatment", "billing"],
+            "jurisdictions": ["NC", "US"],
+            "provider_type": ["hospital", "clinic"],
+            "anchor": "2025-06-29",
+            "born": ["2007-06-30", None],
+            "discharged": None,
+            "died": [],
+            "captured_at": "2025-06-30T23:00:00-05:00",
+            "incompetent": False,
+        }
+    )
+    assert facts.record_types == ("treatment", "billing")
+    assert facts.jurisdictions == ("NC", "US")
+    assert facts.provider_type == ("hospital", "clinic")
+    assert facts.born == (date(2007, 6, 30), None)
+    assert facts.died is None
+    assert facts.captured_at == date(2025, 7, 1)
+    cases = list(facts.cases())
+    assert len(cases) == 4
+    assert {case.provider_type for case in cases} == {"hospital", "clinic"}
+
+
+def test_a_single_name_stands_for_a_list_of_one() -> None:
+    assert Facts.from_json({"record_types": "billing"}).record_types == ("billing",)
+
+
+@pytest.mark.parametrize(
+    ("document", "says"),
+    [
+        ({"shoe_size": 9}, ["shoe_size", "unknown field", "anchor"]),
+        ({"Jane Doe 1970": 9}, ["not a field name"]),
+        ({"anchor": "2025-6-9"}, ["anchor", "YYYY-MM-DD"]),
+        ({"anchor": "2025-02-30"}, ["anchor", "YYYY-MM-DD"]),
+        ({"born": "20070630"}, ["born"]),
+        ({"born": 20070630}, ["born"]),
+        ({"born": {"year": 2007}}, ["born"]),
+        ({"born": ["2007-06-30", "secret"]}, ["born"]),
+        ({"born": "1492-10-12"}, ["born", "1800"]),
+        ({"born": "9999-12-31"}, ["born", "2300"]),
+        ({"captured_at": "2025-06-30T10:00:00"}, ["captured_at"]),
+        ({"captured_at": "2025-13-30T10:00:00Z"}, ["captured_at"]),
+        ({"provider_type": "wizard"}, ["provider_type", "hospital", "physician"]),
+        ({"record_types": ["gossip"]}, ["record_types", "treatment", "medical_record"]),
+        ({"record_types": [7]}, ["record_types"]),
+        ({"jurisdictions": ["nc"]}, ["jurisdictions", "NC", "US"]),
+        ({"incompetent": "yes"}, ["incompetent"]),
+        ({"anchor": ["2025-01-01"] * 257}, ["anchor", "256"]),
+    ],
+)
+def test_refusals_name_the_field_and_not_the_value(document: dict[str, Any], says: list[str]) -> None:
+    with pytest.raises(FactsError) as caught:
+        Facts.from_json(document)
+    text = str(caught.value)
+    assert caught.value.exit_code == 2
+    for word in says:
+        assert word in text
+    for secret in ("Jane", "2007", "gossip", "wizard", "secret", "1492", "2025"):
+        assert secret not in text
+
+
+def test_too_many_possibilities() -> None:
+    many = [f"2020-01-{number:02}" for number in range(1, 32)]
+    with pytest.raises(FactsError, match="combinations"):
+        Facts.from_json({"anchor": many, "born": many, "discharged": many})
+
+
+@pytest.mark.parametrize("document", [None, 7, "x", [], [1], [{}, None], [{}] * 257])
+def test_a_document_that_is_no_object(document: object) -> None:
+    with pytest.raises(FactsError, match="facts"):
+        parse_facts(document)
+
+
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text()
+    | st.sampled_from(["2020-02-29", "NC"]),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+names = st.sampled_from(list(Facts.__slots__)) | st.text(max_size=12)
+
+
+@given(st.dictionaries(names, json_values, max_size=6) | json_values)
+def test_hostile_documents_raise_only_our_errors(document: object) -> None:
+    try:
+        read = parse_facts(document)
+    except RetentionError as error:
+        assert "\n" not in str(error)  # noqa: PT017
+    else:
+        assert all(isinstance(one, Facts) for one in read)
+
+
+def test_unknown_names_come_from_the_schedule_given() -> None:
+    schedule = default_schedule()
+    assert Facts.from_json({"provider_type": "pharmacy"}, schedule).provider_type == "pharmacy"
+    with pytest.raises(UnknownFact):
+        Facts.from_json({"provider_type": "Pharmacy"}, schedule)
