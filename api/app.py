@@ -7,33 +7,61 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from api.accounts import Accounts
 from archiver import vault as vaults
 from archiver.capture.intake import GroupIntake
 from archiver.capture.pool import PreparePool
+from archiver.capture.prepare import Prepared
 from archiver.clock import Clock
+from archiver.commit import Committed
+from archiver.compaction import Compactor
 from archiver.coverage.watch import Watch
 from archiver.errors import StoreError
 from archiver.ledger.audit import AuditEvent, Outcome
 from archiver.ledger.log import Log
 from archiver.vault import Vault
 from config.settings import Settings
+from retention.dating.corrections import Corrections
 from retention.dating.explain import Explainer
+from retention.dating.forecast import Forecaster
+from retention.dating.preview import Previews
 from retention.dating.run import RetentionRun
 from retention.disposition.dispositions import Dispositions
+from retention.disposition.extensions import Extensions
+from retention.disposition.samples import Samples
 from retention.holds.holds import Holds
 from retention.holds.matters import Matters
 from retention.jobs.dictionary import DictionaryJob
+from retention.jobs.learning import LearningJob
 from retention.law.schedules import Schedule, default_schedule
+from retention.notices.notices import Notices
+from retention.policy.confirmations import Confirmations
+from retention.policy.decisions import Decisions
+from retention.roster.follow import Follower
+from retention.roster.importing import RosterImport
 from retention.roster.patients import PatientStore
+from retention.roster.people import People
+from retention.roster.reviewing import RosterReview
+from retention.units.units import Units
 from search.access import Gate
 from search.engine.fts import FtsReader, FtsWriter, erase_index
 from search.errors import IndexLocked
 from search.indexer import FreshTexts, Indexer
 from search.productions import Productions
 from search.reading_room import ReadingRoom
+
+BULK_BATCH = 1_024
+"""Most messages of one commit of a bulk import."""
+
+
+class Offered(Protocol):
+    """Who is told of committed mail, so that it needn't be parsed again to be indexed."""
+
+    def offer(self, done: Sequence[tuple[Prepared, Committed]]) -> None:
+        """See `FreshTexts.offer`. Must not raise."""
+        ...
 
 
 @dataclass(slots=True)
@@ -48,14 +76,29 @@ class App:
     schedule: Schedule
     matters: Matters
     holds: Holds
+    notices: Notices
     patients: PatientStore
+    units: Units
+    people: People
+    roster: RosterImport
+    review: RosterReview
+    follower: Follower
     explainer: Explainer
     runs: RetentionRun
+    forecaster: Forecaster
+    confirmations: Confirmations
+    decisions: Decisions
+    previews: Previews
     dispositions: Dispositions
+    samples: Samples
+    extensions: Extensions
+    compactor: Compactor
     exports: Productions
     accounts: Accounts
     watch: Watch
     dictionary: DictionaryJob
+    corrections: Corrections
+    learning: LearningJob
 
     @property
     def clock(self) -> Clock:
@@ -90,16 +133,21 @@ class App:
     @contextmanager
     def indexing(self) -> Iterator[tuple[Indexer, FreshTexts] | None]:
         """The indexer, if no other process (a server) has it; None otherwise: that one will index."""
-        fresh = FreshTexts(patience=10.0)
+        # Only an indexer that has stopped makes an import wait so long; texts that are dropped cost more.
+        fresh = FreshTexts(patience=60.0)
         try:
             writer = FtsWriter(self.settings.index_dir, self.vault.keyring.branch_key("index"))
         except IndexLocked:
             yield None
             return
         try:
-            yield Indexer(self.vault, writer, self.holds.standing_queries, fresh), fresh
+            yield self.indexer(writer, fresh), fresh
         finally:
             writer.close()
+
+    def indexer(self, writer: FtsWriter, fresh: FreshTexts) -> Indexer:
+        """An indexer with all that is to look at mail on its way into the index."""
+        return Indexer(self.vault, writer, self.holds.standing_queries, fresh, self.people)
 
     def catch_up(self) -> bool:
         """Index whatever waits, unless a server does it anyway; True when nothing waits any more."""
@@ -114,7 +162,7 @@ class App:
         erase_index(self.settings.index_dir)
 
     @contextmanager
-    def intake(self, fresh: FreshTexts | None, processes: int = 0) -> Iterator[GroupIntake]:
+    def intake(self, fresh: Offered | None, processes: int = 0) -> Iterator[GroupIntake]:
         """An intake that commits until the block ends; then everything taken in is answered."""
         pool = PreparePool(self.vault.preparer, self.settings, processes)
         intake = GroupIntake(
@@ -122,7 +170,8 @@ class App:
             self.vault.sources,
             pool,
             on_stored=fresh.offer if fresh is not None else (lambda _: None),
-            batch=self.settings.group_commit_messages,
+            # Nobody waits for one message of an import; more of them share the pages they change.
+            batch=max(self.settings.group_commit_messages, BULK_BATCH if processes else 0),
             wait_ms=self.settings.group_commit_ms,
         )
         intake.start()
@@ -174,6 +223,9 @@ def _wire(settings: Settings, vault: Vault) -> App:
     schedule = default_schedule()
     patients = PatientStore(vault)
     explainer = Explainer(vault, schedule, patients)
+    policies = explainer.verdicts.policies
+    people = People(vault, reader)
+    decisions = Decisions(vault, gate, policies)
     return App(
         settings=settings,
         vault=vault,
@@ -183,14 +235,29 @@ def _wire(settings: Settings, vault: Vault) -> App:
         schedule=schedule,
         matters=Matters(vault, gate),
         holds=Holds(vault, gate, reader),
+        notices=Notices(vault, gate),
         patients=patients,
+        units=Units(vault, gate, schedule),
+        people=people,
+        roster=RosterImport(vault, patients.changes),
+        review=RosterReview(vault, gate),
+        follower=Follower(vault, explainer.verdicts, people, patients.changes),
         explainer=explainer,
         runs=RetentionRun(vault, explainer),
+        forecaster=Forecaster(vault, explainer.verdicts),
+        confirmations=Confirmations(vault, gate, policies),
+        decisions=decisions,
+        previews=Previews(vault, gate, explainer.verdicts, decisions),
         dispositions=Dispositions(vault, gate, explainer),
+        samples=Samples(vault, gate, room),
+        extensions=Extensions(vault, gate),
+        compactor=Compactor(vault),
         exports=Productions(vault, room, gate),
         accounts=Accounts(vault, vault.audit),
         watch=Watch(vault),
         dictionary=DictionaryJob(vault),
+        corrections=Corrections(vault, gate, schedule),
+        learning=LearningJob(vault),
     )
 
 

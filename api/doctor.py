@@ -13,6 +13,9 @@ from sqlalchemy import func, select
 
 from api.app import App
 from api.doctor_doors import Finding, door_findings
+from api.doctor_holds import hold_findings
+from api.doctor_jobs import job_findings
+from api.doctor_policy import policy_findings
 from archiver.ledger.log import Log
 from archiver.message.extract import policy
 from archiver.message.extract.client import POOL
@@ -35,6 +38,15 @@ def check_all(app: App) -> list[Check]:
         _core_dumps(),
         *_extraction(),
         *(_check(*finding) for finding in _doors(app)),
+        *(_check(*finding) for finding in job_findings(app.vault)),
+        *(
+            _check(*finding)
+            for finding in policy_findings(app.vault, app.runs, app.explainer.verdicts.policies)
+        ),
+        *(
+            _check(*finding)
+            for finding in hold_findings(app.holds, app.notices, app.settings.hold_cooling_days)
+        ),
     ]
 
 

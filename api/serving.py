@@ -15,6 +15,7 @@ import uvicorn
 
 from api.app import App
 from api.http.app import create_http_app
+from api.jobs import runner_of
 from api.mailboxes import Mailboxes
 from archiver.capture.intake import GroupIntake
 from archiver.capture.smtp.listener import GRACE_SECONDS
@@ -23,10 +24,10 @@ from archiver.capture.smtp.setup import smtp_listener
 from archiver.errors import ArchiverError
 from config.errors import HoldfastError
 from config.settings import Endpoint, Settings
-from retention.jobs.queue import JobQueue, JobRunner
+from retention.jobs.runner import JobRunner
 from search.engine.fts import FtsWriter
 from search.errors import IndexLocked
-from search.indexer import FreshTexts, Indexer
+from search.indexer import FreshTexts
 
 ROLES = ("http", "smtp", "imap", "index", "jobs")
 PUBLISH_EVERY = 1.0
@@ -56,7 +57,6 @@ class Server:
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self._jobs: JobRunner | None = None
-        self._watch: JobRunner | None = None
 
     async def run(self, ready: Callable[[Addresses], None] | None = None) -> None:
         """Serve until SIGTERM or SIGINT; then answer what was taken in, and return.
@@ -126,27 +126,14 @@ class Server:
         for thread in self._threads:
             thread.start()
         if "jobs" in self._roles:
-            app = self._app
-            queue = JobQueue(app.vault.records, app.clock)
-            self._jobs = JobRunner(
-                queue,
-                {
-                    "retention.recompute": lambda: app.runs.run(None, proposed_by="system", propose=False),
-                    "holds.resume": app.holds.resume,
-                    "holds.finish_cooling": app.holds.finish_cooling,
-                    "dictionary.train": app.dictionary.run,
-                },
-            )
+            self._jobs = runner_of(self._app)
             self._jobs.start()
-            # Beside the others: a retention run of hours must not delay the news that mail stays away.
-            self._watch = JobRunner(queue, {"coverage.watch": app.watch.run})
-            self._watch.start()
 
     def _end_threads(self) -> None:
         self._app.dictionary.stop()
-        for runner in (self._jobs, self._watch):
-            if runner:
-                runner.stop()
+        self._app.learning.stop()
+        if self._jobs:
+            self._jobs.stop()
         self._stop.set()
         self._fresh.arrived.set()
         for thread in self._threads:
@@ -161,8 +148,7 @@ class Server:
                 self._stop.wait(0.5)
                 continue
             try:
-                indexer = Indexer(self._app.vault, writer, self._app.holds.standing_queries, self._fresh)
-                indexer.run(self._stop)
+                self._app.indexer(writer, self._fresh).run(self._stop)
             except HoldfastError as error:
                 log.error("indexing stopped: %s", error.code)
                 self._stop.wait(1.0)

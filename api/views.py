@@ -8,8 +8,6 @@ from datetime import date
 from functools import reduce
 from typing import Any
 
-from sqlalchemy import select
-
 from archiver.archive import Opened, Record
 from archiver.capture.journal.guards import guards_shown
 from archiver.clock import from_us, rfc3339
@@ -20,7 +18,7 @@ from archiver.message.content import sha256
 from archiver.message.envelope import merge_envelopes
 from archiver.message.model import Envelope
 from archiver.sources import Source, Sources
-from archiver.store.schema import hold_items, holds
+from archiver.store import standing
 from archiver.vault import Vault
 from retention.clock.result import Result
 from retention.dating.verdicts import Verdicts
@@ -142,6 +140,7 @@ def message_view(vault: Vault, record: Record, scope: Scope, result: Result | No
             "problems": [*meta["problems"], *meta.get("journal_problems", [])],
             "parse_failed": bool(row["parse_failed"]),
             "record_types": [name for name, _ in meta.get("record_types", [])],
+            "record_types_by": meta.get("record_types_by", "rules"),
             "jurisdictions": meta.get("jurisdictions", []),
             "phi": meta.get("phi", []),
             "retention": retention_view(record, result),
@@ -212,23 +211,17 @@ def retention_view(record: Record, result: Result | None = None) -> Document:
 
 def holds_of(vault: Vault, pk: int, scope: Scope) -> list[Document]:
     """The holds that protect a message now, of the matters in scope."""
-    query = (
-        select(holds.c.id, holds.c.matter_id, holds.c.state, holds.c.in_force_us)
-        .join(hold_items, hold_items.c.hold_id == holds.c.id)
-        .where(hold_items.c.message_pk == pk, holds.c.state != "released")
-        .order_by(holds.c.created_us, holds.c.id)
-    )
     with vault.records.read() as connection:
-        rows = connection.execute(query).all()
+        placed = standing.protecting(connection, pk)
     return [
         {
-            "id": row.id,
-            "matter": row.matter_id,
-            "state": row.state,
-            "in_force_at": rfc3339(from_us(row.in_force_us)),
+            "id": hold["id"],
+            "matter": hold["matter"],
+            "state": hold["state"],
+            "in_force_at": rfc3339(from_us(hold["in_force_us"])),
         }
-        for row in rows
-        if scope.everything or row.matter_id in scope.matters
+        for hold in placed
+        if scope.everything or hold["matter"] in scope.matters
     ]
 
 

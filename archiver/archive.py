@@ -8,18 +8,17 @@ retention clock, the scrubber and the trainer of dictionaries use `scan`, which 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, delete, select, update
+from sqlalchemy import Connection, RowMapping, select
 
+from archiver import destroying, record_types
 from archiver.capture.prepare import Prepared, Preparer
 from archiver.clock import Clock, to_us
 from archiver.commit import Committed, GroupCommitter
+from archiver.destroying import Destroyed as Destroyed
 from archiver.errors import ArchiverError, KeyDestroyed, NotFound
-from archiver.ledger import canonical, log
-from archiver.ledger.log import Log
 from archiver.message.content import WHOLE_UP_TO
 from archiver.opened import Delivery as Delivery
 from archiver.opened import Opened as Opened
@@ -37,20 +36,9 @@ from archiver.store.schema import (
     SKELETON,
     data_keys,
     deliveries,
-    message_tokens,
     messages,
-    outbox,
     reports,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Destroyed:
-    """What a disposal ended: the message of this SHA-256, and how many parts with it; others `kept` some."""
-
-    sha256: bytes
-    parts: int
-    kept: int
 
 
 class Archive:
@@ -84,6 +72,10 @@ class Archive:
         have been stored all the same and will count as duplicates on the next try.
         """
         return self._committer.commit(batch)
+
+    def give_up_packs(self, pack_ids: Collection[str]) -> None:
+        """Let go of packs that are to be compacted, and never write to them again. Safe from any thread."""
+        self._committer.give_up(pack_ids)
 
     def close(self) -> None:
         """Release the pack."""
@@ -148,42 +140,35 @@ class Archive:
         """Open a report for a machine that hands its content to nobody."""
         return self._open(report_id)
 
+    def seal_types(self, connection: Connection, pk: int, message_id: str, name: str, value: Any) -> bytes:
+        """Seal what is said of a message's record types under its own key. Raises KeyDestroyed."""
+        key = self._unwrap(connection, [(pk, message_id)]).get(pk)
+        if key is None:
+            raise KeyDestroyed("this message was disposed of; nothing more can be said of it")
+        return record_types.seal_types(self.archive_id, key, name, value)
+
+    def open_types(self, connection: Connection, pk: int, message_id: str, name: str, sealed: bytes) -> Any:
+        """Open what `seal_types` sealed; None where the message was disposed of. Raises SealError."""
+        key = self._unwrap(connection, [(pk, message_id)]).get(pk)
+        return None if key is None else record_types.open_types(self.archive_id, key, name, sealed)
+
     # --- end ----------------------------------------------------------------------------------
 
     def destroy(self, connection: Connection, pk: int, disposition_id: str) -> Destroyed:
-        """Destroy a message's data key, its sealed description and its tokens.
+        """Destroy one message; see `destroy_many`."""
+        return self.destroy_many(connection, [pk], disposition_id)[1][0]
 
-        Its references to parts go too, and the keys of those parts that no other message refers to. Part
-        of the caller's transaction, which holds LOCK_ARCHIVE. Raises DestructionRefused through the
-        database's guard when the message is held or unexpired, and NotFound.
+    def destroy_many(
+        self, connection: Connection, pks: Sequence[int], disposition_id: str
+    ) -> tuple[int, list[Destroyed]]:
+        """Destroy messages' data keys, their sealed descriptions and their tokens.
+
+        Their references to parts go too, and the keys of those parts that no other message refers to. Part
+        of the caller's transaction, which holds LOCK_ARCHIVE; at most 500 at a time. Returns the index of the
+        first one's leaf in the captures log and, in order, what became of each. Raises DestructionRefused
+        through the database's guard when one of them is held or unexpired, and NotFound.
         """
-        row = connection.execute(
-            select(messages.c.id, messages.c.sha256, messages.c.disposed_us).where(messages.c.pk == pk)
-        ).first()
-        if row is None or row.disposed_us is not None:
-            raise NotFound("there is no such message to dispose of")
-        if connection.execute(delete(data_keys).where(data_keys.c.message_pk == pk)).rowcount != 1:
-            raise NotFound("the message has no key to destroy")
-        now = to_us(self._clock.now())
-        connection.execute(delete(message_tokens).where(message_tokens.c.message_pk == pk))
-        connection.execute(delete(outbox).where(outbox.c.message_pk == pk))
-        connection.execute(
-            update(messages).where(messages.c.pk == pk).values(sealed_meta=None, disposed_us=now)
-        )
-        connection.execute(update(deliveries).where(deliveries.c.message_pk == pk).values(sealed_detail=None))
-        ended = parts.release(connection, pk, now)
-        leaf: dict[str, Any] = {
-            "v": 1,
-            "type": "disposed",
-            "id": row.id,
-            "sha256": row.sha256.hex(),
-            "disposition": disposition_id,
-            "at": now,
-        }
-        if any(ended.values()):
-            leaf["parts"] = dict(ended)
-        log.append(connection, Log.CAPTURES, [canonical.leaf(leaf)])
-        return Destroyed(bytes(row.sha256), ended["destroyed"], ended["kept"])
+        return destroying.destroy(connection, pks, disposition_id, to_us(self._clock.now()))
 
     # --- inside -------------------------------------------------------------------------------
 
@@ -220,17 +205,27 @@ class Archive:
                     select(deliveries).where(deliveries.c.message_pk.in_(chunk)).order_by(deliveries.c.seq)
                 ).mappings():
                     arrived.setdefault(d["message_pk"], []).append(d)
+                said = record_types.said_of(connection, chunk)
             for row in rows:
                 key = keys.get(row["pk"])
                 if key is None:
                     continue
-                found[row["pk"]] = self._record(row, key, arrived.get(row["pk"], []))
+                found[row["pk"]] = self._record(row, key, arrived.get(row["pk"], []), said.get(row["pk"]))
         return found
 
-    def _record(self, row: RowMapping, key: bytes, arrived: Sequence[RowMapping]) -> Record:
+    def _record(
+        self,
+        row: RowMapping,
+        key: bytes,
+        arrived: Sequence[RowMapping],
+        said: tuple[int | None, bytes] | None,
+    ) -> Record:
+        meta = self._open_json(key, row["id"], "meta", row["sealed_meta"])
+        if said is not None:
+            meta = record_types.laid_over(meta, self.archive_id, key, row["id"], said)
         return Record(
             row,
-            self._open_json(key, row["id"], "meta", row["sealed_meta"]),
+            meta,
             tuple(
                 Delivery(
                     d["seq"],

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,6 +74,7 @@ class _Known:
     """A message that is in the archive already (or earlier in this batch)."""
 
     pk: int
+    seq: int
     id: str
     key: bytes
 
@@ -96,13 +98,22 @@ class GroupCommitter:
         self._pack: PackWriter | None = None
         self._ends: dict[str, int] = {}
         self._abandoned: set[str] = set()
+        self._turn = threading.Lock()
 
     def commit(self, batch: Sequence[Prepared]) -> list[Committed]:
         """See `Archive.commit`."""
-        self._ends.clear()
-        places = self._write_blobs(batch, *self._known(batch))
-        with self._records.write(dialect.LOCK_ARCHIVE) as connection:
-            return self._write_rows(connection, batch, places)
+        with self._turn:
+            self._ends.clear()
+            places = self._write_blobs(batch, *self._known(batch))
+            with self._records.write(dialect.LOCK_ARCHIVE) as connection:
+                return self._write_rows(connection, batch, places)
+
+    def give_up(self, pack_ids: Collection[str]) -> None:
+        """Never write to these packs again: they are to be compacted. From any thread; waits for a commit."""
+        with self._turn:
+            self._abandoned.update(pack_ids)
+            if self._pack is not None and self._pack.pack_id in pack_ids:
+                self.close()
 
     def close(self) -> None:
         """Release the pack for the next writer."""
@@ -182,8 +193,9 @@ class GroupCommitter:
         for prepared in batch:
             earlier = known.get(prepared.sha256)
             if earlier is None:
+                seq = work.seq
                 pk = self._new_message(work, prepared, places)
-                known[prepared.sha256] = _Known(pk, prepared.id, prepared.key.key)
+                known[prepared.sha256] = _Known(pk, seq, prepared.id, prepared.key.key)
                 if prepared.report:
                     reports_known.add((pk, prepared.report.sha256))
                 receipt = Receipt(prepared.id, "stored", prepared.parse_failed)
@@ -245,7 +257,7 @@ class GroupCommitter:
             "basis": basis,
         }
         stored = _Stored.of(prepared.report, prepared.report.sealed, places) if prepared.report else None
-        self._deliver(work, prepared, _Known(pk, prepared.id, prepared.key.key), leaf, stored)
+        self._deliver(work, prepared, _Known(pk, work.seq, prepared.id, prepared.key.key), leaf, stored)
         return pk
 
     def _repeat(
@@ -324,7 +336,12 @@ class GroupCommitter:
         )
         tokens = [(schema.CUSTODIAN, t) for t in prepared.custodians]
         tokens += [(schema.PATIENT, t) for t in prepared.patients]
-        work.rows["message_tokens"] += [{"field": f, "token": t, "message_pk": message.pk} for f, t in tokens]
+        work.rows["borne_tokens"] += [{"seq": message.seq, "field": f, "token": t} for f, t in tokens]
+        if message.seq != work.seq:
+            # What it bears may be filed by token already: then nobody files this again.
+            work.rows["message_tokens"] += [
+                {"field": f, "token": t, "message_pk": message.pk} for f, t in tokens
+            ]
         work.queued[message.pk] = work.seq
         work.tallies[(prepared.source_id, "stored" if leaf["type"] == "stored" else "duplicates")] += 1
         work.leaves.append(canonical.leaf(leaf))
@@ -352,13 +369,14 @@ class GroupCommitter:
 
     # --- what is known ------------------------------------------------------------------------
 
-    def _alive(self, connection: Connection, hashes: Sequence[bytes]) -> dict[bytes, tuple[int, str]]:
-        return {bytes(row.sha256): (row.pk, row.id) for row in commit_sql.ALIVE.among(connection, hashes)}
+    def _alive(self, connection: Connection, hashes: Sequence[bytes]) -> dict[bytes, tuple[int, int, str]]:
+        found = commit_sql.ALIVE.among(connection, hashes)
+        return {bytes(sha256): (pk, seq, id_) for sha256, pk, seq, id_ in found}
 
     def _load_known(self, connection: Connection, batch: Sequence[Prepared]) -> dict[bytes, _Known]:
         alive = self._alive(connection, [p.sha256 for p in batch])
-        keys = self._unwrap(connection, list(alive.values())) if alive else {}
-        return {sha256: _Known(pk, mid, keys[pk]) for sha256, (pk, mid) in alive.items()}
+        keys = self._unwrap(connection, [(pk, mid) for pk, _, mid in alive.values()]) if alive else {}
+        return {sha256: _Known(pk, seq, mid, keys[pk]) for sha256, (pk, seq, mid) in alive.items()}
 
     def _reports(self, connection: Connection, hashes: Sequence[bytes]) -> set[tuple[int, bytes]]:
-        return {(row.message_pk, bytes(row.sha256)) for row in commit_sql.REPORTS.among(connection, hashes)}
+        return {(pk, bytes(sha256)) for pk, sha256 in commit_sql.REPORTS.among(connection, hashes)}

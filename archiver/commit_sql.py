@@ -53,13 +53,14 @@ INSERTS = (
         schema.deliveries,
         ("seq", "message_pk", "source_id", "outcome", "at_us", "report_id", "sealed_detail"),
     ),
+    Insert(schema.borne_tokens, ("seq", "field", "token"), "ignore"),
     Insert(schema.message_tokens, ("field", "token", "message_pk"), "ignore"),
     Insert(schema.outbox, ("message_pk", "seq"), ("seq",)),
     Insert(schema.packs, ("id", "committed", "created_us"), ("committed",)),
 )
 """One for each table a commit fills, in the order that foreign keys ask for."""
 
-ALIVE = Fixed("SELECT sha256, pk, id FROM messages WHERE sha256 {among} AND disposed_us IS NULL")
+ALIVE = Fixed("SELECT sha256, pk, seq, id FROM messages WHERE sha256 {among} AND disposed_us IS NULL")
 REPORTS = Fixed("SELECT message_pk, sha256 FROM reports WHERE sha256 {among}")
 TALLY = Fixed(
     "UPDATE sources SET received = received + ?, stored = stored + ?, duplicates = duplicates + ?, "

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
+from functools import partial
 
 from sqlalchemy import select
 
@@ -25,7 +26,7 @@ from archiver.seal.blind import BlindIndex
 from archiver.seal.keyring import CANARY_ID, Keyring
 from archiver.seal.root import FileRootKey, open_root_key, root_key_path
 from archiver.sources import Sources
-from archiver.store import durable, migrate
+from archiver.store import durable, migrate, places
 from archiver.store.dictionaries import DictionaryStore
 from archiver.store.keystore import RecordsKeyStore
 from archiver.store.packs import PackFolder
@@ -101,7 +102,7 @@ def open_vault(settings: Settings, clock: Clock | None = None) -> Vault:
         _refuse_empty_key_store(records, store)
         keyring = Keyring(store, root, archive_id, now=clock.now)
         blind = BlindIndex(keyring.branch_key("blind"))
-        packs = PackFolder(settings.packs)
+        packs = PackFolder(settings.packs, partial(places.now_at, records))
         policy.configure(_extraction(settings))
         use = settings.compression_dictionary == "on"
         dictionaries = DictionaryStore(records, keyring, archive_id, clock, use=use)

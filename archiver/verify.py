@@ -6,7 +6,6 @@ Nothing here trusts what it checks: leaves are re-hashed, blobs re-read and unse
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -14,9 +13,9 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from archiver import verify_parts
+from archiver import verify_audit, verify_packs, verify_parts
 from archiver.coverage import counts
-from archiver.errors import ArchiverError, DamagedStore, LedgerError, SealError, StoreError
+from archiver.errors import ArchiverError, DamagedStore, LedgerError, StoreError
 from archiver.fault import Fault as Fault
 from archiver.ledger import canonical, log
 from archiver.ledger.log import Log
@@ -27,8 +26,8 @@ from archiver.message.extract.policy import leave_out
 from archiver.message.indexable import custodians_of
 from archiver.message.model import Envelope
 from archiver.store import dialect, schema
-from archiver.store.packs import MAGIC
-from archiver.store.schema import data_keys, deliveries, ledger_entries, message_tokens, messages, reports
+from archiver.store import tokens as store_tokens
+from archiver.store.schema import borne_tokens, data_keys, deliveries, ledger_entries, messages, reports
 from archiver.vault import Vault
 from archiver.verify_parts import PartCheck
 
@@ -50,9 +49,15 @@ class Scrubber:
         """Yield every fault found. Raises StoreError only when the database itself can't be read."""
         checks: list[Callable[[], Iterator[Fault]]] = [self._database]
         checks += [partial(self._log, which) for which in Log]
-        checks += [self._captures, self._sources, self._shared, self._packs, self._parts.run]
+        checks += [
+            self._captures,
+            self._sources,
+            self._shared,
+            partial(verify_packs.faults, self._vault),
+            self._parts.run,
+        ]
         if self._full:
-            checks += [self._messages, self._audit_details]
+            checks += [self._messages, partial(verify_audit.details, self._vault, self._progress)]
         for check in checks:
             try:
                 yield from check()
@@ -263,57 +268,68 @@ class Scrubber:
 
     # --- blobs --------------------------------------------------------------------------------
 
-    def _packs(self) -> Iterator[Fault]:
-        with self._vault.records.read() as connection:
-            rows = connection.execute(select(schema.packs)).all()
-        for row in rows:
-            path = self._vault.packs.path(row.id)
-            try:
-                if path.stat().st_size < row.committed:
-                    yield Fault("cut_tail", f"pack {row.id}", "the file is shorter than what was committed")
-                with path.open("rb") as file:
-                    if file.read(len(MAGIC)) != MAGIC:
-                        yield Fault("pack", f"pack {row.id}", "the file's first bytes are not a pack's")
-            except OSError:
-                yield Fault("pack", f"pack {row.id}", "the file is missing or unreadable")
+    def stretch(self, after: int | None, count: int) -> tuple[list[Fault], int | None]:
+        """Re-read and unseal up to `count` messages behind a row key, with reports and parts.
+
+        What was found wrong, and the last key looked at; None when there was no message left.
+        """
+        found: list[Fault] = []
+        last = after
+        while count > 0:
+            some = self._some(last, min(count, CHUNK))
+            if some is None:
+                return found, None
+            faults, last, done = some
+            found += faults
+            count -= done
+        return found, last
 
     def _messages(self) -> Iterator[Fault]:
-        archive = self._vault.archive
         with self._vault.records.read() as connection:
             total = connection.scalar(select(func.count()).select_from(messages)) or 0
         last, done = None, 0
-        while True:
-            with self._vault.records.read() as connection:
-                query = select(messages.c.pk, messages.c.id, messages.c.disposed_us)
-                if last is not None:
-                    query = query.where(messages.c.pk > last)
-                rows = connection.execute(query.order_by(messages.c.pk).limit(CHUNK)).all()
-                if not rows:
-                    return
-                pks = [row.pk for row in rows]
-                keyed = set(
-                    connection.scalars(select(data_keys.c.message_pk).where(data_keys.c.message_pk.in_(pks)))
-                )
-                tokens: dict[int, set[bytes]] = {}
-                for token in connection.execute(
-                    select(message_tokens).where(
-                        message_tokens.c.message_pk.in_(pks), message_tokens.c.field == schema.CUSTODIAN
-                    )
-                ):
-                    tokens.setdefault(token.message_pk, set()).add(bytes(token.token))
-            for row in rows:
-                if row.disposed_us is not None:
-                    if row.pk in keyed:
-                        yield Fault("key", row.id, "the message was disposed of, yet its key is there")
-                elif row.pk not in keyed:
-                    yield Fault("key", row.id, "the message's key is gone without a disposal")
-                else:
-                    yield from self._content(archive, row.pk, row.id, tokens.get(row.pk, set()))
-            last, done = rows[-1].pk, done + len(rows)
-            self.checked["messages"] += len(rows)
+        while (some := self._some(last, CHUNK)) is not None:
+            faults, last, count = some
+            yield from faults
+            done += count
             self._progress("messages", done, total)
 
-    def _content(self, archive: Any, pk: int, message_id: str, tokens: set[bytes]) -> Iterator[Fault]:
+    def _some(self, after: int | None, limit: int) -> tuple[list[Fault], int, int] | None:
+        """Check the next messages behind a row key: faults, the last key and how many; None at the end."""
+        with self._vault.records.read() as connection:
+            query = select(messages.c.pk, messages.c.id, messages.c.disposed_us)
+            if after is not None:
+                query = query.where(messages.c.pk > after)
+            rows = connection.execute(query.order_by(messages.c.pk).limit(limit)).all()
+            if not rows:
+                return None
+            pks = [row.pk for row in rows]
+            keyed = set(
+                connection.scalars(select(data_keys.c.message_pk).where(data_keys.c.message_pk.in_(pks)))
+            )
+            tokens: dict[int, set[bytes]] = {}
+            for token in connection.execute(
+                select(messages.c.pk, borne_tokens.c.token)
+                .join(borne_tokens, borne_tokens.c.seq == messages.c.seq)
+                .where(messages.c.pk.in_(pks), borne_tokens.c.field == schema.CUSTODIAN)
+            ):
+                tokens.setdefault(token.pk, set()).add(bytes(token.token))
+            misfiled = store_tokens.misfiled(connection, pks)
+        found: list[Fault] = []
+        for row in rows:
+            if row.disposed_us is not None:
+                if row.pk in keyed:
+                    found.append(Fault("key", row.id, "the message was disposed of, yet its key is there"))
+            elif row.pk not in keyed:
+                found.append(Fault("key", row.id, "the message's key is gone without a disposal"))
+            else:
+                mine = tokens.get(row.pk, set()) if row.pk not in misfiled else None
+                found += self._content(self._vault.archive, row.pk, row.id, mine)
+        self.checked["messages"] += len(rows)
+        return found, rows[-1].pk, len(rows)
+
+    def _content(self, archive: Any, pk: int, message_id: str, tokens: set[bytes] | None) -> Iterator[Fault]:
+        """`tokens` are the custodians' it bears; None where not all it bears is filed as it should be."""
         try:
             opened = archive.scan(pk)
             digest = sha256(opened.content)
@@ -351,43 +367,6 @@ class Scrubber:
     def _report_sha256(self, report_id: str) -> bytes:
         with self._vault.records.read() as connection:
             return bytes(connection.scalar(select(reports.c.sha256).where(reports.c.id == report_id)) or b"")
-
-    def _audit_details(self) -> Iterator[Fault]:
-        with self._vault.records.read() as connection:
-            try:
-                size = log.state(connection, Log.AUDIT).size
-            except LedgerError:
-                return
-        for start in range(0, size, CHUNK):
-            stop = min(start + CHUNK, size)
-            with self._vault.records.read() as connection:
-                try:
-                    leaves = log.read(connection, Log.AUDIT, start, stop)
-                except LedgerError:
-                    return
-                details = {
-                    row.idx: row
-                    for row in connection.execute(
-                        select(schema.audit_details).where(
-                            schema.audit_details.c.idx >= start, schema.audit_details.c.idx < stop
-                        )
-                    )
-                }
-            for index, leaf in enumerate(leaves, start):
-                row = details.get(index)
-                where = f"audit/{index}"
-                if row is None:
-                    yield Fault("missing_row", where, "its sealed detail is gone")
-                    continue
-                try:
-                    plain = self._vault.audit.open_detail(index, row.sealed)
-                    said = json.loads(leaf)["detail"]
-                except (SealError, ValueError, KeyError):
-                    yield Fault("seal_broken", where, "its sealed detail doesn't open")
-                    continue
-                if hashlib.sha256(bytes(row.salt) + plain).hexdigest() != said:
-                    yield Fault("changed_row", where, "its detail is not what the log committed to")
-            self._progress("audit details", stop, size)
 
 
 def _sha256(value: bytes | None) -> str | None:

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import floors, importing, ledgers, memory, searching, smtp, soak, stages
+from benchmarks import classifying, floors, holding, importing, ledgers, memory, searching, smtp, soak, stages
 from benchmarks.corpus import DEFAULT
 from benchmarks.measure import machine
 from benchmarks.run import Run
@@ -18,12 +18,14 @@ from benchmarks.run import Run
 # In this order: `memory` makes the large archive that `search` asks.
 BENCHMARKS: dict[str, Callable[[Run], None]] = {
     "floors": floors.run,
+    "classify": classifying.run,
     "stages": stages.run,
     "import": importing.run,
     "smtp": smtp.run,
     "ledger": ledgers.run,
     "memory": memory.run,
     "search": searching.run,
+    "holds": holding.run,
     "soak": soak.run,
 }
 ASKED_FOR = frozenset({"soak"})
@@ -41,6 +43,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--soak", type=int, default=1_000_000, help="messages of the one long import")
     parser.add_argument("--keep", type=Path, help="folder in which the large archive is kept for later runs")
     parser.add_argument("--repeat", type=int, default=3, help="runs whose median counts")
+    parser.add_argument(
+        "--misses", action="store_true", help="`classify` shows what it missed: text of the sets"
+    )
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout, the rest on stderr")
     given = parser.parse_args(arguments)
     unknown = set(given.names) - BENCHMARKS.keys()
@@ -58,6 +63,7 @@ def main(arguments: list[str] | None = None) -> int:
         soak=given.soak,
         repeat=given.repeat,
         keep=given.keep,
+        misses=given.misses,
         say=lambda line: print(line, file=output, flush=True),
     )
     try:

@@ -120,8 +120,18 @@ def tree_rss(pid: int) -> tuple[int, int]:
     return sizes.get(pid, 0), total
 
 
+def shared_once(pid: int) -> int:
+    """Bytes of memory of a process in which what it shares counts only its share of (Linux's PSS)."""
+    with contextlib.suppress(OSError, StopIteration):
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text("ascii").splitlines()
+        return int(next(line for line in lines if line.startswith("Pss:")).split()[1]) * 1024
+    return 0
+
+
 class RssWatch:
     """Samples a process tree's memory every `every` seconds while its block runs; sizes in bytes.
+
+    `most_once` is the most that the tree had, what its processes share counted once; looked at every second.
 
     `progress` says how far the work is at a sample; `samples` are (progress, main process, whole tree,
     seconds of a clock that only goes forward).
@@ -134,6 +144,8 @@ class RssWatch:
         self._every = every
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
+        self.most_once = 0
+        self._looked = 0.0
 
     def __enter__(self) -> RssWatch:
         self._thread.start()
@@ -160,3 +172,6 @@ class RssWatch:
             main, tree = tree_rss(self._pid)
             if main:
                 self.samples.append((self._progress(), main, tree, time.monotonic()))
+            if time.monotonic() - self._looked >= 1.0:
+                self.most_once = max(self.most_once, sum(map(shared_once, family(self._pid))))
+                self._looked = time.monotonic()

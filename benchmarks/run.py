@@ -14,7 +14,8 @@ from benchmarks.measure import Figure
 class Run:
     """One run of benchmarks. `scratch` is emptied afterwards; `large` is the archive of `size` messages,
     made by whichever benchmark needs it first and used by the others too. With `keep` it is made there and
-    stays, or is found there from an earlier run."""
+    stays, or is found there from an earlier run. With `misses` the classifier's misses are shown, which are
+    text of the labelled sets: for the terminal only."""
 
     corpora: Path
     scratch: Path
@@ -24,6 +25,7 @@ class Run:
     repeat: int
     keep: Path | None
     say: Callable[[str], None]
+    misses: bool = False
     figures: list[Figure] = field(default_factory=list)
     large: Home | None = None
 

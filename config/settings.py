@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from config.coverage import CoverageSettings
 from config.errors import ConfigError
+from config.notices import NoticeSettings
 
 PREFIX = "HOLDFAST_"
 NOT_SETTINGS = frozenset({"HOLDFAST_TOKEN"})
@@ -63,7 +64,7 @@ class UnixSocket(BaseModel):
         return f"unix:{self.path}"
 
 
-class Settings(CoverageSettings):
+class Settings(CoverageSettings, NoticeSettings):
     """All settings of one archive. Frozen: a change needs a restart, and is audited at the start."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -93,8 +94,14 @@ class Settings(CoverageSettings):
     tls_key: str
     provider_type: str
     jurisdictions: tuple[Annotated[str, Field(pattern=r"^[A-Z]{2}$")], ...]
+    roster_number_systems: tuple[Annotated[str, Field(min_length=1, max_length=500)], ...]
     retention_default_years: Annotated[int, Field(ge=6, le=100)]
     hold_cooling_days: Annotated[int, Field(ge=0, le=365)]
+    disposition_sample: Annotated[int, Field(ge=0, le=1_000)]
+    disposition_compact_percent: Annotated[int, Field(ge=1, le=100)]
+    disposition_compact_mib_per_second: Annotated[int, Field(ge=0, le=10_000)]
+    scrub_days: Annotated[int, Field(ge=1, le=365)]
+    due_list: Literal["daily", "weekly", "monthly", "never"]
     key_backup_days: Annotated[int, Field(ge=1, le=365)]
     token_days: Annotated[int, Field(ge=1, le=366)]
     session_idle_minutes: Annotated[int, Field(ge=1, le=60)]
@@ -132,6 +139,11 @@ class Settings(CoverageSettings):
         if isinstance(value, str):
             value = [part for part in value.replace(",", " ").split() if part]
         return [str(v).upper() for v in value] if isinstance(value, (list, tuple)) else value
+
+    @field_validator("roster_number_systems", mode="before")
+    @classmethod
+    def _systems(cls, value: object) -> object:
+        return value.split() if isinstance(value, str) else value
 
     @field_validator("database_url")
     @classmethod

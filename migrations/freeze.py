@@ -1,8 +1,9 @@
 """Writes the SQL of a new migration: `python -m migrations.freeze 0002`.
 
 The migration holds what today's schema and guards have beyond the earlier migrations: new tables, columns
-and indexes, and guards that are new or worded anew. What SQL can't add so (a column gone, a type changed)
-is written by hand. Only for a migration that has not been released; a released one is never written again.
+and indexes, and guards that are new or worded anew; indexes that are no more are dropped. What SQL can't add
+so (a column gone, a type changed) is written by hand. Only for a migration that has not been released; a
+released one is never written again.
 """
 
 from __future__ import annotations
@@ -43,6 +44,13 @@ def statements(name: str, revision: str) -> list[str]:
             str(CreateIndex(index).compile(dialect=chosen))
             for index in sorted(table.indexes, key=lambda i: str(i.name))
             if index.name not in indexes
+        ]
+        schema = f"{table.schema}." if table.schema else ""
+        wanted = {index.name for index in table.indexes}
+        found += [
+            f"DROP INDEX {schema}{index}"
+            for index in sorted(indexes)
+            if index.startswith("ix_") and index not in wanted
         ]
     if name == "sqlite":
         found = [s.replace(f"{KEYS_SCHEMA}.", "") for s in found]

@@ -13,7 +13,7 @@ from archiver.ledger.audit import AuditEvent, Outcome
 from archiver.store import dialect
 from archiver.vault import Vault
 from config.errors import HoldfastError
-from search.access import AccessError, Action, Actor, Gate
+from search.access import AccessError, Action, Actor, Gate, Purpose
 
 
 @dataclass(slots=True)
@@ -26,6 +26,7 @@ class Act:
     reason: str = ""
     outcome: Outcome = "success"
     detail: dict[str, Any] = field(default_factory=dict)
+    purpose: Purpose | None = None
 
 
 @contextmanager
@@ -48,13 +49,16 @@ def change(vault: Vault, gate: Gate, actor: Actor, action: Action, name: str) ->
 
 
 @contextmanager
-def look(vault: Vault, gate: Gate, actor: Actor, action: Action, name: str) -> Iterator[Act]:
-    """A reading: when the block ends, its audit event `name` is durable. Raises as `change` does."""
-    gate.require(actor, action)
+def look(
+    vault: Vault, gate: Gate, actor: Actor, action: Action, name: str, purpose: Purpose | None = None
+) -> Iterator[Act]:
+    """A reading: when the block ends, its audit event `name` is durable. Raises as `change` does, and
+    PurposeMissing for an action that needs a purpose."""
+    gate.require(actor, action, purpose)
     seen: list[Act] = []
     try:
         with vault.records.read() as connection:
-            act = Act(connection)
+            act = Act(connection, purpose=purpose)
             seen.append(act)
             yield act
     except HoldfastError as error:
@@ -73,6 +77,7 @@ def _event(gate: Gate, actor: Actor, name: str, outcome: Outcome, act: Act) -> A
         actor,
         name,
         outcome,
+        act.purpose,
         objects=tuple(act.objects),
         count=act.count,
         reason=act.reason,
@@ -84,4 +89,5 @@ def _refused(gate: Gate, actor: Actor, name: str, seen: list[Act], error: Holdfa
     objects = tuple(seen[0].objects) if seen else ()
     detail = seen[0].detail if seen else {}
     outcome: Outcome = "denied" if isinstance(error, AccessError) else "failed"
-    gate.record(actor, name, outcome, objects=objects, reason=error.code, detail=detail)
+    purpose = seen[0].purpose if seen else None
+    gate.record(actor, name, outcome, purpose, objects=objects, reason=error.code, detail=detail)

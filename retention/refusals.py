@@ -59,6 +59,12 @@ class ItemsChanged(Refused):
     audit_code = "items_changed"
 
 
+class ReviewMissing(Refused):
+    """A sample of the list isn't looked at yet, or somebody found a message in it that must not go."""
+
+    code = "review_missing"
+
+
 class HoldBeingApplied(Refused):
     """While a hold is being applied nothing is destroyed; the same call succeeds a moment later."""
 
@@ -85,6 +91,13 @@ class CircularQuery(BadCriteria):
     """A hold's query can't depend on holds and matters: what it covers would change by itself."""
 
     code = "circular_query"
+
+
+class BadTerm(RetentionError):
+    """A term of a message's own, a sample's size or a reason can't be used. The text says which and why."""
+
+    code = "bad_term"
+    http_status = 422
 
 
 class NotThere(RetentionError):

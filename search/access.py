@@ -34,6 +34,13 @@ class Action(StrEnum):
     HOLD_READ = "hold.read"
     HOLD_MANAGE = "hold.manage"
     RETENTION_READ = "retention.read"
+    POLICY_MANAGE = "policy.manage"
+    UNIT_READ = "unit.read"
+    UNIT_MANAGE = "unit.manage"
+    ROSTER_READ = "roster.read"
+    ROSTER_DECIDE = "roster.decide"
+    CORRECTION_READ = "correction.read"
+    CORRECTION_MAKE = "correction.make"
     DISPOSITION_READ = "disposition.read"
     DISPOSITION_DECIDE = "disposition.decide"
     DISPOSITION_EXECUTE = "disposition.execute"
@@ -41,6 +48,8 @@ class Action(StrEnum):
     AUDIT_READ = "audit.read"
     SOURCE_READ = "source.read"
     SOURCE_MANAGE = "source.manage"
+    JOB_READ = "job.read"
+    JOB_RUN = "job.run"
     USER_MANAGE = "user.manage"
     SESSION = "session.use"
 
@@ -67,11 +76,19 @@ _OFFICER = frozenset(
         Action.HOLD_READ,
         Action.HOLD_MANAGE,
         Action.RETENTION_READ,
+        Action.POLICY_MANAGE,
+        Action.UNIT_READ,
+        Action.UNIT_MANAGE,
+        Action.ROSTER_READ,
+        Action.ROSTER_DECIDE,
+        Action.CORRECTION_READ,
+        Action.CORRECTION_MAKE,
         Action.DISPOSITION_READ,
         Action.DISPOSITION_DECIDE,
         Action.DISPOSITION_EXECUTE,
         Action.EXPORT,
         Action.SOURCE_READ,
+        Action.JOB_READ,
         Action.SESSION,
     }
 )
@@ -79,7 +96,17 @@ _OFFICER = frozenset(
 PERMISSIONS: Mapping[Role, frozenset[Action]] = {
     # Runs the archive and sees no mail.
     Role.ADMINISTRATOR: frozenset(
-        {Action.SOURCE_READ, Action.SOURCE_MANAGE, Action.USER_MANAGE, Action.RETENTION_READ, Action.SESSION}
+        {
+            Action.SOURCE_READ,
+            Action.SOURCE_MANAGE,
+            Action.JOB_READ,
+            Action.JOB_RUN,
+            Action.USER_MANAGE,
+            Action.RETENTION_READ,
+            Action.UNIT_READ,
+            Action.UNIT_MANAGE,
+            Action.SESSION,
+        }
     ),
     Role.COMPLIANCE_OFFICER: _OFFICER,
     # Sees only what the holds of its own matters cover; see `Scope`.
@@ -98,18 +125,26 @@ PERMISSIONS: Mapping[Role, frozenset[Action]] = {
     Role.RECORDS_MANAGER: frozenset(
         {
             Action.RETENTION_READ,
+            Action.POLICY_MANAGE,
+            Action.UNIT_READ,
+            Action.UNIT_MANAGE,
+            Action.ROSTER_READ,
+            Action.ROSTER_DECIDE,
+            Action.CORRECTION_READ,
+            Action.CORRECTION_MAKE,
             Action.DISPOSITION_READ,
             Action.DISPOSITION_DECIDE,
             Action.DISPOSITION_EXECUTE,
             Action.HOLD_READ,
             Action.SOURCE_READ,
+            Action.JOB_READ,
             Action.SESSION,
         }
     ),
     Role.PRIVACY_OFFICER: frozenset({Action.AUDIT_READ, Action.SESSION}),
 }
 
-NEEDS_PURPOSE = frozenset({Action.SEARCH, Action.READ, Action.EXPORT})
+NEEDS_PURPOSE = frozenset({Action.SEARCH, Action.READ, Action.EXPORT, Action.ROSTER_READ})
 """Actions by which content may leave."""
 
 

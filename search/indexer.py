@@ -10,9 +10,11 @@ import logging
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Protocol
 
-from sqlalchemy import bindparam, delete, select
+from sqlalchemy import Row, bindparam, delete, select
 
 from archiver.capture.prepare import Prepared
 from archiver.capture.reading import clear_copy
@@ -21,7 +23,8 @@ from archiver.commit import Committed
 from archiver.errors import DamagedStore, KeyDestroyed, NotFound, SealError
 from archiver.message.indexable import IndexText, custodians_of, index_text
 from archiver.message.model import Envelope
-from archiver.store import dialect
+from archiver.opened import Record
+from archiver.store import dialect, standing, tokens
 from archiver.store.schema import (
     deliveries,
     hold_items,
@@ -47,11 +50,39 @@ GATHER_SECONDS = 0.5
 """How long new mail waits for more, so that a trickle isn't indexed in tiny, dear transactions."""
 GATHER_SECONDS_BULK = 5.0
 """The same beside an import, where nobody waits for the newest message."""
+FILE_SECONDS = 5.0
+"""How often it is looked whether tokens are to be filed."""
 KEEP_TEXTS = 8_000
 KEEP_BYTES = 96 * 2**20
 
 Standing = Callable[[Sequence[int]], None]
 """Called with freshly indexed keys before they leave the outbox: places standing query holds."""
+
+News = Sequence[tuple[int, IndexText | None]]
+"""Keys of committed messages, each with the text of a new one."""
+
+
+def news_of(done: Sequence[tuple[Prepared, Committed]]) -> News:
+    """What the indexer needs of a committed batch."""
+    return [(committed.pk, prepared.text if committed.fresh else None) for prepared, committed in done]
+
+
+class People(Protocol):
+    """Finds patients named in texts on their way into the index; retention/roster has it."""
+
+    def read(self, texts: Mapping[int, IndexText]) -> int:
+        """Record whom the texts (by message) name; a mark to ask `missed` by."""
+        ...
+
+    def labels(self, pks: Sequence[int]) -> dict[int, set[str]]:
+        """The `patient:` labels that messages have by what is on record about patients."""
+        ...
+
+    def missed(self, texts: Mapping[int, IndexText], mark: int) -> set[int]:
+        """The messages to be indexed again, since names came up meanwhile that they hold. Called after they
+        are in the index: whoever searches old mail for such a name either finds them there, or they are
+        found here."""
+        ...
 
 
 class FreshTexts:
@@ -68,22 +99,26 @@ class FreshTexts:
         self._bytes = 0
         self._room = threading.Condition()
         self._patience = patience
-        self._awaited = patience > 0
+        self._awaited = self.patient = patience > 0
         self.arrived = threading.Event()
 
     def offer(self, done: Sequence[tuple[Prepared, Committed]]) -> None:
         """Keep the texts of new messages; a duplicate's old text is no longer the whole story."""
-        weight = sum(_weight(prepared.text) for prepared, _ in done)
+        self.put(news_of(done))
+
+    def put(self, news: News) -> None:
+        """The same, of what `news_of` gave."""
+        weight = sum(_weight(text) for _, text in news if text is not None)
         with self._room:
-            if self._awaited and not self._fits(len(done), weight):
+            if self._awaited and not self._fits(len(news), weight):
                 self.arrived.set()
-                self._awaited = self._room.wait_for(lambda: self._fits(len(done), weight), self._patience)
-            for prepared, committed in done:
-                old = self._texts.pop(committed.pk, None)
+                self._awaited = self._room.wait_for(lambda: self._fits(len(news), weight), self._patience)
+            for pk, text in news:
+                old = self._texts.pop(pk, None)
                 self._bytes -= _weight(old) if old else 0
-                if committed.fresh:
-                    self._texts[committed.pk] = prepared.text
-                    self._bytes += _weight(prepared.text)
+                if text is not None:
+                    self._texts[pk] = text
+                    self._bytes += _weight(text)
             while self._texts and (len(self._texts) > KEEP_TEXTS or self._bytes > KEEP_BYTES):
                 _, dropped = self._texts.popitem(last=False)
                 self._bytes -= _weight(dropped)
@@ -118,12 +153,18 @@ class Indexer:
     """Moves messages from the outbox into the index. One at a time holds the index writer."""
 
     def __init__(
-        self, vault: Vault, writer: IndexWriter, standing: Standing, fresh: FreshTexts | None = None
+        self,
+        vault: Vault,
+        writer: IndexWriter,
+        standing: Standing,
+        fresh: FreshTexts | None = None,
+        people: People | None = None,
     ) -> None:
         self._vault = vault
         self._writer = writer
         self._standing = standing
         self._fresh = fresh or FreshTexts()
+        self._people = people
         self._source_names: dict[str, str] = {}
         self._cut_short = False
         self._layout_checked = False
@@ -134,23 +175,26 @@ class Indexer:
         Fewer than are there where their text is more than `BATCH_BYTES`.
         """
         self._queue_for_new_layout()
-        with self._vault.records.read() as connection:
-            queued = connection.execute(select(outbox).order_by(outbox.c.seq).limit(limit)).all()
+        queued = self._queued(limit)
         if not queued:
             return 0
-        documents, failures, taken = self._documents([row.message_pk for row in queued])
+        texts, failures, taken = self._texts([row.message_pk for row in queued])
         self._cut_short = taken < len(queued)
         queued = queued[:taken]
-        self._writer.add(documents)
-        self._standing([d.rowid for d in documents])
+        mark = self._people.read(texts) if self._people else 0
+        self._writer.add(self._documents(texts))
+        again = self._people.missed(texts, mark) if self._people else set()
+        self._standing(list(texts))
+        queued = [row for row in queued if row.message_pk not in again]
         with self._vault.records.write(dialect.LOCK_ARCHIVE) as connection:
             # Only the state that was indexed leaves: a second delivery has given its row a new number.
-            connection.execute(
-                delete(outbox).where(
-                    outbox.c.message_pk == bindparam("done_pk"), outbox.c.seq == bindparam("done_seq")
-                ),
-                [{"done_pk": row.message_pk, "done_seq": row.seq} for row in queued],
-            )
+            if queued:
+                connection.execute(
+                    delete(outbox).where(
+                        outbox.c.message_pk == bindparam("done_pk"), outbox.c.seq == bindparam("done_seq")
+                    ),
+                    [{"done_pk": row.message_pk, "done_seq": row.seq} for row in queued],
+                )
             if failures:
                 dialect.upsert(
                     connection,
@@ -158,7 +202,23 @@ class Indexer:
                     [{"message_pk": pk, "reason": reason} for pk, reason in failures.items()],
                     update=["reason"],
                 )
-        return len(queued)
+        return len(queued) + len(again)
+
+    def _queued(self, limit: int) -> list[Row[Any]]:
+        """What to index next. Mail that is only to be indexed anew has numbers below zero, and waits for
+        that which nobody can find yet.
+
+        Beside an import the newest comes first: its texts are at hand. An indexer that lagged once would
+        else open and parse what is oldest for ever, while texts of newer mail come and are dropped.
+        """
+        order = outbox.c.seq.desc() if self._fresh.patient else outbox.c.seq
+        with self._vault.records.read() as connection:
+            new = select(outbox).where(outbox.c.seq >= 0).order_by(order).limit(limit)
+            queued = list(connection.execute(new))
+            if len(queued) < limit:
+                again = select(outbox).where(outbox.c.seq < 0).order_by(outbox.c.seq.desc())
+                queued += connection.execute(again.limit(limit - len(queued)))
+        return queued
 
     def drain_relabels(self) -> int:
         """Bring the `hold:` and `matter:` labels of changed messages up to date; return how many."""
@@ -209,9 +269,11 @@ class Indexer:
     def run(self, stop: threading.Event) -> None:
         """Index until `stop`: soon after mail arrives, and every second whatever others queued.
 
-        Seconds in which no mail comes go to tidying the index.
+        Seconds in which no mail comes go to tidying the index. Tokens of new mail are filed beside it
+        (archiver/store/tokens.py).
         """
         untidy = True
+        threading.Thread(target=self._file, args=(stop,), name="file", daemon=True).start()
         while not stop.is_set():
             self._fresh.arrived.clear()
             try:
@@ -228,6 +290,14 @@ class Indexer:
                 stop.wait(1.0)
             if self._fresh.arrived.wait(1.0):
                 self._fresh.gather(stop)
+
+    def _file(self, stop: threading.Event) -> None:
+        """File tokens until `stop`, in a thread of its own: it takes seconds, and mail shouldn't wait."""
+        while not stop.wait(FILE_SECONDS):
+            try:
+                tokens.file(self._vault.records, stop=stop)
+            except HoldfastError:
+                log.warning("tokens of new mail could not be filed; tried again soon")
 
     def rebuild(self, progress: Callable[[int], None] | None = None) -> int:
         """Throw the index away and make it anew from the archive; return how many messages."""
@@ -252,26 +322,32 @@ class Indexer:
             )
             connection.execute(delete(unindexed))
 
-    def _documents(self, pks: Sequence[int]) -> tuple[list[IndexDocument], dict[int, str], int]:
-        """Index documents of messages, a reason code for each that can't be opened, and how many of the
-        messages that is, from the first on."""
-        labels = self._labels(pks)
-        documents: list[IndexDocument] = []
+    def _texts(self, pks: Sequence[int]) -> tuple[dict[int, IndexText], dict[int, str], int]:
+        """Texts of messages, a reason code for each that can't be opened, and how many of the messages that
+        is, from the first on."""
+        texts: dict[int, IndexText] = {}
         failures: dict[int, str] = {}
         weight = 0
         for taken, pk in enumerate(pks):
             if weight > BATCH_BYTES:
-                return documents, failures, taken
+                return texts, failures, taken
             try:
-                text = self._fresh.take(pk) or self._derive(pk)
+                text = self._fresh.take(pk) or derive(self._vault, pk)
             except (SealError, DamagedStore) as error:
                 failures[pk] = error.code
                 continue
             except (NotFound, KeyDestroyed):
                 continue  # disposed of since it was queued
             weight += _weight(text)
-            documents.append(_document(pk, text, labels.get(pk, set())))
-        return documents, failures, len(pks)
+            texts[pk] = text
+        return texts, failures, len(pks)
+
+    def _documents(self, texts: Mapping[int, IndexText]) -> list[IndexDocument]:
+        labels = self._labels(list(texts))
+        about = self._people.labels(list(texts)) if self._people else {}
+        return [
+            _document(pk, text, labels.get(pk, set()) | about.get(pk, set())) for pk, text in texts.items()
+        ]
 
     def _labels(self, pks: Sequence[int]) -> dict[int, set[str]]:
         """Tags that stand in the records rather than in the message: its sources, holds and matters."""
@@ -296,7 +372,7 @@ class Indexer:
         for start in range(0, len(pks), 500):
             with self._vault.records.read() as connection:
                 held = connection.execute(
-                    select(hold_items.c.message_pk, holds.c.id, holds.c.matter_id)
+                    select(hold_items.c.message_pk, standing.KNOWN_AS.label("id"), holds.c.matter_id)
                     .join(holds, hold_items.c.hold_id == holds.c.id)
                     .where(hold_items.c.message_pk.in_(pks[start : start + 500]), holds.c.state != "released")
                 ).all()
@@ -306,32 +382,43 @@ class Indexer:
                 )
         return labels
 
-    def _derive(self, pk: int) -> IndexText:
-        opened = self._vault.archive.scan(pk)
-        record = opened.record
-        parsed = opened.parsed()
-        clear = None
-        for delivery in record.deliveries:
-            if delivery.report_id is not None:
-                clear = clear_copy(self._vault.archive.scan_report(delivery.report_id).content)
-                if clear is not None:
-                    break
-        envelopes = tuple(Envelope.from_dict(d.detail["envelope"]) for d in record.deliveries)
-        declared = tuple(a for d in record.deliveries for a in d.detail["custodians"])
-        return index_text(
-            record.row["id"],
-            opened.size,
-            parsed,
-            clear,
-            envelopes,
-            classify(clear if clear is not None else parsed),
-            custodians_of(parsed, envelopes, declared),
-        )
-
     def _source_name(self, source_id: str) -> str:
         if source_id not in self._source_names:
             self._source_names[source_id] = self._vault.sources.get(source_id).name
         return self._source_names[source_id]
+
+
+def derive(vault: Vault, pk: int) -> IndexText:
+    """The index text of a message, made anew from what is stored. Raises NotFound, KeyDestroyed, SealError,
+    DamagedStore."""
+    opened = vault.archive.scan(pk)
+    record = opened.record
+    parsed = opened.parsed()
+    clear = None
+    for delivery in record.deliveries:
+        if delivery.report_id is not None:
+            clear = clear_copy(vault.archive.scan_report(delivery.report_id).content)
+            if clear is not None:
+                break
+    envelopes = tuple(Envelope.from_dict(d.detail["envelope"]) for d in record.deliveries)
+    declared = tuple(a for d in record.deliveries for a in d.detail["custodians"])
+    text = index_text(
+        record.row["id"],
+        opened.size,
+        parsed,
+        clear,
+        envelopes,
+        classify(clear if clear is not None else parsed),
+        custodians_of(parsed, envelopes, declared),
+    )
+    return _as_corrected(text, record) if "record_types_by" in record.meta else text
+
+
+def _as_corrected(text: IndexText, record: Record) -> IndexText:
+    """The text with the record types that count, where not the rules alone decide on them."""
+    kept = [tag for tag in text.tags if not tag.startswith("record:")]
+    types = {f"record:{name}".casefold() for name, _ in record.meta["record_types"]}
+    return replace(text, tags=tuple(sorted([*kept, *types])))
 
 
 def _document(pk: int, text: IndexText, labels: set[str]) -> IndexDocument:

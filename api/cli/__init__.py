@@ -8,7 +8,27 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from api.cli import care, find, importing, keep, legal, out, people, server, sources, taking
+from api.cli import (
+    care,
+    corrections,
+    find,
+    hold_notices,
+    holds,
+    importing,
+    jobs,
+    keep,
+    legal,
+    out,
+    patients,
+    people,
+    policy,
+    retention,
+    review,
+    server,
+    sources,
+    taking,
+    units,
+)
 from api.cli.verb import Context, Verb
 from config.errors import HoldfastError
 
@@ -16,13 +36,22 @@ VERBS: tuple[Verb, ...] = (
     *server.VERBS,
     *people.VERBS,
     *taking.VERBS,
+    *patients.VERBS,
+    *units.VERBS,
     *sources.VERBS,
     *importing.VERBS,
     *find.VERBS,
     *legal.VERBS,
+    *holds.VERBS,
+    *hold_notices.VERBS,
+    *retention.VERBS,
+    *policy.VERBS,
     *keep.VERBS,
+    *review.VERBS,
     *out.VERBS,
     *care.VERBS,
+    *jobs.VERBS,
+    *corrections.VERBS,
 )
 
 _ABOUT = (
@@ -35,12 +64,16 @@ _GROUPS = {
     "matter": "matters, by name or id",
     "hold": "legal holds",
     "roster": "patients",
+    "unit": "whose mail, whose law",
     "retention": "schedules and disposal dates",
+    "retention policy": "what the organisation adds to the law",
     "disposition": "disposals, approved by a second person",
     "export": "productions",
     "audit": "who looked at what",
     "backup": "backups",
     "keys": "key hierarchy",
+    "jobs": "what runs by itself",
+    "correction": "what messages really are",
 }
 
 
@@ -74,6 +107,9 @@ def build_parser() -> argparse.ArgumentParser:
         )
         verb.configure(sub)
         sub.set_defaults(verb=verb)
+        if any(other.path[:-1] == verb.path for other in VERBS):
+            # A command by itself, and with a further word another one.
+            levels[verb.path] = sub.add_subparsers(metavar="COMMAND", required=False)
     return parser
 
 

@@ -15,6 +15,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColum
 
 from api.app import App
 from api.cli.verb import Context, UsageError, Verb
+from api.indexing import indexing
 from archiver.capture.checkpoints import RecordsImportJournal
 from archiver.capture.files.doors import FORMATS, Meter, open_items
 from archiver.capture.files.dry import DryIntake, DryJournal
@@ -100,26 +101,14 @@ def run_import(
     """Import with progress, indexing beside it when no server does."""
     given = _given(source.id, args)
     journal = _journal(app, given)
-    stop = threading.Event()
     small = all(p.is_file() for p in paths) and sum(p.stat().st_size for p in paths) < SMALL
-    with app.indexing() as indexing, _progress(paths, meter) as (bar, told):
-        indexer, fresh = indexing or (None, None)
-        beside = threading.Thread(target=indexer.run, args=(stop,), name="index") if indexer else None
-        if beside:
-            beside.start()
-        try:
-            with app.intake(fresh, 0 if small else processes_for(app.settings)) as intake:
-                items = open_items(paths, args.format, meter, spool=app.settings.spool_dir)
-                result = ImportRun(given, items, intake, journal, told).run()
-        finally:
-            stop.set()
-            if beside:
-                beside.join()
+    with indexing(app, beside=not small) as indexer, _progress(paths, meter) as (bar, told):
+        with app.intake(indexer, 0 if small else processes_for(app.settings)) as intake:
+            items = open_items(paths, args.format, meter, spool=app.settings.spool_dir)
+            result = ImportRun(given, items, intake, journal, told).run()
         told(result)
-        if indexer:
-            indexed = bar.add_task("indexing", total=None, messages=0)
-            count = indexer.drain(lambda done: bar.update(indexed, completed=done))
-            bar.update(indexed, total=count, completed=count)
+        indexed = bar.add_task("indexing", total=None, messages=0)
+        indexer.finish(lambda done: bar.update(indexed, completed=done))
     return result
 
 

@@ -1,224 +1,275 @@
-"""`retention` and `disposition`: how long mail is kept, and its lawful end."""
+"""`disposition`: the lawful end of mail. Its review before that is in `review`."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import sys
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 from api.cli.verb import Context, UsageError, Verb, acting
-from retention.clock.clock import compute
-from retention.clock.facts import parse_facts
-from retention.law.schedules import default_schedule, schedules
-from search.access import Action
+from archiver.errors import LedgerError
+from retention.disposition import certificates, paper
+
+STATES = ("proposed", "approved", "rejected", "executed")
 
 
-def read_date(text: str | None, name: str) -> date | None:
-    """A day as people write it. Raises UsageError."""
-    if text is None:
-        return None
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise UsageError(f"{name} must be a day like 2026-03-01") from None
+def one(parser: argparse.ArgumentParser) -> None:
+    """The argument of commands about one disposition."""
+    parser.add_argument("id", metavar="ID", help="a disposition's id")
+    acting(parser)
 
 
-def _compute(context: Context, args: argparse.Namespace) -> int:
-    try:
-        text = sys.stdin.read() if args.facts == "-" else Path(args.facts).read_text("utf-8")
-        facts = parse_facts(json.loads(text))
-    except FileNotFoundError:
-        raise UsageError("the facts file is not there; check the spelling") from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError):
-        raise UsageError("the facts file is not readable JSON") from None
-    result = compute(facts, default_schedule(), default_years=args.default_years).to_json()
-
-    def shown() -> str:
-        if result["permanent"]:
-            head = "permanent: never to be disposed of"
-        elif result["disposal_date"] is None:
-            head = "kept, until these facts are known: " + ", ".join(_strings(result["missing"]))
-        else:
-            head = f"disposal is lawful from {result['disposal_date']}"
-        trace = [
-            f"  {c['date'] or 'permanent'}  {c['rule_id']}: {c['explanation']}"
-            for c in _dicts(result["candidates"])
-        ]
-        return "\n".join([head, *trace])
-
-    context.say(result, shown)
-    return 0
+def told(found: dict[str, Any]) -> str:
+    """A disposition's summary, as a person reads it."""
+    lines = [
+        f"{found['id']}  {found['state']}{', being executed' if found['executing'] else ''}: "
+        f"{found['messages']:,} messages, {_size(found['bytes'])}, as of {found['as_of']}",
+        f"  list      {found['list_sha256']}",
+        f"  proposed  {found['proposed_at']} by {found['proposed_by_name']}",
+    ]
+    if found["excluded_messages"]:
+        lines.append(f"  excluded  {found['excluded_messages']:,} messages")
+    if found["decided_at"]:
+        decided = "rejected" if found["state"] == "rejected" else "approved"
+        why = f": {found['reason']}" if found["reason"] else ""
+        lines.append(f"  {decided}  {found['decided_at']} by {found['decided_by_name']}{why}")
+    if found["executed_at"]:
+        lines.append(f"  executed  {found['executed_at']} by {found['executed_by_name']}")
+    if found["outcomes"]:
+        ended = ", ".join(f"{name.replace('_', ' ')} {n:,}" for name, n in sorted(found["outcomes"].items()))
+        lines.append(f"  outcomes  {ended}")
+    if found.get("index_pending"):
+        lines.append(f"  words of {found['index_pending']:,} messages are being taken out of the index")
+    return "\n".join(lines)
 
 
-def _strings(value: Any) -> list[str]:
-    return [str(item) for item in value]
+def _list(context: Context, args: argparse.Namespace) -> int:
+    found = context.app.dispositions.list(context.actor(), state=args.state)
 
+    def line(d: dict[str, Any]) -> str:
+        ended = d["outcomes"].get("destroyed")
+        came = f", destroyed {ended:,}" if ended is not None else ""
+        state = "executing" if d["executing"] else d["state"]
+        return f"{d['id']}  {state:<9} {d['messages']:>7} messages{came}, as of {d['as_of']}"
 
-def _dicts(value: Any) -> list[dict[str, Any]]:
-    return list(value)
-
-
-def _configure_compute(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("facts", metavar="FACTS.json", help="- reads standard input")
-    parser.add_argument("--default-years", type=int, default=10, help="where no law names a period")
-
-
-def _schedules(context: Context, args: argparse.Namespace) -> int:
-    rules = schedules(args.state.upper() if args.state else None)
-    context.say_list(
-        rules,
-        lambda r: (
-            f"{r['rule_id']:<50} {r['min_years'] or '-':>3} years from {r['runs_from']}; {r['citation']}"
-        ),
-        "no schedule for this State",
+    empty = (
+        "nothing is due; `holdfast retention run` looks" if args.state is None else f"none is {args.state}"
     )
+    context.say_list(found, line, empty)
     return 0
 
 
-def _explain(context: Context, args: argparse.Namespace) -> int:
-    document = context.app.explainer.explain(context.actor(), args.id)
-    context.say(document, lambda: json.dumps(document, indent=1, ensure_ascii=False))
-    return 0
-
-
-def _one(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("id", metavar="ID", help="a message's id, or a disposition's")
+def _configure_list(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--state", choices=STATES, help="of one state; default: all")
     acting(parser)
 
 
-def _simulate(context: Context, args: argparse.Namespace) -> int:
-    actor = context.actor()
-    on = read_date(args.on, "--on") or context.app.clock.now().date()
-    context.app.gate.require(actor, Action.RETENTION_READ)
-    context.app.gate.record(actor, "retention.simulate", "success")
-    counts = context.app.runs.simulate(on)
-    context.say(counts, lambda: ", ".join(f"{k} {v}" for k, v in counts.items()))
+def _show(context: Context, args: argparse.Namespace) -> int:
+    found = context.app.dispositions.show(context.actor(), args.id, args.after, args.limit)
+    context.say(found, lambda: _shown(found))
     return 0
 
 
-def _configure_simulate(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--on", required=True, metavar="DATE", help="what would be due on this day")
-    acting(parser)
-
-
-def _run(context: Context, args: argparse.Namespace) -> int:
-    with context.progress() as bar:
-        task = bar.add_task("computing disposal dates", total=None)
-        counts = context.app.runs.run(
-            read_date(args.as_of, "--as-of"),
-            progress=lambda done: bar.advance(task, done),
+def _shown(found: dict[str, Any]) -> str:
+    lines = [told(found)]
+    if "sums" in found:
+        for name in ("jurisdiction", "record_type", "year", "size"):
+            counts = found["sums"]["by"][name]
+            lines.append(
+                f"  by {name.replace('_', ' ')}: " + ", ".join(f"{k} {n:,}" for k, n in counts.items())
+            )
+        for rule in found["sums"]["rules"]:
+            lines.append(f"  {rule['messages']:>7,}  {rule['rule_id']}: {rule['citation']}")
+        if found["sample"]:
+            lines.append(sample_told(found["sample"]))
+        lines += [f"  excluded {one['id']} by {one['by_name']}: {one['reason']}" for one in found["excluded"]]
+    for item in found["items"]:
+        outcome = f"  {item['outcome']}" if item["outcome"] else ""
+        lines.append(
+            f"{item['id']}  due {item['disposal_date']}  since {item['anchor']} ({item['anchor_basis']})"
+            f"  {item['rule_id']}{outcome}\n    {item['explanation']}; {item['citation']}"
         )
-    context.say(counts, lambda: ", ".join(f"{k} {v}" for k, v in counts.items()))
-    return 0
+    if found["next"] is not None:
+        lines.append(f"more with --after {found['next']}")
+    return "\n".join(lines)
 
 
-def _disposition_list(context: Context, _: argparse.Namespace) -> int:
-    found = context.app.dispositions.list(context.actor())
-    context.say_list(
-        found,
-        lambda d: f"{d['id']}  {d['state']:<9} {d['messages']:>7} messages, as of {d['as_of']}",
-        "nothing is due; `holdfast retention run` looks",
+def sample_told(sample: dict[str, Any]) -> str:
+    """A sample and what was said of it, as a person reads it."""
+    said = {None: "to be looked at", True: "may go", False: "must not go"}
+    head = (
+        f"  sample of {sample['size']:,} out of {sample['population']:,} (seed {sample['seed']}): "
+        f"{sample['good']} may go, {sample['bad']} must not"
     )
+    lines = [
+        f"    {one['id']}  {said[one['good']]}{', excluded' if one['excluded'] else ''}"
+        f"{': ' + one['note'] if one['note'] else ''}"
+        for one in sample["messages"]
+    ]
+    return "\n".join([head, *lines])
+
+
+def _configure_show(parser: argparse.ArgumentParser) -> None:
+    one(parser)
+    parser.add_argument("--limit", type=int, default=100, help="messages of the list at most (100)")
+    parser.add_argument("--after", type=int, metavar="N", help="the following page, as this one names it")
+
+
+def _approve(context: Context, args: argparse.Namespace) -> int:
+    found = context.app.dispositions.approve(context.actor(), args.id, args.hash)
+    context.say(found, lambda: told(found))
     return 0
 
 
-def _disposition(method: str) -> Any:
-    def run(context: Context, args: argparse.Namespace) -> int:
-        service = context.app.dispositions
-        actor = context.actor()
-        more = [args.reason] if method == "reject" else []
-        document = getattr(service, method)(actor, args.id, *more)
-        context.say(document, lambda: json.dumps(document, indent=1, ensure_ascii=False))
-        return 0
-
-    return run
+def _configure_approve(parser: argparse.ArgumentParser) -> None:
+    one(parser)
+    parser.add_argument(
+        "--hash", metavar="SHA256", help="of the list you looked at, as `show` prints it: approve no other"
+    )
 
 
-def _execute(context: Context, args: argparse.Namespace) -> int:
-    app = context.app
-    document = app.dispositions.execute(context.actor(), args.id)
-    if app.catch_up():
-        document["index_pending"] = 0
-    context.say(document, lambda: json.dumps(document, indent=1, ensure_ascii=False))
+def _reject(context: Context, args: argparse.Namespace) -> int:
+    found = context.app.dispositions.reject(context.actor(), args.id, args.reason)
+    context.say(found, lambda: told(found))
     return 0
 
 
 def _configure_reject(parser: argparse.ArgumentParser) -> None:
-    _one(parser)
+    one(parser)
     parser.add_argument("--reason", default="", help="why; kept with it")
 
 
-VERBS = (
-    Verb(
-        ("retention", "compute"),
-        "facts in, disposal date out; needs no archive",
-        _compute,
-        _configure_compute,
-    ),
-    Verb(
-        ("retention", "schedules"),
-        "the schedules, with citations",
-        _schedules,
-        lambda p: p.add_argument("--state", metavar="CA", help="of one State; default: all"),
-    ),
-    Verb(
-        ("retention", "explain"), "why a message is kept until when", _explain, _one, ("retention.explain",)
-    ),
-    Verb(
-        ("retention", "simulate"),
-        "what would be due on a day",
-        _simulate,
-        _configure_simulate,
-        ("retention.simulate",),
-    ),
-    Verb(
-        ("retention", "run"),
-        "recompute disposal dates and propose what is due",
-        _run,
-        lambda p: p.add_argument(
-            "--as-of", metavar="DATE", help="the day to compute for, not after today (today)"
+def _execute(context: Context, args: argparse.Namespace) -> int:
+    app, actor = context.app, context.actor()
+    with context.progress() as bar:
+        task = bar.add_task("destroying keys", total=None)
+        found = app.dispositions.execute(
+            actor, args.id, lambda done, total: bar.update(task, completed=done, total=total)
+        )
+    if app.catch_up():
+        found["index_pending"] = 0
+    context.say(found, lambda: told(found))
+    return 0
+
+
+def _certificate(context: Context, args: argparse.Namespace) -> int:
+    if args.pdf and not args.out:
+        raise UsageError("say with --out which file the PDF goes to")
+    certificate = context.app.dispositions.certificate(context.actor(), args.id)
+    if not args.out:
+        context.say(certificate, lambda: certificate["note"].rstrip("\n"))
+        return 0
+    out = Path(args.out)
+    if args.pdf:
+        _write(out, paper.pdf(certificate))
+    elif context.json:
+        _write(out, json.dumps(certificate, ensure_ascii=False).encode())
+    else:
+        try:
+            out.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError:
+            raise UsageError("--out must name a folder that can be written") from None
+        for name, data in paper.files(certificate).items():
+            _write(out / name, data)
+    count = len(certificate["items"])
+    context.say(
+        {"id": certificate["id"], "out": str(out), "messages": count},
+        f"certificate of {count:,} destroyed messages in {out}",
+    )
+    return 0
+
+
+def _write(path: Path, data: bytes) -> None:
+    try:
+        path.write_bytes(data)
+        path.chmod(0o600)
+    except OSError:
+        raise UsageError("the file named by --out can't be written") from None
+
+
+def _configure_certificate(parser: argparse.ArgumentParser) -> None:
+    one(parser)
+    parser.add_argument(
+        "--out", metavar="PATH", help="a folder for all of its files; with --pdf or --json that one file"
+    )
+    parser.add_argument("--pdf", action="store_true", help="the certificate as PDF/A, with all attached")
+
+
+def _verify(context: Context, args: argparse.Namespace) -> int:
+    path = Path(args.path)
+    try:
+        if path.is_dir():
+            path = path / "certificate.json"
+        certificate = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        raise UsageError("name a certificate.json, or the folder it is in") from None
+    try:
+        if not isinstance(certificate, dict):
+            raise LedgerError("this isn't a certificate as `disposition certificate --json` writes it")
+        found = certificates.verify_all(certificate, args.key)
+        faults = [] if found["logged"] else ["it has no proof that the log has it"]
+    except LedgerError as error:
+        found, faults = {"document": {}, "logged": False, "size": 0}, [str(error)]
+    destroyed = found["document"].get("items", 0)
+    context.say(
+        {"ok": not faults, "faults": faults, "pinned": args.key is not None, **found},
+        lambda: (
+            "\n".join(f"FAULT {fault}" for fault in faults)
+            or f"sound: {destroyed:,} messages destroyed; in the log of {found['size']:,} entries"
+            + ("" if args.key else "; the key is the certificate's own: compare it with the one published")
         ),
-        ("retention.run",),
-    ),
-    Verb(
-        ("disposition", "list"), "due lists and their state", _disposition_list, acting, ("disposition.list",)
-    ),
+    )
+    return 1 if faults else 0
+
+
+def _configure_verify(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("path", metavar="PATH", help="certificate.json, or the folder it is in")
+    parser.add_argument("--key", metavar="VKEY", help="the captures log's public key, had from elsewhere")
+
+
+def _size(count: int) -> str:
+    for unit, one_ in (("bytes", 1), ("kB", 1_000), ("MB", 1_000_000)):
+        if count < one_ * 1_000:
+            return f"{count / one_:.{0 if one_ == 1 else 1}f} {unit}"
+    return f"{count / 1e9:.1f} GB"
+
+
+VERBS = (
+    Verb(("disposition", "list"), "due lists and their state", _list, _configure_list, ("disposition.list",)),
     Verb(
         ("disposition", "show"),
         "what a due list names, and why",
-        _disposition("show"),
-        _one,
+        _show,
+        _configure_show,
         ("disposition.show",),
     ),
     Verb(
         ("disposition", "approve"),
         "approve, as a second person",
-        _disposition("approve"),
-        _one,
+        _approve,
+        _configure_approve,
         ("disposition.approve",),
     ),
-    Verb(
-        ("disposition", "reject"),
-        "reject",
-        _disposition("reject"),
-        _configure_reject,
-        ("disposition.reject",),
-    ),
+    Verb(("disposition", "reject"), "reject", _reject, _configure_reject, ("disposition.reject",)),
     Verb(
         ("disposition", "execute"),
         "destroy the keys of an approved list",
         _execute,
-        _one,
+        one,
         ("disposition.execute",),
     ),
     Verb(
         ("disposition", "certificate"),
         "the signed certificate of an executed disposition",
-        _disposition("certificate"),
-        _one,
+        _certificate,
+        _configure_certificate,
         ("disposition.certificate",),
+    ),
+    Verb(
+        ("disposition", "verify"),
+        "check a certificate; needs no archive",
+        _verify,
+        _configure_verify,
     ),
 )

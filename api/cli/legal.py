@@ -1,11 +1,12 @@
-"""`matter` and `hold`: legal holds, in force from the moment the command returns."""
+"""`matter`: the cases that holds belong to, who sees them, and what their custodians are told."""
 
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import Any
 
-from api.cli.verb import Context, Verb, acting
+from api.cli.verb import Context, UsageError, Verb, acting
 
 
 def _matter_create(context: Context, args: argparse.Namespace) -> int:
@@ -22,8 +23,20 @@ def _matter_list(context: Context, _: argparse.Namespace) -> int:
 
 def _matter_show(context: Context, args: argparse.Namespace) -> int:
     matter = context.app.matters.show(context.actor(), args.matter)
-    context.say(matter, lambda: "\n".join(f"{k:<12} {v}" for k, v in matter.items()))
+    context.say(matter, lambda: _matter_text(matter))
     return 0
+
+
+def _matter_text(matter: dict[str, Any]) -> str:
+    members = ", ".join(f"{one['name']} ({one['role'].replace('_', ' ')})" for one in matter["members"])
+    lines = [
+        f"{matter['name']}  ({matter['id']}, {matter['state']})",
+        f"  opened   {matter['created_at']}",
+        *([f"  closed   {matter['closed_at']}"] if matter["closed_at"] else []),
+        f"  members  {members}",
+        *(f"  hold     {one['id']}  {one['state'].replace('_', ' ')}" for one in matter["holds"]),
+    ]
+    return "\n".join(lines)
 
 
 def _matter_close(context: Context, args: argparse.Namespace) -> int:
@@ -37,6 +50,49 @@ def _matter_member(context: Context, args: argparse.Namespace) -> int:
     matter = app.matters.add_member(actor, args.matter, app.accounts.find(args.user).id)
     context.say(matter, f"{args.user} is a member of matter {matter['id']} now")
     return 0
+
+
+_TEXTS = ("text", "release_text")
+_PLAN = ("contact", "manager", "remind_days", "escalate_days", "subject", "release_subject", *_TEXTS)
+
+
+def _matter_notice(context: Context, args: argparse.Namespace) -> int:
+    changes = {name: getattr(args, name) for name in _PLAN}
+    for name in _TEXTS:
+        if changes[name] is not None:
+            changes[name] = _read_text(changes[name])
+    notices, actor = context.app.notices, context.actor()
+    if all(value is None for value in changes.values()):
+        plan = notices.plan(actor, args.matter)
+    else:
+        plan = notices.set_plan(actor, args.matter, **changes)
+    context.say(plan, lambda: _plan_text(plan))
+    return 0
+
+
+def _read_text(name: str) -> str:
+    try:
+        return Path(name).read_text("utf-8")
+    except (OSError, UnicodeDecodeError):
+        raise UsageError("the text's file can't be read; it must be there, and UTF-8") from None
+
+
+def _plan_text(plan: dict[str, Any]) -> str:
+    if "text" not in plan:
+        return "nothing is set for this matter's notices; give --contact and --manager"
+    return "\n".join(
+        [
+            f"contact   {plan['contact']}",
+            f"manager   {plan['manager']}, told after {plan['escalate_days']} days",
+            f"reminder  every {plan['remind_days']} days",
+            f"subject   {plan['subject']}",
+            "",
+            plan["text"],
+            f"at the end: {plan['release_subject']}",
+            "",
+            plan["release_text"],
+        ]
+    ).rstrip("\n")
 
 
 def _named(parser: argparse.ArgumentParser) -> None:
@@ -54,89 +110,20 @@ def _configure_member(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("user", help="name or id")
 
 
-def _criteria(args: argparse.Namespace) -> dict[str, Any]:
-    return {
-        "custodians": args.custodian or [],
-        "query": args.query,
-        "after": args.after,
-        "before": args.before,
-        "message_ids": args.message or [],
-        "patients": args.patient or [],
-    }
-
-
-def _configure_criteria(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--matter", metavar="M", required=True, help="id or name")
-    parser.add_argument("--custodian", action="append", metavar="ADDRESS", help="whose mail; repeatable")
-    parser.add_argument("--query", metavar="Q", help="what a search for this would find")
-    parser.add_argument("--after", metavar="DATE", help="sent on or after this day")
-    parser.add_argument("--before", metavar="DATE", help="sent before this day")
-    parser.add_argument("--message", action="append", metavar="ID", help="just this one; repeatable")
-    parser.add_argument("--patient", action="append", metavar="MRN", help="about this patient; repeatable")
-    parser.add_argument("--purpose", help="accepted for symmetry; a hold shows no content")
-    acting(parser)
-
-
-def _hold_create(context: Context, args: argparse.Namespace) -> int:
-    hold = context.app.holds.create(context.actor(), args.matter, **_criteria(args), reason=args.reason)
-    # In force already; what follows lets `hold:` and `matter:` find it, and the matter's people see it.
-    context.app.catch_up()
-    context.say(
-        hold, f"hold {hold['id']} is {hold['state']} since {hold['in_force_at']}: {hold['matched']} messages"
+def _configure_notice(parser: argparse.ArgumentParser) -> None:
+    _named(parser)
+    parser.add_argument("--contact", metavar="ADDRESS", help="who answers custodians' questions")
+    parser.add_argument("--manager", metavar="ADDRESS", help="who is told of those who don't confirm")
+    parser.add_argument("--remind-days", type=int, metavar="N", help="a reminder every so many days")
+    parser.add_argument(
+        "--escalate-days", type=int, metavar="N", help="the manager is told after so many days"
     )
-    return 0
-
-
-def _configure_hold(parser: argparse.ArgumentParser) -> None:
-    _configure_criteria(parser)
-    parser.add_argument("--reason", default="", help="why; kept with it")
-
-
-def _hold_preview(context: Context, args: argparse.Namespace) -> int:
-    preview = context.app.holds.preview(context.actor(), args.matter, **_criteria(args))
-    context.say(preview, f"{preview['matched']} messages would be held")
-    return 0
-
-
-def _hold_list(context: Context, _: argparse.Namespace) -> int:
-    holds = context.app.holds.list(context.actor())
-    context.say_list(
-        holds, lambda h: f"{h['id']}  {h['state']:<9} {h['matched']:>7}  matter {h['matter']}", "no holds yet"
+    parser.add_argument("--subject", help="of the notice; the default names no case")
+    parser.add_argument(
+        "--text", metavar="FILE", help="of the notice: {link}, {contact}, {hold} are filled in"
     )
-    return 0
-
-
-def _hold_report(context: Context, args: argparse.Namespace) -> int:
-    report = context.app.holds.report(context.actor(), args.hold)
-    context.say(report, lambda: "\n".join(f"{k:<14} {v}" for k, v in report.items()))
-    return 0
-
-
-def _hold_release(context: Context, args: argparse.Namespace) -> int:
-    hold = context.app.holds.release(context.actor(), args.hold, args.reason)
-    context.app.catch_up()
-    context.say(hold, f"hold {hold['id']} is now: {hold['state']}")
-    return 0
-
-
-def _hold_notices(context: Context, _: argparse.Namespace) -> int:
-    notices = context.app.holds.notices(context.actor())
-    context.say_list(
-        notices,
-        lambda n: f"{n['hold']}  {n['custodian']}  notified: {n['notified'] or 'no'}",
-        "no notices due",
-    )
-    return 0
-
-
-def _one_hold(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("hold", metavar="HOLD", help="id")
-    acting(parser)
-
-
-def _configure_release(parser: argparse.ArgumentParser) -> None:
-    _one_hold(parser)
-    parser.add_argument("--reason", default="", help="why; kept with it")
+    parser.add_argument("--release-subject", metavar="SUBJECT", help="of the mail at the end")
+    parser.add_argument("--release-text", metavar="FILE", help="of it; {told} and {others} are filled in too")
 
 
 VERBS = (
@@ -152,23 +139,10 @@ VERBS = (
         ("matter.add_member",),
     ),
     Verb(
-        ("hold", "create"), "place a hold; in force at once", _hold_create, _configure_hold, ("hold.create",)
+        ("matter", "notice"),
+        "show or set what a matter's custodians are told",
+        _matter_notice,
+        _configure_notice,
+        ("notice.plan",),
     ),
-    Verb(
-        ("hold", "preview"),
-        "count what a hold would cover",
-        _hold_preview,
-        _configure_criteria,
-        ("hold.preview",),
-    ),
-    Verb(("hold", "list"), "list holds", _hold_list, acting, ("hold.list",)),
-    Verb(("hold", "report"), "who placed it, when, on what", _hold_report, _one_hold, ("hold.report",)),
-    Verb(
-        ("hold", "release"),
-        "ask for a release; a second person approves by the same command",
-        _hold_release,
-        _configure_release,
-        ("hold.release",),
-    ),
-    Verb(("hold", "notices"), "who is to be told of a hold", _hold_notices, acting, ("hold.notices",)),
 )

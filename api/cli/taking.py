@@ -1,17 +1,15 @@
-"""`source`, `roster`: where mail comes from, and the patients it is about. `import` is in importing.py."""
+"""`source add`: where mail comes from. `import` is in importing.py."""
 
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import get_args
 
 from api.cli.mailbox import add_imap, configure_imap
-from api.cli.verb import Context, UsageError, Verb
+from api.cli.verb import Context, Verb
 from archiver.capture.journal.guards import DEFAULT_TLS, guards_detail, guards_shown
 from archiver.capture.smtp.ports import TlsPolicy
 from archiver.capture.smtp.tls import read_pin
-from retention.roster.csv_file import read_roster
 
 
 def _add_journal(context: Context, args: argparse.Namespace) -> int:
@@ -48,32 +46,9 @@ def _configure_journal(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _roster(context: Context, args: argparse.Namespace) -> int:
-    try:
-        text = Path(args.file).read_text("utf-8-sig")
-    except FileNotFoundError:
-        raise UsageError("the roster file is not there; check the spelling") from None
-    except (OSError, UnicodeDecodeError):
-        raise UsageError("the roster file can't be read as UTF-8 text") from None
-    patients = read_roster(text)
-    counts = context.app.patients.import_roster(patients)
-    context.app.operator_event("roster.import", count=len(patients))
-    context.say(
-        counts, f"roster: {len(patients)} patients read; disposal dates follow at the next retention run"
-    )
-    return 0
-
-
 VERBS = (
     Verb(
         ("source", "add", "journal"), "add a journal feed", _add_journal, _configure_journal, ("source.add",)
     ),
     Verb(("source", "add", "imap"), "add a mailbox to poll", add_imap, configure_imap, ("source.add",)),
-    Verb(
-        ("roster", "import"),
-        "import patients from CSV",
-        _roster,
-        lambda p: p.add_argument("file", help="CSV with the columns mrn,name,born,died,state,..."),
-        ("roster.import",),
-    ),
 )

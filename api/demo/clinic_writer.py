@@ -137,7 +137,7 @@ class Writer:
         living = [
             one
             for one in self.patients
-            if one.born and one.born + timedelta(days=60) < day and (not one.died or day <= one.died)
+            if one.birthday and one.birthday + timedelta(days=60) < day and _lived(one, day)
         ]
         coming = [one for one in living if one.last_encounter and one.last_encounter >= day]
         return self.random.choice(coming or living)
@@ -270,3 +270,7 @@ def _html(subject: str, body: str) -> str:
     safe = body.replace("&", "&amp;").replace("<", "&lt;").replace("\n\n", "</p>\n<p>")
     title = subject.replace("&", "&amp;").replace("<", "&lt;")
     return f"<html><head><title>{title}</title></head><body>\n<p>{safe}</p>\n</body></html>"
+
+
+def _lived(patient: Patient, day: date) -> bool:
+    return not isinstance(patient.died, date) or day <= patient.died

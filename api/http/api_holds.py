@@ -1,10 +1,11 @@
-"""`/holds`: placed at once, previewed, reported, and released by two persons."""
+"""`/holds`: placed at once, previewed, changed by versions, reported, and released by two persons."""
 
 from __future__ import annotations
 
 import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
+from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.http.api_search import ObjectId
@@ -18,7 +19,8 @@ Names = Annotated[list[Annotated[str, Field(max_length=320)]], Field(max_length=
 
 
 class Criteria(BaseModel):
-    """What a hold covers: all criteria and-ed, several custodians or patients or-ed; `messages` on top.
+    """What a hold covers: all criteria and-ed, several custodians, patients or sources or-ed; `messages` are
+    held whatever else is asked for. Sources by id or name.
 
     `after` is the first day covered, `before` the first not covered.
     """
@@ -28,6 +30,7 @@ class Criteria(BaseModel):
     matter: Annotated[str, Field(max_length=200)]
     custodians: Names = []
     patients: Names = []
+    sources: Names = []
     query: Annotated[str | None, Field(max_length=10_000)] = None
     after: datetime.date | None = None
     before: datetime.date | None = None
@@ -38,6 +41,7 @@ class Criteria(BaseModel):
         return {
             "custodians": self.custodians,
             "patients": self.patients,
+            "sources": self.sources,
             "query": self.query,
             "after": self.after,
             "before": self.before,
@@ -46,9 +50,33 @@ class Criteria(BaseModel):
 
 
 class NewHold(Criteria):
-    """A hold and why it is placed."""
+    """A hold, why it is placed, when it must be looked at again and who is reminded of that by mail."""
 
     reason: Annotated[str, Field(max_length=2_000)] = ""
+    review_on: datetime.date | None = None
+    remind: Annotated[str | None, Field(max_length=320)] = None
+
+
+class Change(BaseModel):
+    """Another scope: a kind given takes the place of the hold's own, an empty one clears it; with `add` names
+    join the hold's own."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reason: Annotated[str, Field(min_length=1, max_length=2_000)]
+    add: bool = False
+    custodians: Names | None = None
+    patients: Names | None = None
+    sources: Names | None = None
+    query: Annotated[str | None, Field(max_length=10_000)] = None
+    after: datetime.date | Literal[""] | None = None
+    before: datetime.date | Literal[""] | None = None
+    messages: Names | None = None
+
+    def criteria(self) -> dict[str, Any]:
+        """The kinds given, as `Holds.change` takes them."""
+        kinds = {name: getattr(self, name) for name in ("custodians", "patients", "sources", "query")}
+        return {**kinds, "after": self.after, "before": self.before, "message_ids": self.messages}
 
 
 class Reason(BaseModel):
@@ -57,6 +85,13 @@ class Reason(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     reason: Annotated[str, Field(max_length=2_000)] = ""
+
+
+class Review(Reason):
+    """When a hold must be looked at again; null takes the date away."""
+
+    review_on: datetime.date | None
+    remind: Annotated[str | None, Field(max_length=320)] = None
 
 
 @router.get("/holds")
@@ -68,7 +103,14 @@ def list_holds(app: AppDep, actor: ActorDep, cursor: Cursor = 0, limit: Limit = 
 @router.post("/holds", status_code=201)
 def create_hold(app: AppDep, actor: ActorDep, body: NewHold) -> dict[str, Any]:
     """Place a hold: in force from `in_force_at`, on old mail and new."""
-    return app.holds.create(actor, body.matter, reason=body.reason, **body.criteria())
+    return app.holds.create(
+        actor,
+        body.matter,
+        reason=body.reason,
+        review_on=body.review_on,
+        remind=body.remind,
+        **body.criteria(),
+    )
 
 
 @router.post("/holds/preview")
@@ -87,3 +129,38 @@ def report_hold(app: AppDep, actor: ActorDep, id: ObjectId) -> dict[str, Any]:
 def release_hold(app: AppDep, actor: ActorDep, id: ObjectId, body: Reason | None = None) -> dict[str, Any]:
     """Ask for a release, or approve the one that another person asked for."""
     return app.holds.release(actor, id, body.reason if body else "")
+
+
+@router.post("/holds/{id}/change")
+def change_hold(app: AppDep, actor: ActorDep, id: ObjectId, body: Change) -> dict[str, Any]:
+    """Give a hold another scope: wider at once; narrower by a second person and a cooling-off."""
+    return app.holds.change(actor, id, reason=body.reason, add=body.add, **body.criteria())
+
+
+@router.post("/holds/{id}/approve")
+def approve_hold(app: AppDep, actor: ActorDep, id: ObjectId, body: Reason | None = None) -> dict[str, Any]:
+    """Approve, as a second person, the release or the narrower scope that waits."""
+    return app.holds.approve(actor, id, body.reason if body else "")
+
+
+@router.post("/holds/{id}/reinstate")
+def reinstate_hold(app: AppDep, actor: ActorDep, id: ObjectId, body: Reason | None = None) -> dict[str, Any]:
+    """Take back a release, or a narrower scope, that is asked for or cooling off."""
+    return app.holds.reinstate(actor, id, body.reason if body else "")
+
+
+@router.post("/holds/{id}/review")
+def review_hold(app: AppDep, actor: ActorDep, id: ObjectId, body: Review) -> dict[str, Any]:
+    """Say when a hold must be looked at again; past that day it goes on protecting."""
+    return app.holds.review(actor, id, review_on=body.review_on, remind=body.remind, reason=body.reason)
+
+
+@router.get("/holds/{id}/receipt")
+def hold_receipt(
+    app: AppDep,
+    actor: ActorDep,
+    id: ObjectId,
+    version: Annotated[int | None, Query(ge=1, description="of this version; default: the newest")] = None,
+) -> dict[str, Any]:
+    """The signed receipt: in force when, on what, by whom, with its proof from the log."""
+    return app.holds.receipt(actor, id, version)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import Annotated, Any
 
 from fastapi import Body, Query
@@ -28,17 +29,43 @@ def list_schedules(
     app: AppDep,
     actor: ActorDep,
     state: Annotated[str | None, Query(pattern=r"^[A-Za-z]{2}$")] = None,
-    after: Annotated[str | None, Query(max_length=64)] = None,
+    record_type: Annotated[str | None, Query(max_length=60)] = None,
+    provider_type: Annotated[str | None, Query(max_length=60)] = None,
+    after: Annotated[str | None, Query(max_length=120)] = None,
     limit: Annotated[int, Query(ge=1, le=1_000)] = 500,
 ) -> dict[str, Any]:
-    """The rules of one jurisdiction or of all; `next` is the `after` of the following page."""
+    """The rules of one State or of all, with counsel's word; `next` is the `after` of the following page."""
     app.gate.require(actor, Action.RETENTION_READ)
-    rules = app.schedule.to_json(state)
+    confirmed = app.explainer.verdicts.policies.current().confirmed
+    rules = [
+        rule | {"confirmed": rule["rule_id"] in confirmed}
+        for rule in app.schedule.to_json(state, record_type, provider_type)
+    ]
     start = next((n for n, rule in enumerate(rules, 1) if rule["rule_id"] == after), 0) if after else 0
     shown = rules[start : start + limit]
     app.gate.record(actor, "retention.schedules", "success", count=len(shown), reason=(state or "").upper())
     more = start + limit < len(rules)
     return {"items": shown, "next": shown[-1]["rule_id"] if more else None}
+
+
+@router.get("/retention/simulate")
+def simulate_day(app: AppDep, actor: ActorDep, on: datetime.date) -> dict[str, Any]:
+    """What a retention run would find on a day; nothing is changed."""
+    app.gate.require(actor, Action.RETENTION_READ)
+    found = app.runs.simulate(on)
+    app.gate.record(actor, "retention.simulate", "success", count=found["examined"])
+    return found
+
+
+@router.get("/retention/forecast")
+def forecast_years(
+    app: AppDep, actor: ActorDep, years: Annotated[int, Query(ge=1, le=50)] = 10
+) -> dict[str, Any]:
+    """What becomes due month by month, and what stays for which reason."""
+    app.gate.require(actor, Action.RETENTION_READ)
+    found = app.forecaster.forecast(years)
+    app.gate.record(actor, "retention.forecast", "success", count=found["examined"])
+    return found
 
 
 @router.post("/retention/compute")

@@ -5,21 +5,23 @@ URL that a browser keeps: everything that asks for content is a form sent by POS
 from __future__ import annotations
 
 from typing import Annotated, Any, Final, cast, get_args
-from urllib.parse import parse_qs
 
-from fastapi import APIRouter, Depends, Path, Request, Response
+from fastapi import APIRouter, Path, Request, Response
 from fastapi.responses import RedirectResponse
 
 from api import views
 from api.audit_reading import AuditReading
-from api.errors import BadInput, NoSuchRoute
+from api.errors import NoSuchRoute
 from api.http import auth
 from api.http.api_search import ObjectId, raw_response
 from api.http.auth import ActorDep, AppDep
+from api.http.desk_corrections import record_types
+from api.http.desk_page import desk_page
+from api.http.forms import CheckedForm
 from api.http.pages import STATIC, page
 from api.http.ports import App
 from archiver.message.extract.policy import body_only
-from search.access import PERMISSIONS, Action, Actor, Purpose
+from search.access import PERMISSIONS, Action, Actor
 from search.engine.ports import Sort
 from search.errors import QueryError
 
@@ -31,31 +33,6 @@ SHOWN_TEXT: Final = 512 * 2**10
 _ASSETS: Final = {"desk.css": "text/css; charset=utf-8", "mark.svg": "image/svg+xml"}
 
 Code = Annotated[str, Path(max_length=100)]
-
-
-async def read_form(request: Request) -> dict[str, str]:
-    """The fields of a form as browsers send it; of a field given twice, the last counts."""
-    if not request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
-        raise BadInput("the desk takes forms only; programs use /api/v1")
-    try:
-        fields = parse_qs(
-            (await request.body()).decode(), keep_blank_values=True, max_num_fields=50, errors="strict"
-        )
-    except ValueError:
-        raise BadInput("the form can't be read") from None
-    return {name: values[-1] for name, values in fields.items()}
-
-
-Form = Annotated[dict[str, str], Depends(read_form)]
-
-
-def checked_form(request: Request, app: AppDep, actor: ActorDep, form: Form) -> dict[str, str]:
-    """A form of this very session. Raises NotSignedIn, CrossSite."""
-    auth.check_form_token(auth.session_secret(request, app) or "", form.get("form_token", ""))
-    return form
-
-
-CheckedForm = Annotated[dict[str, str], Depends(checked_form)]
 
 
 # --- sign-in -------------------------------------------------------------------------------------
@@ -122,9 +99,9 @@ def search(request: Request, app: AppDep, actor: ActorDep, form: CheckedForm) ->
             cursor=asked["cursor"] or None,
         )
     except QueryError as error:
-        return _page(request, app, actor, "search.html", 400, asked=asked, results=None, fault=str(error))
+        return desk_page(request, app, actor, "search.html", 400, asked=asked, results=None, fault=str(error))
     results = views.search_page(found)
-    return _page(request, app, actor, "search.html", asked=asked, results=results, fault=None)
+    return desk_page(request, app, actor, "search.html", asked=asked, results=results, fault=None)
 
 
 @router.post("/messages/{id}")
@@ -138,7 +115,10 @@ def show(request: Request, app: AppDep, actor: ActorDep, id: ObjectId, form: Che
     if message["kind"] == "message":
         text = views.readable(opened.parsed(text_limit=SHOWN_TEXT, extract=body_only(SHOWN_TEXT)).body_text)
         cut = len(text) >= SHOWN_TEXT
-    return _page(request, app, actor, "message.html", asked=asked, message=message, text=text, cut=cut)
+    types = record_types(app) if Action.CORRECTION_MAKE in PERMISSIONS[actor.role] else ()
+    return desk_page(
+        request, app, actor, "message.html", asked=asked, message=message, text=text, cut=cut, types=types
+    )
 
 
 @router.post("/messages/{id}/raw")
@@ -195,7 +175,7 @@ def _home(request: Request, app: App, actor: Actor, link: dict[str, str] | None 
     may = PERMISSIONS[actor.role]
     if Action.SEARCH in may:
         asked = _asked({})
-        return _page(request, app, actor, "search.html", asked=asked, results=None, fault=None)
+        return desk_page(request, app, actor, "search.html", asked=asked, results=None, fault=None)
     shown: dict[str, Any] = {"sources": None, "users": None, "entries": None, "dispositions": None}
     shown["sources_more"] = False
     if Action.USER_MANAGE in may:
@@ -210,18 +190,4 @@ def _home(request: Request, app: App, actor: Actor, link: dict[str, str] | None 
         shown["entries"] = AuditReading(app.vault, app.gate).page(actor, limit=50, order="newest")
     if Action.DISPOSITION_READ in may:
         shown["dispositions"] = app.dispositions.list(actor)
-    return _page(request, app, actor, "home.html", link=link, **shown)
-
-
-def _page(
-    request: Request, app: App, actor: Actor, template: str, status: int = 200, **values: Any
-) -> Response:
-    secret = auth.session_secret(request, app) or ""
-    return page(
-        template,
-        status,
-        actor=actor,
-        form_token=auth.form_token(secret),
-        purposes=[str(purpose) for purpose in Purpose],
-        **values,
-    )
+    return desk_page(request, app, actor, "home.html", link=link, **shown)

@@ -16,6 +16,7 @@ from api.errors import NotReady
 from api.http import auth
 from api.http.auth import AppDep
 from api.http.coverage_samples import Sample, coverage_samples
+from api.http.job_samples import job_samples
 from api.http.ports import App
 from api.http.router import api_router
 from archiver.ledger import log
@@ -79,6 +80,7 @@ def _samples(app: App) -> Iterator[Sample]:
             [({"source": row["id"]}, float(row[outcome])) for row in rows],
         )
     yield from coverage_samples(app)
+    yield from job_samples(app)
     yield "holdfast_messages", "gauge", "Messages in the archive.", [({}, float(alive or 0))]
     yield "holdfast_outbox_messages", "gauge", "Messages that wait for the index.", [({}, float(waiting))]
     yield (

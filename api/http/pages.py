@@ -49,6 +49,7 @@ def page(template: str, status: int = 200, **values: Any) -> HTMLResponse:
     """Render a page. `actor` and `form_token` are None where nobody is signed in."""
     values.setdefault("actor", None)
     values.setdefault("form_token", None)
+    values.setdefault("navigation", ())
     return HTMLResponse(_TEMPLATES.get_template(template).render(**values), status)
 
 

@@ -8,11 +8,22 @@ from api.accounts import Accounts
 from archiver.coverage.watch import Watch
 from archiver.vault import Vault
 from config.settings import Settings
+from retention.dating.corrections import Corrections
 from retention.dating.explain import Explainer
+from retention.dating.forecast import Forecaster
+from retention.dating.preview import Previews
+from retention.dating.run import RetentionRun
 from retention.disposition.dispositions import Dispositions
+from retention.disposition.extensions import Extensions
+from retention.disposition.samples import Samples
 from retention.holds.holds import Holds
 from retention.holds.matters import Matters
 from retention.law.schedules import Schedule
+from retention.notices.notices import Notices
+from retention.policy.confirmations import Confirmations
+from retention.policy.decisions import Decisions
+from retention.roster.reviewing import RosterReview
+from retention.units.units import Units
 from search.access import Gate
 from search.engine.ports import IndexReader
 from search.productions import Productions
@@ -39,12 +50,34 @@ class App(Protocol):
     @property
     def holds(self) -> Holds: ...
     @property
+    def notices(self) -> Notices: ...
+    @property
+    def units(self) -> Units: ...
+    @property
+    def review(self) -> RosterReview: ...
+    @property
     def explainer(self) -> Explainer: ...
     @property
+    def runs(self) -> RetentionRun: ...
+    @property
+    def forecaster(self) -> Forecaster: ...
+    @property
+    def confirmations(self) -> Confirmations: ...
+    @property
+    def decisions(self) -> Decisions: ...
+    @property
+    def previews(self) -> Previews: ...
+    @property
     def dispositions(self) -> Dispositions: ...
+    @property
+    def samples(self) -> Samples: ...
+    @property
+    def extensions(self) -> Extensions: ...
     @property
     def exports(self) -> Productions: ...
     @property
     def accounts(self) -> Accounts: ...
+    @property
+    def corrections(self) -> Corrections: ...
     @property
     def watch(self) -> Watch: ...

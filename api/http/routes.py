@@ -35,6 +35,9 @@ def _open(why: str) -> Audited:
 _DESK_ANSWER: Final = "a page without content"
 _LISTS: Final = ("user.list", "source.list")
 """What the administrators' home page shows again after a change."""
+_MATTER_PAGE: Final = ("matter.show", "hold.list", "notice.plan")
+_HOLD_PAGE: Final = ("hold.report", "hold.notices")
+"""What the desk's pages of a matter and of a hold show, after a refused form too."""
 
 ROUTES: Final[Mapping[tuple[str, str], Audited]] = {
     ("POST", f"{API}/search"): Audited(("search.query", "search.results"), Action.SEARCH),
@@ -50,9 +53,47 @@ ROUTES: Final[Mapping[tuple[str, str], Audited]] = {
     ("POST", f"{API}/holds/preview"): Audited(("hold.preview",), Action.HOLD_MANAGE),
     ("GET", f"{API}/holds/{{id}}"): Audited(("hold.report",), Action.HOLD_READ),
     ("POST", f"{API}/holds/{{id}}/release"): Audited(("hold.release",), Action.HOLD_MANAGE),
+    ("POST", f"{API}/holds/{{id}}/change"): Audited(("hold.change",), Action.HOLD_MANAGE),
+    ("POST", f"{API}/holds/{{id}}/approve"): Audited(("hold.approve",), Action.HOLD_MANAGE),
+    ("POST", f"{API}/holds/{{id}}/reinstate"): Audited(("hold.reinstate",), Action.HOLD_MANAGE),
+    ("POST", f"{API}/holds/{{id}}/review"): Audited(("hold.review",), Action.HOLD_MANAGE),
+    ("GET", f"{API}/holds/{{id}}/receipt"): Audited(("hold.receipt",), Action.HOLD_READ),
+    ("GET", f"{API}/notices"): Audited(("hold.notices",), Action.HOLD_READ),
+    ("POST", f"{API}/notices/{{id}}/resend"): Audited(("notice.resend",), Action.HOLD_MANAGE),
+    ("GET", f"{API}/matters/{{id}}/notice"): Audited(("notice.plan",), Action.HOLD_READ),
+    ("POST", f"{API}/matters/{{id}}/notice"): Audited(("notice.plan",), Action.HOLD_MANAGE),
+    ("GET", f"{API}/holds/{{id}}/notices/preview"): Audited(("notice.preview",), Action.HOLD_READ),
+    ("POST", f"{API}/holds/{{id}}/notices"): Audited(("notice.start",), Action.HOLD_MANAGE),
     ("GET", f"{API}/retention/messages/{{id}}"): Audited(("retention.explain",), Action.RETENTION_READ),
     ("GET", f"{API}/retention/schedules"): Audited(("retention.schedules",), Action.RETENTION_READ),
     ("POST", f"{API}/retention/compute"): Audited(("retention.compute",), Action.RETENTION_READ),
+    ("GET", f"{API}/retention/simulate"): Audited(("retention.simulate",), Action.RETENTION_READ),
+    ("GET", f"{API}/retention/forecast"): Audited(("retention.forecast",), Action.RETENTION_READ),
+    ("GET", f"{API}/retention/confirmations"): Audited(("retention.confirmations",), Action.RETENTION_READ),
+    ("POST", f"{API}/retention/confirmations"): Audited(
+        ("retention.confirm", "retention.revoke"), Action.POLICY_MANAGE
+    ),
+    ("GET", f"{API}/retention/policy"): Audited(("policy.show",), Action.RETENTION_READ),
+    ("GET", f"{API}/retention/policy/entries"): Audited(("policy.list",), Action.RETENTION_READ),
+    ("POST", f"{API}/retention/policy/previews"): Audited(("retention.preview",), Action.RETENTION_READ),
+    ("GET", f"{API}/retention/policy/previews/{{id}}"): Audited(
+        ("retention.preview",), Action.RETENTION_READ
+    ),
+    ("POST", f"{API}/retention/policy/changes"): Audited(("policy.change",), Action.POLICY_MANAGE),
+    ("POST", f"{API}/retention/policy/entries/{{id}}/refuse"): Audited(
+        ("policy.refuse",), Action.POLICY_MANAGE
+    ),
+    ("GET", f"{API}/roster"): Audited(("roster.status",), Action.RETENTION_READ),
+    ("POST", f"{API}/roster/search"): Audited(("roster.list",), Action.ROSTER_READ),
+    ("GET", f"{API}/roster/patients/{{id}}"): Audited(("roster.show",), Action.ROSTER_READ),
+    ("GET", f"{API}/roster/ambiguous"): Audited(("roster.ambiguous",), Action.ROSTER_READ),
+    ("POST", f"{API}/roster/decisions"): Audited(("roster.decide",), Action.ROSTER_DECIDE),
+    ("POST", f"{API}/roster/decisions/undo"): Audited(("roster.undo",), Action.ROSTER_DECIDE),
+    ("GET", f"{API}/units"): Audited(("unit.list",), Action.UNIT_READ),
+    ("POST", f"{API}/units"): Audited(("unit.add",), Action.UNIT_MANAGE),
+    ("GET", f"{API}/units/{{id}}"): Audited(("unit.show",), Action.UNIT_READ),
+    ("POST", f"{API}/units/{{id}}"): Audited(("unit.set",), Action.UNIT_MANAGE),
+    ("POST", f"{API}/units/{{id}}/remove"): Audited(("unit.remove",), Action.UNIT_MANAGE),
     ("GET", f"{API}/dispositions"): Audited(("disposition.list",), Action.DISPOSITION_READ),
     ("GET", f"{API}/dispositions/{{id}}"): Audited(("disposition.show",), Action.DISPOSITION_READ),
     ("POST", f"{API}/dispositions/{{id}}/approve"): Audited(
@@ -65,6 +106,40 @@ ROUTES: Final[Mapping[tuple[str, str], Audited]] = {
         ("disposition.execute",), Action.DISPOSITION_EXECUTE
     ),
     ("GET", f"{API}/dispositions/{{id}}/certificate"): Audited(
+        ("disposition.certificate",), Action.DISPOSITION_READ
+    ),
+    ("GET", f"{API}/dispositions/{{id}}/certificate.pdf"): Audited(
+        ("disposition.certificate",), Action.DISPOSITION_READ
+    ),
+    ("POST", f"{API}/dispositions/{{id}}/exclude"): Audited(
+        ("disposition.exclude",), Action.DISPOSITION_DECIDE
+    ),
+    ("POST", f"{API}/dispositions/{{id}}/sample"): Audited(
+        ("disposition.sample",), Action.DISPOSITION_DECIDE
+    ),
+    ("GET", f"{API}/dispositions/{{id}}/sample/{{message}}"): Audited(
+        ("disposition.review", "disposition.opened"), Action.READ
+    ),
+    ("POST", f"{API}/dispositions/{{id}}/sample/{{message}}"): Audited(
+        ("disposition.mark",), Action.DISPOSITION_DECIDE
+    ),
+    ("GET", f"{API}/extensions"): Audited(("disposition.extensions",), Action.DISPOSITION_READ),
+    ("POST", f"{API}/extensions"): Audited(("disposition.extend",), Action.DISPOSITION_DECIDE),
+    ("POST", f"{API}/extensions/{{id}}/end"): Audited(("disposition.unextend",), Action.DISPOSITION_DECIDE),
+    ("GET", "/dispositions"): Audited(("disposition.list",), Action.DISPOSITION_READ),
+    ("GET", "/dispositions/{id}"): Audited(("disposition.show",), Action.DISPOSITION_READ),
+    ("POST", "/dispositions/{id}/exclude"): Audited(
+        ("disposition.exclude", "disposition.extend"), Action.DISPOSITION_DECIDE
+    ),
+    ("POST", "/dispositions/{id}/sample"): Audited(("disposition.sample",), Action.DISPOSITION_DECIDE),
+    ("POST", "/dispositions/{id}/sample/{message}"): Audited(
+        ("disposition.review", "disposition.opened"), Action.READ
+    ),
+    ("POST", "/dispositions/{id}/mark/{message}"): Audited(("disposition.mark",), Action.DISPOSITION_DECIDE),
+    ("POST", "/dispositions/{id}/approve"): Audited(("disposition.approve",), Action.DISPOSITION_DECIDE),
+    ("POST", "/dispositions/{id}/reject"): Audited(("disposition.reject",), Action.DISPOSITION_DECIDE),
+    ("POST", "/dispositions/{id}/execute"): Audited(("disposition.execute",), Action.DISPOSITION_EXECUTE),
+    ("POST", "/dispositions/{id}/certificate"): Audited(
         ("disposition.certificate",), Action.DISPOSITION_READ
     ),
     ("GET", f"{API}/exports"): Audited(("export.list",), Action.EXPORT),
@@ -82,6 +157,14 @@ ROUTES: Final[Mapping[tuple[str, str], Audited]] = {
     ("POST", f"{API}/users/{{id}}/disable"): Audited(("user.disable",), Action.USER_MANAGE),
     ("POST", f"{API}/users/{{id}}/token"): Audited(("token.issue",), Action.USER_MANAGE),
     ("POST", f"{API}/users/{{id}}/link"): Audited(("link.issue",), Action.USER_MANAGE),
+    ("POST", f"{API}/corrections"): Audited(("correction.make",), Action.CORRECTION_MAKE),
+    ("GET", f"{API}/corrections"): Audited(("correction.list",), Action.CORRECTION_READ),
+    ("GET", f"{API}/corrections/messages/{{id}}"): Audited(("correction.show",), Action.CORRECTION_READ),
+    ("POST", f"{API}/corrections/{{n}}/approve"): Audited(("correction.approve",), Action.CORRECTION_MAKE),
+    ("POST", f"{API}/corrections/{{n}}/refuse"): Audited(("correction.refuse",), Action.CORRECTION_MAKE),
+    ("GET", f"{API}/jobs"): Audited(("job.list",), Action.JOB_READ),
+    ("GET", f"{API}/jobs/history"): Audited(("job.list",), Action.JOB_READ),
+    ("POST", f"{API}/jobs/{{kind}}/run"): Audited(("job.run",), Action.JOB_RUN),
     ("GET", f"{API}/session"): Audited(("session.use",), Action.SESSION),
     ("DELETE", f"{API}/session"): Audited(("session.close",), Action.SESSION),
     ("GET", f"{API}/openapi.json"): _open("describes the API, holds nothing of an archive"),
@@ -91,6 +174,8 @@ ROUTES: Final[Mapping[tuple[str, str], Audited]] = {
     ("GET", "/sign-in"): _open(_DESK_ANSWER),
     ("GET", "/sign-in/{code}"): _open("a page with one button; the code isn't even looked at"),
     ("POST", "/sign-in/{code}"): Audited(("session.open", "session.use")),
+    ("GET", "/notices/{secret}"): _open("a page with one button; the link isn't even looked at"),
+    ("POST", "/notices/{secret}"): Audited(("notice.acknowledge",)),
     ("POST", "/sign-out"): Audited(("session.close",), Action.SESSION),
     ("GET", "/"): Audited(
         ("session.use", "source.list", "user.list", "audit.read", "disposition.list"), Action.SESSION
@@ -101,5 +186,60 @@ ROUTES: Final[Mapping[tuple[str, str], Audited]] = {
     ("POST", "/users"): Audited(("user.add", "link.issue", *_LISTS), Action.USER_MANAGE),
     ("POST", "/users/{id}/link"): Audited(("link.issue", *_LISTS), Action.USER_MANAGE),
     ("POST", "/users/{id}/disable"): Audited(("user.disable",), Action.USER_MANAGE),
+    ("GET", "/corrections"): Audited(("correction.list",), Action.CORRECTION_READ),
+    ("POST", "/corrections/{id}"): Audited(("correction.make",), Action.CORRECTION_MAKE),
+    ("POST", "/corrections/{n}/approve"): Audited(("correction.approve",), Action.CORRECTION_MAKE),
+    ("POST", "/corrections/{n}/refuse"): Audited(("correction.refuse",), Action.CORRECTION_MAKE),
+    ("GET", "/jobs"): Audited(("job.list",), Action.JOB_READ),
+    ("POST", "/jobs/{kind}/run"): Audited(("job.run",), Action.JOB_RUN),
+    ("GET", "/retention"): Audited(("retention.forecast",), Action.RETENTION_READ),
+    ("POST", "/retention/explain"): Audited(("retention.explain",), Action.RETENTION_READ),
+    ("GET", "/retention/schedules"): Audited(("retention.schedules",), Action.RETENTION_READ),
+    ("POST", "/retention/schedules/confirm"): Audited(
+        ("retention.confirm", "retention.schedules"), Action.POLICY_MANAGE
+    ),
+    ("POST", "/retention/schedules/revoke"): Audited(
+        ("retention.revoke", "retention.schedules"), Action.POLICY_MANAGE
+    ),
+    ("GET", "/retention/policy"): Audited(("policy.show", "policy.list"), Action.RETENTION_READ),
+    ("POST", "/retention/policy/preview"): Audited(
+        ("retention.preview", "policy.show", "policy.list"), Action.RETENTION_READ
+    ),
+    ("GET", "/retention/policy/previews/{id}"): Audited(("retention.preview",), Action.RETENTION_READ),
+    ("POST", "/retention/policy/change"): Audited(
+        ("policy.change", "policy.show", "policy.list"), Action.POLICY_MANAGE
+    ),
+    ("POST", "/retention/policy/entries/{id}/refuse"): Audited(
+        ("policy.refuse", "policy.show", "policy.list"), Action.POLICY_MANAGE
+    ),
+    ("GET", "/matters"): Audited(("matter.list",), Action.MATTER_READ),
+    ("POST", "/matters"): Audited(("matter.create", "matter.list"), Action.MATTER_MANAGE),
+    ("GET", "/matters/{id}"): Audited(_MATTER_PAGE, Action.MATTER_READ),
+    ("POST", "/matters/{id}/members"): Audited(("matter.add_member", *_MATTER_PAGE), Action.MATTER_MANAGE),
+    ("POST", "/matters/{id}/close"): Audited(("matter.close", *_MATTER_PAGE), Action.MATTER_MANAGE),
+    ("POST", "/matters/{id}/notice"): Audited(_MATTER_PAGE, Action.HOLD_MANAGE),
+    ("POST", "/matters/{id}/preview"): Audited(("hold.preview", *_MATTER_PAGE), Action.HOLD_MANAGE),
+    ("POST", "/matters/{id}/holds"): Audited(("hold.create", *_MATTER_PAGE), Action.HOLD_MANAGE),
+    ("GET", "/holds"): Audited(("hold.list",), Action.HOLD_READ),
+    ("GET", "/holds/{id}"): Audited(_HOLD_PAGE, Action.HOLD_READ),
+    ("GET", "/holds/{id}/receipt"): Audited(("hold.receipt",), Action.HOLD_READ),
+    **{
+        ("POST", f"/holds/{{id}}/{step}"): Audited((f"hold.{step}", *_HOLD_PAGE), Action.HOLD_MANAGE)
+        for step in ("change", "release", "approve", "reinstate", "review")
+    },
+    ("POST", "/holds/{id}/notices/preview"): Audited(("notice.preview", *_HOLD_PAGE), Action.HOLD_READ),
+    ("POST", "/holds/{id}/notices"): Audited(("notice.start", *_HOLD_PAGE), Action.HOLD_MANAGE),
+    ("GET", "/notices"): Audited(("hold.notices",), Action.HOLD_READ),
+    ("POST", "/notices/{id}/resend"): Audited(("notice.resend",), Action.HOLD_MANAGE),
+    ("GET", "/patients"): Audited(("roster.status",), Action.RETENTION_READ),
+    ("POST", "/patients"): Audited(("roster.list", "roster.status"), Action.ROSTER_READ),
+    ("POST", "/patients/ambiguous"): Audited(("roster.ambiguous", "roster.status"), Action.ROSTER_READ),
+    ("POST", "/patients/decide"): Audited(("roster.decide",), Action.ROSTER_DECIDE),
+    ("POST", "/patients/undo"): Audited(("roster.undo",), Action.ROSTER_DECIDE),
+    ("GET", "/units"): Audited(("unit.list",), Action.UNIT_READ),
+    ("POST", "/units"): Audited(("unit.add", "unit.list"), Action.UNIT_MANAGE),
+    ("GET", "/units/{id}"): Audited(("unit.show",), Action.UNIT_READ),
+    ("POST", "/units/{id}"): Audited(("unit.set", "unit.show"), Action.UNIT_MANAGE),
+    ("POST", "/units/{id}/remove"): Audited(("unit.remove", "unit.list"), Action.UNIT_MANAGE),
     ("GET", "/static/{name}"): _open("the style sheet"),
 }

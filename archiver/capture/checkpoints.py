@@ -9,10 +9,10 @@ from datetime import date
 from sqlalchemy import delete, select, update
 
 from archiver.capture.imap.source import FolderCheckpoint
-from archiver.seal.blind import BlindIndex
+from archiver.seal.blind import TOKEN_BYTES, BlindIndex
 from archiver.store import dialect
 from archiver.store.records import Records
-from archiver.store.schema import imap_checkpoints, imap_usage, import_items
+from archiver.store.schema import imap_checkpoints, imap_usage, import_items, import_marks
 
 
 class RecordsCheckpoints:
@@ -103,17 +103,20 @@ class RecordsImportJournal:
         self._given = "\n".join(given)
         # A source's first import asks nothing: there is nothing to find.
         self._first = not self._any()
+        self._marks: _Marks | None = None
 
     def seen(self, keys: Sequence[str]) -> set[str]:
-        """Which of the items were marked by an earlier run, and, but in a source's first one, by this run.
+        """Which of the items were marked by an earlier run.
 
-        An item that a first import meets twice is offered to the archive twice, which knows it.
+        An item that one import meets twice is offered to the archive twice, which knows it.
         """
         if self._first:
             return set()
+        if self._marks is None:
+            self._marks = self._read()
         tokens = {self._token(key): key for key in keys}
+        found = {key for token, key in tokens.items() if token in self._marks}
         asked = list(tokens)
-        found: set[str] = set()
         with self._records.read() as connection:
             for start in range(0, len(asked), 500):
                 rows = connection.execute(
@@ -127,14 +130,60 @@ class RecordsImportJournal:
 
     def mark(self, keys: Sequence[str]) -> None:
         """Remember durable items; durable itself on return."""
-        rows = [{"source_id": self._source_id, "key_token": self._token(key)} for key in keys]
+        if not keys:
+            return
+        row = {"source_id": self._source_id, "tokens": b"".join([self._token(key) for key in keys])}
         with self._records.write() as connection:
-            connection.execute(dialect.insert_or_ignore(connection, import_items), rows)
+            connection.execute(import_marks.insert(), row)
 
     def _any(self) -> bool:
-        query = select(import_items.c.source_id).where(import_items.c.source_id == self._source_id)
         with self._records.read() as connection:
-            return connection.execute(query.limit(1)).first() is not None
+            return any(
+                connection.execute(
+                    select(table.c.source_id).where(table.c.source_id == self._source_id).limit(1)
+                ).first()
+                for table in (import_marks, import_items)
+            )
+
+    def _read(self) -> _Marks:
+        marks = _Marks()
+        with self._records.read() as connection:
+            rows = connection.execution_options(yield_per=64).execute(
+                select(import_marks.c.tokens).where(import_marks.c.source_id == self._source_id)
+            )
+            for row in rows:
+                marks.add(bytes(row.tokens))
+        return marks
 
     def _token(self, key: str) -> bytes:
         return self._blind.token("import-item", f"{key}\n{self._given}")
+
+
+class _Marks:
+    """Tokens in little more than their own bytes: a million items are 16 MB, not the 100 MB of a set."""
+
+    def __init__(self) -> None:
+        self._by_first = [bytearray() for _ in range(256)]
+        self._sorted = [False] * 256
+
+    def add(self, tokens: bytes) -> None:
+        for start in range(0, len(tokens), TOKEN_BYTES):
+            token = tokens[start : start + TOKEN_BYTES]
+            self._by_first[token[0]] += token
+            self._sorted[token[0]] = False
+
+    def __contains__(self, token: bytes) -> bool:
+        held = self._by_first[token[0]]
+        if not self._sorted[token[0]]:
+            held[:] = b"".join(
+                sorted(held[start : start + TOKEN_BYTES] for start in range(0, len(held), TOKEN_BYTES))
+            )
+            self._sorted[token[0]] = True
+        low, high = 0, len(held) // TOKEN_BYTES
+        while low < high:
+            middle = (low + high) // 2
+            if held[middle * TOKEN_BYTES : (middle + 1) * TOKEN_BYTES] < token:
+                low = middle + 1
+            else:
+                high = middle
+        return held[low * TOKEN_BYTES : (low + 1) * TOKEN_BYTES] == token

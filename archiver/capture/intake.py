@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import queue
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from archiver.archive import Archive
+from archiver.capture import garbage
 from archiver.capture.ports import Arrival, Receipt
 from archiver.capture.prepare import Prepared
 from archiver.commit import Committed
@@ -43,9 +44,56 @@ class Answers(Protocol):
 class _Waiting:
     """An arrival under preparation, and who waits for its receipt under which ticket."""
 
-    prepared: Future[Prepared]
+    prepared: Future[Prepared] | Prepared
     ticket: int
     answers: Answers
+
+
+class _Line:
+    """What waits to be committed: at most `depth` arrivals, or one handing-over more."""
+
+    def __init__(self, depth: int) -> None:
+        self._depth = depth
+        self._items: deque[_Waiting] = deque()
+        self._lock = threading.Lock()
+        self._more = threading.Condition(self._lock)
+        self._room = threading.Condition(self._lock)
+        self._hurry = False
+        self._ended = False
+
+    def put(self, items: Sequence[_Waiting], *, complete: bool) -> None:
+        """Add some, once there is room; `complete` says that no others are to be expected with them."""
+        with self._lock:
+            while len(self._items) >= self._depth and not self._ended:
+                self._room.wait()
+            if self._ended:
+                raise _closing()
+            self._items += items
+            self._hurry |= complete
+            self._more.notify()
+
+    def take(self, most: int, wait: float) -> list[_Waiting]:
+        """The next ones, at least one, with what comes within `wait` seconds unless they are complete.
+        None at all only after the end."""
+        with self._lock:
+            while not self._items and not self._ended:
+                self._more.wait()
+            deadline = time.monotonic() + wait
+            while not (self._hurry or self._ended or len(self._items) >= most):
+                left = deadline - time.monotonic()
+                if left <= 0 or not self._more.wait(left):
+                    break
+            taken = [self._items.popleft() for _ in range(min(most, len(self._items)))]
+            self._hurry = self._hurry and bool(self._items)
+            self._room.notify_all()
+            return taken
+
+    def end(self) -> None:
+        """Take nothing more; what is there is still given."""
+        with self._lock:
+            self._ended = True
+            self._more.notify_all()
+            self._room.notify_all()
 
 
 class JournalAddresses:
@@ -101,7 +149,7 @@ class GroupIntake:
         self._on_stored = on_stored
         self._batch = batch
         self._wait = wait_ms / 1_000
-        self._queue: queue.Queue[_Waiting | None] = queue.Queue(depth)
+        self._line = _Line(depth)
         self._thread = threading.Thread(target=self._run, name="commit", daemon=True)
         self._closed = False
         self._addresses = JournalAddresses(sources)
@@ -111,6 +159,7 @@ class GroupIntake:
         # The committer lets go of the interpreter at every statement; beside threads that parse and index
         # it would wait Python's usual 5 ms each time to go on. Measured: twice the messages a second.
         sys.setswitchinterval(min(sys.getswitchinterval(), SWITCH_SECONDS))
+        garbage.rarely()
         self._thread.start()
 
     def submit(self, arrival: Arrival) -> Future[Receipt]:
@@ -118,15 +167,17 @@ class GroupIntake:
         self._refuse_when_closed()
         answer = _Awaited()
         prepared = self._prepare(self._addresses.judged(arrival), self._addresses.of(arrival.source_id))
-        self._queue.put(_Waiting(prepared, 0, answer))
+        self._line.put((_Waiting(prepared, 0, answer),), complete=False)
         return answer.future
 
-    def hand_over(self, prepared: Prepared, ticket: int, answers: Answers) -> None:
-        """Take what another process has prepared; `answers` is told once. Raises StoreError once closed."""
+    def hand_over(self, mail: Sequence[tuple[int, Prepared]], answers: Answers) -> None:
+        """Take what another process has prepared, with its tickets; `answers` is told once of each.
+
+        What belongs together has been gathered there: it isn't kept waiting for more. Raises StoreError
+        once closed.
+        """
         self._refuse_when_closed()
-        done: Future[Prepared] = Future()
-        done.set_result(prepared)
-        self._queue.put(_Waiting(done, ticket, answers))
+        self._line.put([_Waiting(prepared, ticket, answers) for ticket, prepared in mail], complete=True)
 
     def refuse(self, source_id: str, reason: str, count: int = 1) -> None:
         """See `Intake.refuse`."""
@@ -137,48 +188,24 @@ class GroupIntake:
         if self._closed:
             return
         self._closed = True
-        self._queue.put(None)
+        self._line.end()
         self._thread.join()
-        late = []
-        while not self._queue.empty():  # what came between the two lines above
-            waiting = self._queue.get_nowait()
-            if waiting is not None:
-                late.append((waiting, as_answer(StoreError("the archive is shutting down; try again later"))))
-        _tell(late)
 
     def _refuse_when_closed(self) -> None:
         if self._closed:
-            raise StoreError("the archive is shutting down; try again later")
+            raise _closing()
 
     def _run(self) -> None:
-        open_ = True
-        while open_:
-            first = self._queue.get()
-            if first is None:
-                break
-            batch, open_ = self._gather(first)
+        while batch := self._line.take(self._batch, self._wait):
             self._settle(batch)
-
-    def _gather(self, first: _Waiting) -> tuple[list[_Waiting], bool]:
-        batch = [first]
-        deadline = time.monotonic() + self._wait
-        while len(batch) < self._batch:
-            try:
-                left = deadline - time.monotonic()
-                item = self._queue.get(timeout=left) if left > 0 else self._queue.get_nowait()
-            except queue.Empty:
-                break
-            if item is None:
-                return batch, False
-            batch.append(item)
-        return batch, True
 
     def _settle(self, batch: list[_Waiting]) -> None:
         ready: list[tuple[Prepared, _Waiting]] = []
         failed: list[tuple[_Waiting, Answer]] = []
         for waiting in batch:
             try:
-                ready.append((waiting.prepared.result(), waiting))
+                prepared = waiting.prepared
+                ready.append((prepared if isinstance(prepared, Prepared) else prepared.result(), waiting))
             except Exception as error:  # whatever failed, this arrival alone gets "try again later"
                 failed.append((waiting, as_answer(error)))
         _tell(failed)
@@ -215,6 +242,10 @@ def fulfil(future: Future[Receipt], answer: Answer) -> None:
             future.set_exception(answer)
     except InvalidStateError:
         return
+
+
+def _closing() -> StoreError:
+    return StoreError("the archive is shutting down; try again later")
 
 
 def as_answer(error: Exception) -> ArchiverError:

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
+from archiver.capture import garbage
 from archiver.capture.beside import Post, begin, ends, received
 from archiver.capture.ports import Arrival
 from archiver.capture.prepare import Prepared, Preparer
@@ -216,6 +217,7 @@ def main(told_descriptor: int, said_descriptor: int) -> None:
     with contextlib.suppress(EOFError, OSError, HoldfastError):
         settings: Settings = next(received(told))
         vault = open_vault(settings)
+        garbage.rarely()
         try:
             while True:
                 for chunk in received(told):

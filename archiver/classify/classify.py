@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import string
+from collections.abc import Iterable
+from functools import lru_cache
 
-from archiver.classify.language import language_of
+from archiver.classify.formats import RecordNumbers
+from archiver.classify.language import STOP_WORDS, language_of
 from archiver.classify.model import Classification
-from archiver.classify.phi import find_phi
+from archiver.classify.phi import find_in_clinical, find_phi, settle, telling_words
+from archiver.classify.photos import photos
 from archiver.classify.places import STATE_WORDS, named_states
-from archiver.classify.records import record_types
+from archiver.classify.records import judge, load_lexicons
+from archiver.classify.roster import RosterBook
 from archiver.message.model import ParsedMessage
 
+CLASSIFIER_VERSION = 2
+"""Grows whenever the same text may get other findings or record types, so that verdicts made from older ones
+are known. 1: eleven detectors, no version kept."""
 _CONTROL = "\x01"
 
 
@@ -36,31 +44,71 @@ def text_of(parsed: ParsedMessage) -> str:
     return "\n".join(filter(None, (parsed.subject, parsed.body_text, parsed.attachment_text)))
 
 
-def classify(parsed: ParsedMessage | str) -> Classification:
-    """Return what the detectors and lexicons find in a message, or in plain text. Never raises.
+class Classifier:
+    """The detectors and lexicons, with what an organisation adds to them. Pure; safe from any thread."""
 
-    Raises `ConfigError` only, at the first call, when a lexicon of this installation is malformed.
-    """
-    text = parsed if isinstance(parsed, str) else text_of(parsed)
-    lowered = text.lower()
-    if text.isascii():
-        bare = text.encode("ascii").translate(_ASCII).decode("ascii")
-        words = bare.split()
-        distinct = set(words)
-        plain = distinct if _CONTROL not in bare else _plain_words(distinct)
-    else:
-        words = lowered.translate(_MARKS).split()
-        distinct = set(words)
-        plain = _plain_words(distinct)
-    phi = find_phi(text, lowered, plain)
-    states = named_states(text, lowered) if not plain.isdisjoint(STATE_WORDS) else set()
-    states.update(finding.why[-2:] for finding in phi if finding.type == "address")
-    return Classification(
-        phi=phi,
-        record_types=record_types(words, distinct, {finding.type for finding in phi}),
-        jurisdictions=tuple(sorted(states)),
-        language=language_of(text, distinct),
-    )
+    def __init__(self, *, roster: RosterBook | None = None, record_numbers: Iterable[str] = ()) -> None:
+        """`roster`: whom to know by name and number. `record_numbers`: forms as in the setting
+        `record_number_forms`; raises ConfigError for a malformed one."""
+        self._roster = roster
+        self._numbers = RecordNumbers(record_numbers)
+
+    def classify(self, parsed: ParsedMessage | str) -> Classification:
+        """Return what is in a message, or in plain text. Never raises.
+
+        Raises `ConfigError` only, at the first call, when a lexicon of this installation is malformed.
+        """
+        text = parsed if isinstance(parsed, str) else text_of(parsed)
+        lowered = text.lower()
+        if text.isascii():
+            bare = text.encode("ascii").translate(_ASCII).decode("ascii")
+            words = bare.split()
+            distinct = set(words)
+            plain = distinct if _CONTROL not in bare else _plain_words(distinct)
+        else:
+            if len(lowered) != len(text):
+                lowered = _lowered_alike(text)
+            words = lowered.translate(_MARKS).split()
+            distinct = set(words)
+            plain = _plain_words(distinct)
+        known = distinct & known_words()
+        told = (known if plain is distinct else plain) & telling_words()
+        found = find_phi(text, lowered, told)
+        if self._numbers:
+            found += self._numbers.find(text)
+        if self._roster is not None:
+            found += self._roster.find(text, lowered, words, distinct)
+        if not isinstance(parsed, str) and parsed.parts:
+            found += photos(parsed, len(text))
+        phi = settle(found)
+        states = named_states(text, lowered) if not told.isdisjoint(STATE_WORDS) else set()
+        states.update([finding.why[-2:] for finding in phi if finding.why.startswith("zip_of_")])
+        kinds = {finding.type for finding in phi}
+        types, clinical = judge(words, distinct, known, kinds)
+        if clinical:
+            phi = settle([*phi, *find_in_clinical(text, lowered, plain)])
+        return Classification(
+            phi=phi,
+            record_types=types,
+            jurisdictions=tuple(sorted(states)) if states else (),
+            language=language_of(text, known),
+        )
+
+
+classify = Classifier().classify
+"""Classify without a roster and without the organisation's own forms; see `Classifier.classify`."""
+
+
+@lru_cache(maxsize=1)
+def known_words() -> frozenset[str]:
+    """Every word that says anything to the detectors, the lexicons or the vote on languages: a text's words
+    are looked up here once."""
+    return telling_words() | load_lexicons().telling | STOP_WORDS
+
+
+def _lowered_alike(text: str) -> str:
+    """Small letters, one for one: a few letters have a small form of two, and then offsets wouldn't serve."""
+    return "".join([low if len(low := char.lower()) == 1 else char for char in text])
 
 
 def _plain_words(distinct: set[str]) -> set[str]:

@@ -9,8 +9,9 @@ from archiver.classify.checks import digits
 from archiver.classify.model import Classification
 
 _MARKS = re.compile(r"[^0-9A-Za-z]+")
+_EXTENSION = re.compile(r"[eExX]")
 _LONGEST_REMEMBERED = 100
-_IDENTIFYING = frozenset({"mrn", "ssn", "mbi", "health_plan_id", "phone", "email"})
+_IDENTIFYING = frozenset({"mrn", "ssn", "mbi", "medicaid_id", "health_plan_id", "phone", "email"})
 
 
 def normalise_identifier(kind: str, value: str) -> str:
@@ -18,7 +19,8 @@ def normalise_identifier(kind: str, value: str) -> str:
 
     A record number is `MRN-` and its letters and digits in upper case, without marks and without a
     leading MRN of its own: `MRN-00123`, `MRN 00123`, `mrn:00123` and `00123` are all `MRN-00123`.
-    Leading zeros count. An SSN is `123-45-6789`; a telephone number its ten digits; an address is in
+    Leading zeros count. An SSN is `123-45-6789`; a telephone number its ten digits, without
+    an extension; an address is in
     lower case; MBI and plan numbers are letters and digits in upper case.
     """
     if kind == "email":
@@ -28,7 +30,7 @@ def normalise_identifier(kind: str, value: str) -> str:
 
 def _normalise(kind: str, value: str) -> str:
     if kind == "phone":
-        number = digits(value)
+        number = digits(_EXTENSION.split(value, maxsplit=1)[0])
         return number[1:] if len(number) == 11 and number[0] == "1" else number
     if kind == "ssn":
         number = digits(value)

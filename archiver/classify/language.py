@@ -21,7 +21,8 @@ _STOP_WORDS = {
 _SETS = {language: frozenset(words.split()) for language, words in _STOP_WORDS.items()}
 _ENGLISH = _SETS["en"]
 _OTHERS = frozenset().union(*(words for language, words in _SETS.items() if language != "en"))
-_ALL = _ENGLISH | _OTHERS
+STOP_WORDS = _ENGLISH | _OTHERS
+"""The words that tell any language."""
 _HAN = re.compile(r"[\u3400-\u9fff]")
 _KANA = re.compile(r"[\u3040-\u30ff]")
 _CYRILLIC = re.compile(r"[\u0400-\u04ff]")
@@ -30,20 +31,21 @@ _VIETNAMESE = re.compile(r"[ăđơưẠ-ỹ]", re.IGNORECASE)
 _SAMPLE = 20_000
 
 
-def language_of(text: str, distinct: set[str]) -> str:
+def language_of(text: str, known: set[str]) -> str:
     """Return en, es, fr, de, pt, it, zh, ru or vi, or `und` when the vote isn't clear.
 
-    `distinct` are the text's lower-case words. Latin languages need two stop words and more than any
+    `known` are those of the text's lower-case words that are in `STOP_WORDS`, and perhaps others. Latin
+    languages need two stop words and more than any
     other; Chinese, Russian and Vietnamese are told by their letters.
     """
     if not text.isascii():
         told = _by_letters(text[:_SAMPLE])
         if told:
             return told
-    english = len(distinct & _ENGLISH)
-    if english >= 2 and english > len(distinct & _OTHERS):
+    english = len(known & _ENGLISH)
+    if english >= 2 and english > len(known & _OTHERS):
         return "en"  # No other language can have more: the vote needn't be counted.
-    hits = distinct & _ALL
+    hits = known & STOP_WORDS
     if len(hits) < 2:
         return "und"
     votes = sorted(((len(hits & words), language) for language, words in _SETS.items()), reverse=True)

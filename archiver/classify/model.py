@@ -3,27 +3,54 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple, get_args
 
 PHIType = Literal[
+    "name",
     "ssn",
     "mrn",
     "npi",
     "dea",
     "mbi",
-    "phone",
-    "email",
-    "date_of_birth",
-    "icd10",
+    "medicaid_id",
     "health_plan_id",
-    "credit_card",
+    "date_of_birth",
+    "date",
+    "age",
+    "phone",
+    "fax",
+    "email",
+    "url",
+    "ip",
     "address",
+    "place",
+    "icd10",
+    "cpt",
+    "ndc",
+    "drug",
+    "account",
+    "credit_card",
+    "routing",
+    "iban",
+    "license",
+    "license_plate",
+    "vin",
+    "device_id",
+    "photo",
 ]
+"""The kinds of finding; docs/classification.md says of each what it is and which forms are found.
+
+Names are stable: `phi:` in searches and the retention verdicts know them.
+"""
+
+PHI_TYPES = frozenset(get_args(PHIType))
 
 
-@dataclass(frozen=True, slots=True)
-class PHIFinding:
-    """One piece of patient information: `text` is the characters `start:end`; `why` a stable reason code."""
+class PHIFinding(NamedTuple):
+    """One piece of patient information: `text` is the characters `start:end`; `why` a stable reason code.
+
+    A photo has no text: its span is empty and stands at the end.
+    """
 
     type: PHIType
     start: int

@@ -23,6 +23,8 @@ _STATES = {
     "WV": ("West Virginia", "2"), "WI": ("Wisconsin", "5"), "WY": ("Wyoming", "8"),
 }  # fmt: skip
 
+STATE_CODES = frozenset(_STATES)
+STATE_NAMES = frozenset(name for name, _ in _STATES.values())
 _CODE_OF = {name.casefold(): code for code, (name, _) in _STATES.items()}
 _LAST_WORDS = {code.casefold() for code in _STATES} | {name.split()[-1] for name in _CODE_OF}
 _NAMES = "|".join(sorted((name for name, _ in _STATES.values()), key=len, reverse=True)).replace(" ", r"\s+")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
@@ -13,9 +13,28 @@ from archiver.classify.model import RecordType
 from config.errors import ConfigError
 
 CORRESPONDENCE = "correspondence"
+NOT_A_RECORD = "not_a_record"
+NOT_ABOUT_PATIENTS = frozenset({CORRESPONDENCE, "administrative", NOT_A_RECORD})
+"""Types that say nothing against a message being about a patient after all."""
+_PATIENTS = frozenset(
+    {
+        "mrn",
+        "mbi",
+        "medicaid_id",
+        "health_plan_id",
+        "ssn",
+        "date_of_birth",
+        "icd10",
+        "cpt",
+        "ndc",
+        "device_id",
+        "photo",
+    }
+)
 _NOTHING = (RecordType(CORRESPONDENCE, 0.5, "no record type reached its threshold"),)
 _PLAIN_LENGTH = 400
 _MOST_GROWTH = 2.5
+_SPEAKS_OF_PATIENTS = 0.4
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,17 +50,19 @@ class Lexicon:
 
 @dataclass(frozen=True, slots=True)
 class Lexicons:
-    """All record types, and where each term counts: term -> (position of the lexicon, weight).
+    """All record types, and where each term and each kind of PHI counts: (position of the lexicon, weight).
 
-    A phrase is looked for only where its longest word stands: phrases by that word, each with its
-    other words and the padded form under which it is found. `telling` are these words and `singles`.
+    `singles` are the terms of one word by each form of it. A phrase is looked for only where its longest
+    word stands: phrases by that word, each with the next longest, the others, and the padded form under
+    which it is found. `telling` are the words of both.
     """
 
     types: tuple[Lexicon, ...]
     weights: dict[str, tuple[tuple[int, float], ...]]
-    singles: frozenset[str]
+    singles: dict[str, str]
     telling: frozenset[str]
-    phrases: dict[str, tuple[tuple[str, tuple[str, ...], str], ...]]
+    phrases: dict[str, tuple[tuple[str, str, tuple[str, ...], str], ...]]
+    phi: dict[str, tuple[tuple[int, float], ...]]
 
 
 @lru_cache(maxsize=1)
@@ -49,31 +70,36 @@ def load_lexicons() -> Lexicons:
     """Read `config/lexicons/*.toml` once. Raises `ConfigError` naming the file that is malformed."""
     types: list[Lexicon] = []
     weights: dict[str, list[tuple[int, float]]] = {}
+    phi: dict[str, list[tuple[int, float]]] = {}
     for entry in sorted(files("config").joinpath("lexicons").iterdir(), key=lambda item: item.name):
         if not entry.name.endswith(".toml"):
             continue
         lexicon = _read(entry.name, entry.read_text("utf-8"))
         for term, weight in lexicon.words.items():
             weights.setdefault(term, []).append((len(types), weight))
+        for kind, weight in lexicon.phi.items():
+            phi.setdefault(kind, []).append((len(types), weight))
         types.append(lexicon)
-    singles: set[str] = set()
-    phrases: dict[str, list[tuple[str, tuple[str, ...], str]]] = {}
+    singles: dict[str, str] = {}
+    phrases: dict[str, list[tuple[str, str, tuple[str, ...], str]]] = {}
     for term in weights:
         if " " not in term:
-            singles |= {term, f"{term}s"}
+            singles[term] = term
+            singles.setdefault(f"{term}s", term)
             continue
         for form in (term, f"{term}s"):
             # Padded, so that `ct scan` is not seen in `direct scanner`.
             parts = form.split()
             longest = max(parts, key=len)
-            others = tuple(sorted({*parts} - {longest}, key=len, reverse=True))
-            phrases.setdefault(longest, []).append((term, others, f" {form} "))
+            others = tuple(sorted({*parts} - {longest}, key=len, reverse=True)) or (longest,)
+            phrases.setdefault(longest, []).append((term, others[0], others[1:], f" {form} "))
     return Lexicons(
         types=tuple(types),
         weights={term: tuple(found) for term, found in weights.items()},
-        singles=frozenset(singles),
+        singles=singles,
         telling=frozenset(singles) | frozenset(phrases),
         phrases={key: tuple(found) for key, found in phrases.items()},
+        phi={kind: tuple(found) for kind, found in phi.items()},
     )
 
 
@@ -96,53 +122,77 @@ def clinical_types() -> frozenset[str]:
     return frozenset(lexicon.type for lexicon in load_lexicons().types if lexicon.clinical)
 
 
-def record_types(words: list[str], distinct: set[str], phi_kinds: Iterable[str]) -> tuple[RecordType, ...]:
+def record_types(words: list[str], distinct: set[str], phi_kinds: Collection[str]) -> tuple[RecordType, ...]:
     """Return the record types of a text, surest first, or `correspondence` where none is clear.
 
     `words` are its lower-case words in order, `distinct` the set of them. The threshold grows by a
     quarter per doubling past 400 words, to 2.5 times at most; confidence is `score/(score+threshold)`.
     """
+    return judge(words, distinct, distinct, phi_kinds)[0]
+
+
+def judge(
+    words: list[str], distinct: set[str], known: set[str], phi_kinds: Collection[str]
+) -> tuple[tuple[RecordType, ...], bool]:
+    """Return the record types as `record_types` does, and whether the text speaks of patients at all: with
+    two fifths of what a clinical type needs. `known` are those of `distinct` that may be in a lexicon."""
     lexicons = load_lexicons()
-    kinds = frozenset(phi_kinds)
-    terms = _terms(lexicons, words, distinct)
+    kinds = lexicons.phi.keys() & set(phi_kinds)
+    terms = _terms(lexicons, words, distinct, known)
     if not terms and not kinds:
-        return _NOTHING
-    evidence: dict[int, list[tuple[float, str]]] = {}
+        return _NOTHING, False
+    scores = [0.0] * len(lexicons.types)
     for term in terms:
         for position, weight in lexicons.weights[term]:
-            evidence.setdefault(position, []).append((weight, term))
+            scores[position] += weight
+    for kind in kinds:
+        for position, weight in lexicons.phi[kind]:
+            scores[position] += weight
     growth = 1.0
     if len(words) > _PLAIN_LENGTH:
         growth = min(_MOST_GROWTH, 1.0 + 0.25 * math.log2(len(words) / _PLAIN_LENGTH))
     found: list[RecordType] = []
-    for position, lexicon in enumerate(lexicons.types):
-        weights = evidence.get(position, [])
-        if kinds:
-            weights = weights + [(lexicon.phi[k], f"phi:{k}") for k in kinds if k in lexicon.phi]
-        threshold = lexicon.threshold * growth
-        score = sum(weight for weight, _ in weights)
-        if score < threshold or (len(weights) < 2 and weights[0][0] < lexicon.threshold):
+    clinical = False
+    for position, score in enumerate(scores):
+        if not score:
             continue
-        weights.sort(key=lambda item: (-item[0], item[1]))
-        why = ", ".join(term for _, term in weights[:5])
-        found.append(RecordType(lexicon.type, round(score / (score + threshold), 3), why))
+        lexicon = lexicons.types[position]
+        threshold = lexicon.threshold * growth
+        if lexicon.clinical and score >= _SPEAKS_OF_PATIENTS * threshold:
+            clinical = True
+        if score >= threshold:
+            weights = _evidence(lexicon, terms, kinds)
+            if len(weights) > 1 or weights[0][0] >= lexicon.threshold:
+                why = ", ".join(term for _, term in weights[:5])
+                found.append(RecordType(lexicon.type, round(score / (score + threshold), 3), why))
+    if len(found) > 1 or clinical or not _PATIENTS.isdisjoint(phi_kinds):
+        # Cautious: mail is no record only where nothing else speaks for its being one.
+        found = [record for record in found if record.type != NOT_A_RECORD]
     if not found:
-        return _NOTHING
-    return tuple(sorted(found, key=lambda record: (-record.confidence, record.type)))
+        return _NOTHING, clinical
+    return tuple(sorted(found, key=lambda record: (-record.confidence, record.type))), clinical
 
 
-def _terms(lexicons: Lexicons, words: list[str], distinct: set[str]) -> set[str]:
+def _evidence(lexicon: Lexicon, terms: set[str], kinds: set[str]) -> list[tuple[float, str]]:
+    """What counts for a record type in a text, the weightiest first."""
+    weights = [(lexicon.words[term], term) for term in terms if term in lexicon.words]
+    weights += [(lexicon.phi[kind], f"phi:{kind}") for kind in kinds if kind in lexicon.phi]
+    return sorted(weights, key=lambda item: (-item[0], item[1]))
+
+
+def _terms(lexicons: Lexicons, words: list[str], distinct: set[str], known: set[str]) -> set[str]:
     """Return the lexicon terms that a text holds, in the form the lexicons write them."""
-    weights, singles, phrases = lexicons.weights, lexicons.singles, lexicons.phrases
+    singles, phrases = lexicons.singles, lexicons.phrases
     terms: set[str] = set()
     line = ""
-    for word in distinct & lexicons.telling:
+    for word in known & lexicons.telling:
         if word in singles:
-            terms.add(word if word in weights else word[:-1])
-        for term, others, padded in phrases.get(word, ()):
-            # Most phrases are of two words; asking for the second one first spares the rest.
-            if not others or (others[0] in distinct and distinct.issuperset(others)):
-                line = line or f" {' '.join(words)} "
-                if padded in line:
-                    terms.add(term)
+            terms.add(singles[word])
+        if word in phrases:
+            for term, other, others, padded in phrases[word]:
+                # Most phrases are of two words; asking for the second one first spares the rest.
+                if other in distinct and distinct.issuperset(others):
+                    line = line or f" {' '.join(words)} "
+                    if padded in line:
+                        terms.add(term)
     return terms

@@ -27,6 +27,7 @@ MOST: Final = 500
 CLAIM: Final = timedelta(minutes=10)
 LONGEST_WAIT: Final = timedelta(hours=1)
 KEEP: Final = timedelta(days=90)
+FAULTS: Final = "faults"
 log = logging.getLogger("holdfast.coverage")
 Told = Callable[[Row[tuple[object, ...]]], str]
 
@@ -52,6 +53,16 @@ class Alerts:
         batches = [[row] for row in reports]
         batches += [about_gaps] if len(about_gaps) > AT_ONCE else [[row] for row in about_gaps]
         return sum(len(batch) for batch in batches if self._send(batch))
+
+    def faults(self) -> None:
+        """Tell that bytes or rows were found damaged, unless such a mail waits already. Durable on return."""
+        if not self._settings.alerts:
+            return
+        now = to_us(self._clock.now())
+        with self._records.write() as connection:
+            waits = select(alerts.c.id).where(alerts.c.kind == FAULTS, alerts.c.sent_us.is_(None))
+            if connection.execute(waits.limit(1)).first() is None:
+                connection.execute(alerts.insert().values(kind=FAULTS, queued_us=now, next_us=now))
 
     def waiting(self) -> int:
         """How many the relay hasn't taken yet."""
@@ -131,6 +142,8 @@ class Alerts:
         return message
 
     def _line(self, row: Row[tuple[object, ...]]) -> str:
+        if row.kind == FAULTS:
+            return "what is stored has faults; `holdfast verify --full` names them"
         gap = self._gaps.get(row.gap_id)
         if gap is None:
             return "a gap that is no longer known"

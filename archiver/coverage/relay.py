@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import smtplib
 import ssl
+from collections.abc import Mapping
 from email.message import EmailMessage
 from typing import Final
 
@@ -23,6 +24,10 @@ class RelayError(ArchiverError):
     audit_code = "relay_failed"
     retry = True
 
+    def __init__(self, text: str, smtp_code: int | None = None) -> None:
+        self.smtp_code = smtp_code
+        super().__init__(text)
+
 
 def read_relay(url: str) -> RelayUrl:
     """`parse_relay`, with our own error. Raises CaptureError."""
@@ -33,7 +38,8 @@ def read_relay(url: str) -> RelayUrl:
 
 
 def send(relay: RelayUrl, message: EmailMessage, password: str = "", seconds: float = SECONDS) -> None:
-    """Return once the relay has taken the message for every recipient. Raises RelayError.
+    """Return once the relay has taken the message for every recipient. Raises RelayError, whose
+    `smtp_code` is what the relay answered, None where it couldn't be asked.
 
     `password` is a reference. `seconds` bounds each wait for the network.
     """
@@ -41,17 +47,23 @@ def send(relay: RelayUrl, message: EmailMessage, password: str = "", seconds: fl
         with _connect(relay, seconds) as client:
             if relay.user:
                 client.login(relay.user, read_secret(password))
-            if client.send_message(message):
-                raise RelayError("the relay refuses a recipient")
+            if refused := client.send_message(message):
+                raise RelayError("the relay refuses a recipient", _code_of(refused))
     except ssl.SSLCertVerificationError:
         raise RelayError("the relay's certificate isn't trusted; name its authority with ca=FILE") from None
     except smtplib.SMTPResponseException as error:
         # What a relay says can name addresses: only its code is told.
-        raise RelayError(f"the relay answers {error.smtp_code}") from None
+        raise RelayError(f"the relay answers {error.smtp_code}", error.smtp_code) from None
+    except smtplib.SMTPRecipientsRefused as error:
+        raise RelayError("the relay refuses the recipient", _code_of(error.recipients)) from None
     except (smtplib.SMTPException, OSError, UnicodeError):
         raise RelayError("the relay can't be reached or doesn't take the message") from None
     except CaptureError:
         raise RelayError("the relay's password can't be read") from None
+
+
+def _code_of(refused: Mapping[str, tuple[int, bytes]]) -> int | None:
+    return next((answer[0] for answer in refused.values()), None)
 
 
 def _connect(relay: RelayUrl, seconds: float) -> smtplib.SMTP:

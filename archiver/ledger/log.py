@@ -45,11 +45,12 @@ def create(connection: Connection, log: Log) -> None:
 
 def state(connection: Connection, log: Log) -> Frontier:
     """The log's size and right edge. Raises LedgerError when the row is gone or unreadable."""
-    row = _STATE.run(connection, (int(log),)).first()
+    row = _STATE.first(connection, int(log))
     if row is None:
         raise LedgerError(f"the state of the {log.folder} log is missing; run `holdfast verify --full`")
-    frontier = Frontier.from_bytes(bytes(row.frontier))
-    if frontier.size != row.size:
+    size, edge = row
+    frontier = Frontier.from_bytes(bytes(edge))
+    if frontier.size != size:
         raise LedgerError(f"the state of the {log.folder} log is damaged; run `holdfast verify --full`")
     return frontier
 
@@ -74,7 +75,7 @@ def append(
     if rows:
         _ENTRIES(connection, rows)
         changed = _GROW.run(connection, (frontier.size, frontier.to_bytes(), int(log), first))
-        if changed.rowcount != 1:
+        if changed != 1:
             raise LedgerError(f"the {log.folder} log was appended to without its lock")
     return first
 

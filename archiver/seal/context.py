@@ -21,6 +21,7 @@ Kind = Literal[
     "spool",
     "backup",
     "dictionary",
+    "types",
     "root-canary",
     "epoch-key",
     "branch-key",

@@ -8,24 +8,10 @@ may not change so; the two databases only differ in how that is written down.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from archiver.store import guards_disposal, guards_facts, guards_policy
 from archiver.store.dialect import LOCK_ARCHIVE, REFUSED_MARK
+from archiver.store.guard import Guard
 from archiver.store.schema import KEYS_SCHEMA
-
-
-@dataclass(frozen=True, slots=True)
-class Guard:
-    """`verb` (with its columns) on a row of `table` is refused when `condition`, in terms of OLD and NEW."""
-
-    name: str
-    table: str
-    verb: str
-    condition: str = "1 = 1"
-    columns: str = ""
-    needs_lock: bool = False
-    only_sqlite: bool = False
-
 
 _TODAY = {
     "sqlite": "date('now', '-12 hours')",
@@ -38,8 +24,11 @@ _NOW_US = {
 
 _PROTECTED = """EXISTS (SELECT 1 FROM messages m WHERE m.pk = OLD.message_pk AND (
     m.disposal_date IS NULL OR m.permanent OR m.disposal_date > {today}
+    OR {unconfirmed}
     OR EXISTS (SELECT 1 FROM hold_items i JOIN holds h ON h.id = i.hold_id
                WHERE i.message_pk = m.pk AND h.state <> 'released')
+    OR {extended}
+    OR {unsettled}
     OR EXISTS (SELECT 1 FROM holds h WHERE h.state = 'applying')
     OR (EXISTS (SELECT 1 FROM holds h WHERE h.by_index AND h.state <> 'released')
         AND (EXISTS (SELECT 1 FROM outbox o WHERE o.message_pk = m.pk)
@@ -47,11 +36,27 @@ _PROTECTED = """EXISTS (SELECT 1 FROM messages m WHERE m.pk = OLD.message_pk AND
 
 _HOLD_STANDS = "EXISTS (SELECT 1 FROM holds h WHERE h.id = OLD.hold_id AND h.state <> 'released')"
 
-_BAD_STATE = """NEW.state <> OLD.state AND (
-    (NEW.state = 'released' AND (OLD.state <> 'cooling' OR OLD.cooling_until_us IS NULL
-                                 OR OLD.cooling_until_us > {now_us}))
-    OR (NEW.state = 'cooling' AND (NEW.release_asked_by IS NULL OR NEW.release_approved_by IS NULL
-                                   OR NEW.release_asked_by = NEW.release_approved_by)))"""
+_DAY_US, _HOUR_US = 86_400_000_000, 3_600_000_000
+
+# applying <-> active -> cooling -> released, and from cooling back to applying; nothing else. Our clock may
+# differ from the database's by an hour when the cooling-off begins, and by nothing when it ends.
+_BAD_STATE = f"""NEW.state <> OLD.state AND NOT (
+    (NEW.state IN ('applying', 'active') AND OLD.state IN ('applying', 'active'))
+    OR (NEW.state = 'applying' AND OLD.state = 'cooling')
+    OR (NEW.state = 'cooling' AND OLD.state IN ('applying', 'active')
+        AND NEW.release_asked_by IS NOT NULL AND NEW.release_approved_by IS NOT NULL
+        AND NEW.release_asked_by <> NEW.release_approved_by AND NEW.cooling_until_us IS NOT NULL
+        AND NEW.cooling_until_us >= {{now_us}} + OLD.cooling_days * {_DAY_US} - {_HOUR_US})
+    OR (NEW.state = 'released' AND OLD.state = 'cooling' AND OLD.cooling_until_us IS NOT NULL
+        AND OLD.cooling_until_us <= {{now_us}}))"""
+
+_COOLS_SOONER = """OLD.state = 'cooling' AND NEW.state <> 'applying' AND (
+    NEW.cooling_until_us IS NULL OR OLD.cooling_until_us IS NULL
+    OR NEW.cooling_until_us < OLD.cooling_until_us)"""
+
+# A first custodian (patient, source) of a hold that had none would shut out everybody else's mail.
+_NARROWS = """EXISTS (SELECT 1 FROM holds h WHERE h.id = NEW.hold_id AND h.state <> 'applying')
+    AND NOT EXISTS (SELECT 1 FROM {table} t WHERE t.hold_id = NEW.hold_id)"""
 
 # What `part_refs` names is needed by a message as long as that message's own key is there.
 _NEEDED = """EXISTS (SELECT 1 FROM part_refs r JOIN {keys}data_keys k ON k.message_pk = r.message_pk
@@ -59,13 +64,20 @@ _NEEDED = """EXISTS (SELECT 1 FROM part_refs r JOIN {keys}data_keys k ON k.messa
 _KEYLESS = "NOT EXISTS (SELECT 1 FROM {keys}part_keys k WHERE k.part_id = NEW.part_id)"
 
 _ALIVE = "EXISTS (SELECT 1 FROM {keys}data_keys k WHERE k.message_pk = OLD.{key})"
+_BEARER_ALIVE = """EXISTS (SELECT 1 FROM messages m JOIN {keys}data_keys k ON k.message_pk = m.pk
+    WHERE m.seq = OLD.seq)"""
 
 GUARDS = (
     Guard("data_keys_delete", "{keys}data_keys", "DELETE", _PROTECTED, needs_lock=True),
     Guard("data_keys_update", "{keys}data_keys", "UPDATE", _PROTECTED, needs_lock=True),
     # A message row that vanished or changed would take its guard with it.
     Guard("messages_delete", "messages", "DELETE"),
-    Guard("messages_fixed", "messages", "UPDATE", columns="pk, id, sha256, anchor, captured_us, seq"),
+    Guard(
+        "messages_fixed",
+        "messages",
+        "UPDATE",
+        columns="pk, id, sha256, size, anchor, captured_us, sent_us, seq, blob_sha256, form",
+    ),
     Guard(
         "messages_ended",
         "messages",
@@ -76,6 +88,8 @@ GUARDS = (
     # Tokens are how a later hold finds mail of today.
     Guard("message_tokens_delete", "message_tokens", "DELETE", _ALIVE.replace("{key}", "message_pk")),
     Guard("message_tokens_update", "message_tokens", "UPDATE"),
+    Guard("borne_tokens_delete", "borne_tokens", "DELETE", _BEARER_ALIVE),
+    Guard("borne_tokens_update", "borne_tokens", "UPDATE"),
     Guard("part_keys_delete", "{keys}part_keys", "DELETE", _NEEDED, needs_lock=True),
     Guard("part_keys_update", "{keys}part_keys", "UPDATE"),
     # A message may refer only to what can be opened: a disposal may have ended the part a moment ago.
@@ -100,13 +114,19 @@ GUARDS = (
     Guard("hold_custodians_update", "hold_custodians", "UPDATE"),
     Guard("hold_patients_delete", "hold_patients", "DELETE", _HOLD_STANDS),
     Guard("hold_patients_update", "hold_patients", "UPDATE"),
+    Guard("hold_sources_delete", "hold_sources", "DELETE", _HOLD_STANDS),
+    Guard("hold_sources_update", "hold_sources", "UPDATE"),
+    *(
+        Guard(f"{table}_insert", table, "INSERT", _NARROWS.replace("{table}", table))
+        for table in ("hold_custodians", "hold_patients", "hold_sources")
+    ),
     Guard("holds_delete", "holds", "DELETE"),
     Guard("holds_state", "holds", "UPDATE", _BAD_STATE, columns="state"),
     Guard(
         "holds_cooling",
         "holds",
         "UPDATE",
-        "OLD.cooling_until_us IS NOT NULL AND NEW.cooling_until_us < OLD.cooling_until_us",
+        _COOLS_SOONER,
         columns="cooling_until_us",
     ),
     Guard(
@@ -115,9 +135,25 @@ GUARDS = (
         "UPDATE",
         columns=(
             "id, matter_id, by_index, standing, sent_from_us, sent_before_us, from_day, before_day, "
-            "created_us, created_by, in_force_us"
+            "created_us, created_by, in_force_us, sealed_scope, root_id, version, cooling_days"
         ),
     ),
+    # What was said of holds and to whom is evidence; an acknowledgement isn't taken back.
+    Guard("hold_events_delete", "hold_events", "DELETE"),
+    Guard("hold_events_update", "hold_events", "UPDATE"),
+    Guard("hold_receipts_delete", "hold_receipts", "DELETE"),
+    Guard("hold_receipts_update", "hold_receipts", "UPDATE"),
+    Guard("notices_delete", "notices", "DELETE"),
+    Guard(
+        "notices_acknowledged",
+        "notices",
+        "UPDATE",
+        "OLD.acknowledged_us IS NOT NULL AND (NEW.acknowledged_us IS NULL "
+        "OR NEW.acknowledged_us <> OLD.acknowledged_us)",
+        columns="acknowledged_us",
+    ),
+    Guard("notice_mails_delete", "notice_mails", "DELETE"),
+    Guard("notice_mails_fixed", "notice_mails", "UPDATE", columns="id, hold_id, notice_id, kind, sealed"),
     Guard("deliveries_delete", "deliveries", "DELETE"),
     # What was refused stays told: received = stored + duplicates + refused (promise 9).
     Guard("refusals_delete", "refusals", "DELETE"),
@@ -150,6 +186,9 @@ GUARDS = (
             ("", "holds", "id"),
         )
     ),
+    *guards_disposal.GUARDS,
+    *guards_facts.GUARDS,
+    *guards_policy.GUARDS,
 )
 
 NEVER_TRUNCATED = (
@@ -160,14 +199,23 @@ NEVER_TRUNCATED = (
     "dictionaries",
     "messages",
     "message_tokens",
+    "borne_tokens",
     "holds",
     "hold_items",
     "hold_custodians",
     "hold_patients",
+    "hold_sources",
+    "hold_events",
+    "hold_receipts",
+    "notices",
+    "notice_mails",
     "deliveries",
     "refusals",
     "audit_details",
     "ledger_entries",
+    *guards_disposal.NEVER_TRUNCATED,
+    *guards_facts.NEVER_TRUNCATED,
+    *guards_policy.NEVER_TRUNCATED,
 )
 """PostgreSQL's TRUNCATE fires no row triggers; SQLite has none."""
 
@@ -180,7 +228,12 @@ def statements(dialect: str) -> list[str]:
 def _written(text: str, dialect: str) -> str:
     keys = f"{KEYS_SCHEMA}." if dialect == "postgresql" else ""
     return (
-        text.replace("{today}", _TODAY[dialect]).replace("{now_us}", _NOW_US[dialect]).replace("{keys}", keys)
+        text.replace("{extended}", guards_disposal.EXTENDED)
+        .replace("{unsettled}", guards_facts.UNSETTLED)
+        .replace("{unconfirmed}", guards_policy.UNCONFIRMED)
+        .replace("{today}", _TODAY[dialect])
+        .replace("{now_us}", _NOW_US[dialect])
+        .replace("{keys}", keys)
     )
 
 

@@ -13,7 +13,7 @@ import fcntl
 import os
 import secrets
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,8 +53,10 @@ def object_mark(object_id: str) -> bytes:
 class PackFolder:
     """The local folder of packs. Reads are safe from any thread."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, moved: Callable[[str], Place | None] | None = None) -> None:
+        """`moved` says where an object's blob lies now, for readers whose pack was compacted meanwhile."""
         self.directory = directory
+        self._moved = moved or (lambda _: None)
         durable.make_dir(directory)
 
     def path(self, pack_id: str) -> Path:
@@ -63,36 +65,71 @@ class PackFolder:
 
     def read(self, place: Place, object_id: str) -> bytes:
         """Return a blob. Raises DamagedStore if its frame or file isn't as written."""
-        with self._opened(place) as descriptor:
-            read = _read_at(descriptor, place.offset - FRAME.size, FRAME.size + place.length)
-        _check_frame(read, place, object_id)
-        if len(read) != FRAME.size + place.length:
-            raise _damaged(place)
+        with self._opened(place, object_id) as (descriptor, here):
+            read = _read_at(descriptor, here.offset - FRAME.size, FRAME.size + here.length)
+        _check_frame(read, here, object_id)
+        if len(read) != FRAME.size + here.length:
+            raise _damaged(here)
         return read[FRAME.size :]
 
     def chunks(self, place: Place, object_id: str) -> Iterator[bytes]:
         """Yield a blob in pieces; raises as `read` does."""
-        with self._opened(place) as descriptor:
-            _check_frame(_read_at(descriptor, place.offset - FRAME.size, FRAME.size), place, object_id)
-            for at in range(0, place.length, PIECE):
-                size = min(PIECE, place.length - at)
-                piece = _read_at(descriptor, place.offset + at, size)
+        with self._opened(place, object_id) as (descriptor, here):
+            _check_frame(_read_at(descriptor, here.offset - FRAME.size, FRAME.size), here, object_id)
+            for at in range(0, here.length, PIECE):
+                size = min(PIECE, here.length - at)
+                piece = _read_at(descriptor, here.offset + at, size)
                 if len(piece) != size:
-                    raise _damaged(place)
+                    raise _damaged(here)
                 yield piece
 
-    @contextlib.contextmanager
-    def _opened(self, place: Place) -> Iterator[int]:
+    def take(self, pack_id: str) -> int | None:
+        """Lock a pack that no process writes to, so that none will; the descriptor holds the lock.
+
+        None where one does, or where there is no such file.
+        """
         try:
-            descriptor = os.open(self.path(place.pack_id), os.O_RDONLY)
-            try:
-                yield descriptor
-            finally:
-                os.close(descriptor)
-        except FileNotFoundError:
-            raise DamagedStore(f"pack {place.pack_id} is missing; restore it from a backup") from None
+            descriptor = os.open(self.path(pack_id), os.O_RDWR)
+        except OSError:
+            return None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(descriptor)
+            return None
+        return descriptor
+
+    def delete(self, pack_id: str) -> None:
+        """Delete a pack's file, durably; one that is gone already is none the worse. Raises StoreError."""
+        try:
+            self.path(pack_id).unlink(missing_ok=True)
+            durable.fsync_dir(self.directory)
+        except OSError as error:
+            raise _unwritable(error) from error
+
+    @contextlib.contextmanager
+    def _opened(self, place: Place, object_id: str) -> Iterator[tuple[int, Place]]:
+        """An open file and the place of the blob in it: another where its pack was just compacted."""
+        descriptor, here = self._open(place, object_id)
+        try:
+            yield descriptor, here
         except (OSError, ValueError, OverflowError):
-            raise StoreError(f"pack {place.pack_id} can't be read now; try again later") from None
+            raise _unreadable(here) from None
+        finally:
+            os.close(descriptor)
+
+    def _open(self, place: Place, object_id: str) -> tuple[int, Place]:
+        while True:
+            try:
+                return os.open(self.path(place.pack_id), os.O_RDONLY), place
+            except FileNotFoundError:
+                now = self._moved(object_id)
+                if now is None or now == place:
+                    missing = f"pack {place.pack_id} is missing; restore it from a backup"
+                    raise DamagedStore(missing) from None
+                place = now
+            except (OSError, ValueError):
+                raise _unreadable(place) from None
 
 
 class PackWriter:
@@ -116,6 +153,15 @@ class PackWriter:
     def full(self) -> bool:
         """True when the next blob belongs into a new pack."""
         return self._end >= FULL_AT
+
+    def settle(self) -> None:
+        """Make a new, empty pack durable, so that a row may name it. Raises StoreError."""
+        try:
+            os.fsync(self._descriptor)
+        except OSError as error:
+            self._abandon()
+            raise _unwritable(error) from error
+        self._untouched = False
 
     def append(self, blobs: Sequence[tuple[str, Raw]]) -> list[Place]:
         """Append `(object id, blob)` pairs and return their places. Durable on return (one fsync).
@@ -225,6 +271,10 @@ def _read_at(descriptor: int, offset: int, length: int) -> bytes:
     while len(read) < length and (more := os.pread(descriptor, length - len(read), offset + len(read))):
         read += more
     return read
+
+
+def _unreadable(place: Place) -> StoreError:
+    return StoreError(f"pack {place.pack_id} can't be read now; try again later")
 
 
 def _unwritable(error: OSError) -> StoreError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, exists, select, update
@@ -77,23 +77,37 @@ def referred(connection: Connection, pks: Iterable[int]) -> dict[int, set[str]]:
     return found
 
 
-def release(connection: Connection, pk: int, now_us: int) -> Mapping[str, int]:
-    """Take back a destroyed message's references; destroy the keys of parts that nobody needs any more.
+@dataclass(frozen=True, slots=True)
+class Released:
+    """How many parts ended with a message, how many others needed then, and the ids of those still needed."""
 
-    Part of the caller's transaction, which holds LOCK_ARCHIVE and has destroyed the message's own key.
-    Returns how many parts were `destroyed` and how many were `kept` for others.
+    destroyed: int
+    kept: int
+    still: frozenset[str]
+
+
+def release(connection: Connection, pks: Sequence[int], now_us: int) -> dict[int, Released]:
+    """Take back destroyed messages' references; destroy the keys of parts that nobody needs any more.
+
+    Part of the caller's transaction, which holds LOCK_ARCHIVE and has destroyed the messages' own keys. It
+    counts as if one had gone after the other: a part that several of them had ends with the last.
     """
-    mine = list(connection.scalars(select(part_refs.c.part_id).where(part_refs.c.message_pk == pk)))
-    if not mine:
-        return {"destroyed": 0, "kept": 0}
-    connection.execute(delete(part_refs).where(part_refs.c.message_pk == pk))
-    destroyed = 0
-    for start in range(0, len(mine), _CHUNK):
-        chunk = mine[start : start + _CHUNK]
+    mine = referred(connection, pks)
+    last = {part_id: pk for pk in pks for part_id in mine[pk]}
+    ended: set[str] = set()
+    if last:
+        connection.execute(delete(part_refs).where(part_refs.c.message_pk.in_(list(pks))))
+    wanted = sorted(last)
+    for start in range(0, len(wanted), _CHUNK):
+        chunk = wanted[start : start + _CHUNK]
         needed = exists().where(part_refs.c.part_id == parts.c.id)
-        ended = list(connection.scalars(select(parts.c.id).where(parts.c.id.in_(chunk), ~needed)))
-        if ended:
-            connection.execute(delete(part_keys).where(part_keys.c.part_id.in_(ended)))
-            connection.execute(update(parts).where(parts.c.id.in_(ended)).values(destroyed_us=now_us))
-        destroyed += len(ended)
-    return {"destroyed": destroyed, "kept": len(mine) - destroyed}
+        gone = list(connection.scalars(select(parts.c.id).where(parts.c.id.in_(chunk), ~needed)))
+        if gone:
+            connection.execute(delete(part_keys).where(part_keys.c.part_id.in_(gone)))
+            connection.execute(update(parts).where(parts.c.id.in_(gone)).values(destroyed_us=now_us))
+        ended.update(gone)
+    found = {}
+    for pk in pks:
+        destroyed = sum(part_id in ended and last[part_id] == pk for part_id in mine[pk])
+        found[pk] = Released(destroyed, len(mine[pk]) - destroyed, frozenset(mine[pk] - ended))
+    return found

@@ -43,6 +43,9 @@ class Records:
                 connect_args={"check_same_thread": False},
                 pool_size=8,
                 max_overflow=32,
+                # A connection's page cache is worth nothing once another one has written: whoever commits
+                # again and again gets the one it gave back last, not the one that rested longest.
+                pool_use_lifo=True,
             )
             self._engine = engine.execution_options(schema_translate_map={KEYS_SCHEMA: None})
         else:

@@ -16,25 +16,31 @@ from sqlalchemy import (
     Connection,
     and_,
     exists,
+    func,
     or_,
     select,
     union,
 )
 
-from archiver.store import dialect
+from archiver.store import dialect, tokens
 from archiver.store.dialect import Fixed
 from archiver.store.schema import (
     CUSTODIAN,
+    borne_tokens,
+    deliveries,
     hold_custodians,
     hold_items,
     hold_patients,
+    hold_sources,
     holds,
-    message_tokens,
     messages,
 )
 
 STANDING = ("applying", "active")
 """States in which a hold takes in new mail; a cooling one only keeps what it has."""
+
+KNOWN_AS = func.coalesce(holds.c.root_id, holds.c.id)
+"""The id by which people know the hold that a row of `holds` is a version of."""
 
 _ANY = Fixed(
     f"SELECT 1 FROM holds WHERE state IN {STANDING} AND standing AND NOT by_index LIMIT 1"  # our own words
@@ -53,7 +59,7 @@ def match(
     `pks` limits it to these messages, `span` to those with `first <= pk <= last`, `hold_id` to one hold.
     The caller holds LOCK_ARCHIVE.
     """
-    if _ANY.run(connection).first() is None:
+    if _ANY.first(connection) is None:
         return
     chosen = and_(holds.c.state.in_(STANDING), holds.c.standing, holds.c.by_index.is_(False))
     if hold_id is not None:
@@ -64,6 +70,7 @@ def match(
             messages.c.disposed_us.is_(None),
             custodian_matches(),
             patient_matches(),
+            source_matches(),
             date_matches(),
         )
         if chunk is not None:
@@ -88,16 +95,16 @@ def names_somebody(connection: Connection, hold_id: str) -> bool:
 
 def _named(hold_id: str) -> CompoundSelect[Any]:
     """Keys of the messages of a hold's custodians and patients."""
-    tokens = select(hold_custodians.c.token).where(hold_custodians.c.hold_id == hold_id)
-    custodians = select(message_tokens.c.message_pk).where(
-        message_tokens.c.field == CUSTODIAN, message_tokens.c.token.in_(tokens)
+    custodian = select(hold_custodians.c.token).where(hold_custodians.c.hold_id == hold_id)
+    custodians = tokens.bearers(lambda field, token: and_(field == CUSTODIAN, token.in_(custodian)))
+    about = tokens.bearers(
+        lambda field, token: and_(
+            hold_patients.c.hold_id == hold_id,
+            field == hold_patients.c.field,
+            token == hold_patients.c.token,
+        )
     )
-    about = select(message_tokens.c.message_pk).where(
-        hold_patients.c.hold_id == hold_id,
-        message_tokens.c.field == hold_patients.c.field,
-        message_tokens.c.token == hold_patients.c.token,
-    )
-    return union(custodians, about)
+    return union(*custodians.selects, *about.selects)
 
 
 def custodian_matches() -> ColumnElement[bool]:
@@ -105,9 +112,9 @@ def custodian_matches() -> ColumnElement[bool]:
     named = exists().where(hold_custodians.c.hold_id == holds.c.id)
     shared = exists().where(
         hold_custodians.c.hold_id == holds.c.id,
-        message_tokens.c.field == CUSTODIAN,
-        message_tokens.c.token == hold_custodians.c.token,
-        message_tokens.c.message_pk == messages.c.pk,
+        borne_tokens.c.field == CUSTODIAN,
+        borne_tokens.c.token == hold_custodians.c.token,
+        borne_tokens.c.seq == messages.c.seq,
     )
     return or_(~named, shared)
 
@@ -117,9 +124,20 @@ def patient_matches() -> ColumnElement[bool]:
     named = exists().where(hold_patients.c.hold_id == holds.c.id)
     shared = exists().where(
         hold_patients.c.hold_id == holds.c.id,
-        message_tokens.c.field == hold_patients.c.field,
-        message_tokens.c.token == hold_patients.c.token,
-        message_tokens.c.message_pk == messages.c.pk,
+        borne_tokens.c.field == hold_patients.c.field,
+        borne_tokens.c.token == hold_patients.c.token,
+        borne_tokens.c.seq == messages.c.seq,
+    )
+    return or_(~named, shared)
+
+
+def source_matches() -> ColumnElement[bool]:
+    """True for a (hold, message) pair when the hold names no source, or one that delivered the message."""
+    named = exists().where(hold_sources.c.hold_id == holds.c.id)
+    shared = exists().where(
+        hold_sources.c.hold_id == holds.c.id,
+        deliveries.c.source_id == hold_sources.c.source_id,
+        deliveries.c.message_pk == messages.c.pk,
     )
     return or_(~named, shared)
 
@@ -138,6 +156,33 @@ def date_matches() -> ColumnElement[bool]:
         inside(messages.c.anchor, holds.c.from_day, holds.c.before_day),
         and_(messages.c.anchor_basis == "captured", inside(messages.c.captured_us, *bounds)),
     )
+
+
+def protecting(connection: Connection, pk: int) -> list[dict[str, Any]]:
+    """The unreleased holds that have taken a message in, oldest first: `{id, matter, state, in_force_us}`.
+
+    A hold of several versions is one; it is `cooling` only when every version that has the message is.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    rows = connection.execute(
+        select(KNOWN_AS.label("id"), holds.c.matter_id, holds.c.state, holds.c.in_force_us)
+        .join(hold_items, hold_items.c.hold_id == holds.c.id)
+        .where(hold_items.c.message_pk == pk, holds.c.state != "released")
+        .order_by(holds.c.created_us, holds.c.id)
+    )
+    for row in rows:
+        one = found.setdefault(
+            row.id,
+            {
+                "id": row.id,
+                "matter": row.matter_id,
+                "state": row.state,
+                "in_force_us": row.in_force_us,
+            },
+        )
+        if one["state"] == "cooling":
+            one["state"] = row.state
+    return list(found.values())
 
 
 def _chunks(pks: Sequence[int] | None) -> Sequence[Sequence[int] | None]:

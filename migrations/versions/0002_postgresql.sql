@@ -1,3 +1,10 @@
+CREATE TABLE borne_tokens (
+	seq BIGINT NOT NULL, 
+	field SMALLINT NOT NULL, 
+	token BYTEA NOT NULL, 
+	CONSTRAINT pk_borne_tokens PRIMARY KEY (seq, field, token)
+)
+-- next
 CREATE TABLE coverage_marks (
 	name VARCHAR NOT NULL, 
 	value BIGINT NOT NULL, 
@@ -22,6 +29,41 @@ CREATE TABLE dictionaries (
 	CONSTRAINT pk_dictionaries PRIMARY KEY (id)
 )
 -- next
+CREATE TABLE filed_tokens (
+	id BIGINT NOT NULL, 
+	until BIGINT NOT NULL, 
+	CONSTRAINT pk_filed_tokens PRIMARY KEY (id)
+)
+-- next
+CREATE TABLE grounds (
+	id BIGSERIAL NOT NULL, 
+	token BYTEA NOT NULL, 
+	sealed BYTEA NOT NULL, 
+	CONSTRAINT pk_grounds PRIMARY KEY (id), 
+	CONSTRAINT uq_grounds_token UNIQUE (token)
+)
+-- next
+CREATE TABLE job_marks (
+	kind VARCHAR NOT NULL, 
+	asked_us BIGINT NOT NULL, 
+	cursor VARCHAR NOT NULL, 
+	CONSTRAINT pk_job_marks PRIMARY KEY (kind)
+)
+-- next
+ALTER TABLE jobs ADD COLUMN due_us BIGINT
+-- next
+ALTER TABLE jobs ADD COLUMN owner VARCHAR
+-- next
+ALTER TABLE jobs ADD COLUMN beat_us BIGINT
+-- next
+ALTER TABLE jobs ADD COLUMN done BIGINT
+-- next
+ALTER TABLE jobs ADD COLUMN total BIGINT
+-- next
+ALTER TABLE jobs ADD COLUMN error VARCHAR
+-- next
+ALTER TABLE jobs ADD COLUMN counts VARCHAR
+-- next
 CREATE INDEX ix_jobs_state_id ON jobs (state, id)
 -- next
 CREATE TABLE keys.part_keys (
@@ -31,7 +73,40 @@ CREATE TABLE keys.part_keys (
 	CONSTRAINT pk_part_keys PRIMARY KEY (part_id)
 )
 -- next
+CREATE TABLE learnt_models (
+	id BIGSERIAL NOT NULL, 
+	made_us BIGINT NOT NULL, 
+	basis VARCHAR NOT NULL, 
+	examples INTEGER NOT NULL, 
+	looked_seq BIGINT NOT NULL, 
+	sealed BYTEA NOT NULL, 
+	CONSTRAINT pk_learnt_models PRIMARY KEY (id)
+)
+-- next
+DROP INDEX ix_message_tokens_message_pk
+-- next
 ALTER TABLE messages ADD COLUMN form SMALLINT DEFAULT 0 NOT NULL
+-- next
+ALTER TABLE messages ADD COLUMN unconfirmed BOOLEAN DEFAULT false NOT NULL
+-- next
+ALTER TABLE messages ADD COLUMN grounds_id BIGINT
+-- next
+ALTER TABLE messages ADD COLUMN policy_epoch BIGINT
+-- next
+CREATE INDEX ix_messages_dead ON messages (pack_id, pack_length) WHERE disposed_us IS NOT NULL
+-- next
+CREATE TABLE name_book (
+	id BIGSERIAL NOT NULL, 
+	token BYTEA NOT NULL, 
+	sealed BYTEA NOT NULL, 
+	searched_us BIGINT, 
+	CONSTRAINT pk_name_book PRIMARY KEY (id), 
+	CONSTRAINT uq_name_book_token UNIQUE (token)
+)
+-- next
+CREATE INDEX ix_name_book_waiting ON name_book (id) WHERE searched_us IS NULL
+-- next
+ALTER TABLE packs ADD COLUMN retired_us BIGINT
 -- next
 CREATE TABLE parts (
 	id VARCHAR NOT NULL, 
@@ -46,7 +121,36 @@ CREATE TABLE parts (
 	CONSTRAINT pk_parts PRIMARY KEY (id)
 )
 -- next
+CREATE INDEX ix_parts_dead ON parts (pack_id, pack_length) WHERE destroyed_us IS NOT NULL
+-- next
 CREATE UNIQUE INDEX uq_parts_token_alive ON parts (token) WHERE destroyed_us IS NULL
+-- next
+ALTER TABLE patients ADD COLUMN person VARCHAR
+-- next
+CREATE INDEX ix_patients_person ON patients (person)
+-- next
+CREATE TABLE policy_state (
+	id INTEGER NOT NULL, 
+	epoch BIGINT NOT NULL, 
+	confirmations BIGINT NOT NULL, 
+	CONSTRAINT pk_policy_state PRIMARY KEY (id)
+)
+-- next
+CREATE TABLE redates (
+	message_pk BIGINT NOT NULL, 
+	old_date DATE, 
+	old_permanent BOOLEAN DEFAULT false NOT NULL, 
+	CONSTRAINT pk_redates PRIMARY KEY (message_pk)
+)
+-- next
+CREATE TABLE units (
+	id VARCHAR NOT NULL, 
+	name_token BYTEA NOT NULL, 
+	sealed_name BYTEA NOT NULL, 
+	created_us BIGINT NOT NULL, 
+	CONSTRAINT pk_units PRIMARY KEY (id), 
+	CONSTRAINT uq_units_name_token UNIQUE (name_token)
+)
 -- next
 CREATE TABLE watch_pauses (
 	from_us BIGINT NOT NULL, 
@@ -71,6 +175,25 @@ CREATE TABLE arrival_slots (
 	CONSTRAINT fk_arrival_slots_source_id FOREIGN KEY(source_id) REFERENCES sources (id)
 )
 -- next
+CREATE TABLE corrections (
+	id BIGSERIAL NOT NULL, 
+	message_pk BIGINT NOT NULL, 
+	sealed BYTEA NOT NULL, 
+	state VARCHAR NOT NULL, 
+	asked_by VARCHAR NOT NULL, 
+	asked_us BIGINT NOT NULL, 
+	decided_by VARCHAR, 
+	decided_us BIGINT, 
+	CONSTRAINT pk_corrections PRIMARY KEY (id), 
+	CONSTRAINT fk_corrections_message_pk FOREIGN KEY(message_pk) REFERENCES messages (pk), 
+	CONSTRAINT fk_corrections_asked_by FOREIGN KEY(asked_by) REFERENCES users (id), 
+	CONSTRAINT fk_corrections_decided_by FOREIGN KEY(decided_by) REFERENCES users (id)
+)
+-- next
+CREATE INDEX ix_corrections_message_pk ON corrections (message_pk)
+-- next
+CREATE UNIQUE INDEX uq_corrections_open ON corrections (message_pk, state) WHERE state IN ('asked', 'in_force')
+-- next
 CREATE TABLE coverage_lines (
 	day DATE NOT NULL, 
 	source_id VARCHAR NOT NULL, 
@@ -79,6 +202,38 @@ CREATE TABLE coverage_lines (
 	CONSTRAINT fk_coverage_lines_day FOREIGN KEY(day) REFERENCES coverage_reports (day), 
 	CONSTRAINT fk_coverage_lines_source_id FOREIGN KEY(source_id) REFERENCES sources (id)
 )
+-- next
+ALTER TABLE dispositions ADD COLUMN approved_sha256 BYTEA
+-- next
+ALTER TABLE dispositions ADD COLUMN sealed_decision BYTEA
+-- next
+ALTER TABLE dispositions ADD COLUMN changed_by VARCHAR
+-- next
+ALTER TABLE dispositions ADD COLUMN begun_us BIGINT
+-- next
+ALTER TABLE dispositions ADD COLUMN begun_by VARCHAR
+-- next
+ALTER TABLE dispositions ADD COLUMN ledger_index BIGINT
+-- next
+CREATE TABLE extensions (
+	id VARCHAR NOT NULL, 
+	message_pk BIGINT NOT NULL, 
+	until DATE NOT NULL, 
+	sealed BYTEA NOT NULL, 
+	created_us BIGINT NOT NULL, 
+	created_by VARCHAR NOT NULL, 
+	end_asked_by VARCHAR, 
+	end_approved_by VARCHAR, 
+	sealed_end BYTEA, 
+	ended_us BIGINT, 
+	CONSTRAINT pk_extensions PRIMARY KEY (id), 
+	CONSTRAINT fk_extensions_message_pk FOREIGN KEY(message_pk) REFERENCES messages (pk), 
+	CONSTRAINT fk_extensions_created_by FOREIGN KEY(created_by) REFERENCES users (id), 
+	CONSTRAINT fk_extensions_end_asked_by FOREIGN KEY(end_asked_by) REFERENCES users (id), 
+	CONSTRAINT fk_extensions_end_approved_by FOREIGN KEY(end_approved_by) REFERENCES users (id)
+)
+-- next
+CREATE INDEX ix_extensions_in_force ON extensions (message_pk, until) WHERE ended_us IS NULL
 -- next
 CREATE TABLE gaps (
 	id BIGSERIAL NOT NULL, 
@@ -97,6 +252,13 @@ CREATE TABLE gaps (
 CREATE INDEX ix_gaps_source_id_opened_us ON gaps (source_id, opened_us)
 -- next
 CREATE UNIQUE INDEX uq_gaps_open ON gaps (source_id, kind, key) WHERE closed_us IS NULL
+-- next
+CREATE TABLE grounds_rules (
+	grounds_id BIGINT NOT NULL, 
+	rule_token BYTEA NOT NULL, 
+	CONSTRAINT pk_grounds_rules PRIMARY KEY (grounds_id, rule_token), 
+	CONSTRAINT fk_grounds_rules_grounds_id FOREIGN KEY(grounds_id) REFERENCES grounds (id)
+)
 -- next
 CREATE TABLE heartbeat_beats (
 	id BIGSERIAL NOT NULL, 
@@ -136,6 +298,41 @@ CREATE TABLE imap_usage (
 	CONSTRAINT fk_imap_usage_source_id FOREIGN KEY(source_id) REFERENCES sources (id)
 )
 -- next
+CREATE TABLE import_marks (
+	id BIGSERIAL NOT NULL, 
+	source_id VARCHAR NOT NULL, 
+	tokens BYTEA NOT NULL, 
+	CONSTRAINT pk_import_marks PRIMARY KEY (id), 
+	CONSTRAINT fk_import_marks_source_id FOREIGN KEY(source_id) REFERENCES sources (id)
+)
+-- next
+CREATE INDEX ix_import_marks_source_id ON import_marks (source_id)
+-- next
+CREATE TABLE learnt_types (
+	message_pk BIGINT NOT NULL, 
+	sealed BYTEA NOT NULL, 
+	CONSTRAINT pk_learnt_types PRIMARY KEY (message_pk), 
+	CONSTRAINT fk_learnt_types_message_pk FOREIGN KEY(message_pk) REFERENCES messages (pk)
+)
+-- next
+CREATE TABLE match_decisions (
+	id VARCHAR NOT NULL, 
+	message_pk BIGINT NOT NULL, 
+	patient_id VARCHAR NOT NULL, 
+	about BOOLEAN NOT NULL, 
+	sealed_reason BYTEA NOT NULL, 
+	decided_us BIGINT NOT NULL, 
+	decided_by VARCHAR NOT NULL, 
+	undone_us BIGINT, 
+	undone_by VARCHAR, 
+	CONSTRAINT pk_match_decisions PRIMARY KEY (id), 
+	CONSTRAINT fk_match_decisions_patient_id FOREIGN KEY(patient_id) REFERENCES patients (id), 
+	CONSTRAINT fk_match_decisions_decided_by FOREIGN KEY(decided_by) REFERENCES users (id), 
+	CONSTRAINT fk_match_decisions_undone_by FOREIGN KEY(undone_by) REFERENCES users (id)
+)
+-- next
+CREATE INDEX ix_match_decisions_message_pk ON match_decisions (message_pk)
+-- next
 CREATE TABLE part_refs (
 	message_pk BIGINT NOT NULL, 
 	part_id VARCHAR NOT NULL, 
@@ -148,9 +345,83 @@ CREATE INDEX ix_part_refs_part_id ON part_refs (part_id)
 -- next
 CREATE INDEX ix_part_refs_seq ON part_refs (seq)
 -- next
+CREATE TABLE patient_links (
+	patient_id VARCHAR NOT NULL, 
+	other BYTEA NOT NULL, 
+	CONSTRAINT pk_patient_links PRIMARY KEY (patient_id, other), 
+	CONSTRAINT fk_patient_links_patient_id FOREIGN KEY(patient_id) REFERENCES patients (id)
+)
+-- next
+CREATE INDEX ix_patient_links_other ON patient_links (other)
+-- next
+ALTER TABLE patient_tokens ADD COLUMN kind SMALLINT
+-- next
+CREATE INDEX ix_patient_tokens_patient_id ON patient_tokens (patient_id)
+-- next
+CREATE TABLE policy_entries (
+	id VARCHAR NOT NULL, 
+	kind VARCHAR NOT NULL, 
+	state VARCHAR NOT NULL, 
+	sealed BYTEA NOT NULL, 
+	sealed_steps BYTEA NOT NULL, 
+	replaces VARCHAR, 
+	created_us BIGINT NOT NULL, 
+	asked_by VARCHAR NOT NULL, 
+	approved_by VARCHAR, 
+	in_force_us BIGINT, 
+	end_asked_by VARCHAR, 
+	end_approved_by VARCHAR, 
+	ended_us BIGINT, 
+	CONSTRAINT pk_policy_entries PRIMARY KEY (id), 
+	CONSTRAINT fk_policy_entries_asked_by FOREIGN KEY(asked_by) REFERENCES users (id), 
+	CONSTRAINT fk_policy_entries_approved_by FOREIGN KEY(approved_by) REFERENCES users (id), 
+	CONSTRAINT fk_policy_entries_end_asked_by FOREIGN KEY(end_asked_by) REFERENCES users (id), 
+	CONSTRAINT fk_policy_entries_end_approved_by FOREIGN KEY(end_approved_by) REFERENCES users (id)
+)
+-- next
+CREATE TABLE policy_previews (
+	id VARCHAR NOT NULL, 
+	state VARCHAR NOT NULL, 
+	sealed BYTEA NOT NULL, 
+	sealed_result BYTEA, 
+	done BIGINT NOT NULL, 
+	total BIGINT NOT NULL, 
+	created_us BIGINT NOT NULL, 
+	created_by VARCHAR NOT NULL, 
+	CONSTRAINT pk_policy_previews PRIMARY KEY (id), 
+	CONSTRAINT fk_policy_previews_created_by FOREIGN KEY(created_by) REFERENCES users (id)
+)
+-- next
 CREATE INDEX ix_refusals_source_id_at_us ON refusals (source_id, at_us)
 -- next
 ALTER TABLE reports ADD COLUMN form SMALLINT DEFAULT 0 NOT NULL
+-- next
+CREATE TABLE rule_confirmations (
+	id VARCHAR NOT NULL, 
+	rule_token BYTEA NOT NULL, 
+	sealed BYTEA NOT NULL, 
+	created_us BIGINT NOT NULL, 
+	created_by VARCHAR NOT NULL, 
+	audit_index BIGINT NOT NULL, 
+	revoked_us BIGINT, 
+	revoked_by VARCHAR, 
+	sealed_revocation BYTEA, 
+	CONSTRAINT pk_rule_confirmations PRIMARY KEY (id), 
+	CONSTRAINT fk_rule_confirmations_created_by FOREIGN KEY(created_by) REFERENCES users (id), 
+	CONSTRAINT fk_rule_confirmations_revoked_by FOREIGN KEY(revoked_by) REFERENCES users (id)
+)
+-- next
+CREATE INDEX ix_rule_confirmations_rule_token ON rule_confirmations (rule_token)
+-- next
+CREATE TABLE unit_facts (
+	unit_id VARCHAR NOT NULL, 
+	version BIGINT NOT NULL, 
+	sealed BYTEA NOT NULL, 
+	from_us BIGINT NOT NULL, 
+	until_us BIGINT, 
+	CONSTRAINT pk_unit_facts PRIMARY KEY (unit_id, version), 
+	CONSTRAINT fk_unit_facts_unit_id FOREIGN KEY(unit_id) REFERENCES units (id)
+)
 -- next
 CREATE TABLE alerts (
 	id BIGSERIAL NOT NULL, 
@@ -166,6 +437,225 @@ CREATE TABLE alerts (
 )
 -- next
 CREATE INDEX ix_alerts_sent_us_next_us ON alerts (sent_us, next_us)
+-- next
+CREATE TABLE disposition_draws (
+	id BIGSERIAL NOT NULL, 
+	disposition_id VARCHAR NOT NULL, 
+	seed VARCHAR NOT NULL, 
+	asked INTEGER NOT NULL, 
+	population BIGINT NOT NULL, 
+	items_sha256 BYTEA NOT NULL, 
+	drawn_us BIGINT NOT NULL, 
+	drawn_by VARCHAR NOT NULL, 
+	CONSTRAINT pk_disposition_draws PRIMARY KEY (id), 
+	CONSTRAINT fk_disposition_draws_disposition_id FOREIGN KEY(disposition_id) REFERENCES dispositions (id), 
+	CONSTRAINT fk_disposition_draws_drawn_by FOREIGN KEY(drawn_by) REFERENCES users (id)
+)
+-- next
+CREATE INDEX ix_disposition_draws_disposition_id ON disposition_draws (disposition_id)
+-- next
+ALTER TABLE disposition_items ADD COLUMN excluded_us BIGINT
+-- next
+ALTER TABLE disposition_items ADD COLUMN excluded_by VARCHAR
+-- next
+ALTER TABLE disposition_items ADD COLUMN sealed_exclusion BYTEA
+-- next
+CREATE TABLE disposition_parts (
+	disposition_id VARCHAR NOT NULL, 
+	part_id VARCHAR NOT NULL, 
+	CONSTRAINT pk_disposition_parts PRIMARY KEY (disposition_id, part_id), 
+	CONSTRAINT fk_disposition_parts_disposition_id FOREIGN KEY(disposition_id) REFERENCES dispositions (id)
+)
+-- next
+ALTER TABLE holds ADD COLUMN root_id VARCHAR
+-- next
+ALTER TABLE holds ADD COLUMN version INTEGER DEFAULT 1 NOT NULL
+-- next
+ALTER TABLE holds ADD COLUMN cooling_days INTEGER DEFAULT 0 NOT NULL
+-- next
+CREATE INDEX ix_holds_root_id ON holds (root_id)
+-- next
+CREATE TABLE notice_plans (
+	matter_id VARCHAR NOT NULL, 
+	sealed BYTEA NOT NULL, 
+	remind_days INTEGER NOT NULL, 
+	escalate_days INTEGER NOT NULL, 
+	set_us BIGINT NOT NULL, 
+	set_by VARCHAR NOT NULL, 
+	CONSTRAINT pk_notice_plans PRIMARY KEY (matter_id), 
+	CONSTRAINT fk_notice_plans_matter_id FOREIGN KEY(matter_id) REFERENCES matters (id)
+)
+-- next
+CREATE TABLE policy_baselines (
+	kind VARCHAR NOT NULL, 
+	value VARCHAR NOT NULL, 
+	since_us BIGINT NOT NULL, 
+	ended_by VARCHAR, 
+	CONSTRAINT pk_policy_baselines PRIMARY KEY (kind, value, since_us), 
+	CONSTRAINT fk_policy_baselines_ended_by FOREIGN KEY(ended_by) REFERENCES policy_entries (id)
+)
+-- next
+CREATE TABLE disposition_samples (
+	draw_id BIGINT NOT NULL, 
+	message_pk BIGINT NOT NULL, 
+	opened_us BIGINT, 
+	opened_by VARCHAR, 
+	marked_us BIGINT, 
+	good BOOLEAN, 
+	sealed_note BYTEA, 
+	CONSTRAINT pk_disposition_samples PRIMARY KEY (draw_id, message_pk), 
+	CONSTRAINT fk_disposition_samples_draw_id FOREIGN KEY(draw_id) REFERENCES disposition_draws (id), 
+	CONSTRAINT fk_disposition_samples_message_pk FOREIGN KEY(message_pk) REFERENCES messages (pk), 
+	CONSTRAINT fk_disposition_samples_opened_by FOREIGN KEY(opened_by) REFERENCES users (id)
+)
+-- next
+CREATE TABLE hold_events (
+	id BIGSERIAL NOT NULL, 
+	hold_id VARCHAR NOT NULL, 
+	version INTEGER NOT NULL, 
+	kind VARCHAR NOT NULL, 
+	at_us BIGINT NOT NULL, 
+	by_id VARCHAR NOT NULL, 
+	sealed BYTEA NOT NULL, 
+	audit_index BIGINT, 
+	CONSTRAINT pk_hold_events PRIMARY KEY (id), 
+	CONSTRAINT fk_hold_events_hold_id FOREIGN KEY(hold_id) REFERENCES holds (id)
+)
+-- next
+CREATE INDEX ix_hold_events_hold_id ON hold_events (hold_id)
+-- next
+CREATE TABLE hold_receipts (
+	hold_id VARCHAR NOT NULL, 
+	version INTEGER NOT NULL, 
+	issued_us BIGINT NOT NULL, 
+	sealed BYTEA NOT NULL, 
+	CONSTRAINT pk_hold_receipts PRIMARY KEY (hold_id, version), 
+	CONSTRAINT fk_hold_receipts_hold_id FOREIGN KEY(hold_id) REFERENCES holds (id)
+)
+-- next
+CREATE TABLE hold_reviews (
+	hold_id VARCHAR NOT NULL, 
+	review_on DATE NOT NULL, 
+	sealed BYTEA NOT NULL, 
+	set_us BIGINT NOT NULL, 
+	set_by VARCHAR NOT NULL, 
+	next_us BIGINT, 
+	CONSTRAINT pk_hold_reviews PRIMARY KEY (hold_id), 
+	CONSTRAINT fk_hold_reviews_hold_id FOREIGN KEY(hold_id) REFERENCES holds (id)
+)
+-- next
+CREATE TABLE hold_sources (
+	hold_id VARCHAR NOT NULL, 
+	source_id VARCHAR NOT NULL, 
+	CONSTRAINT pk_hold_sources PRIMARY KEY (hold_id, source_id), 
+	CONSTRAINT fk_hold_sources_hold_id FOREIGN KEY(hold_id) REFERENCES holds (id), 
+	CONSTRAINT fk_hold_sources_source_id FOREIGN KEY(source_id) REFERENCES sources (id)
+)
+-- next
+CREATE TABLE notice_starts (
+	hold_id VARCHAR NOT NULL, 
+	started_us BIGINT NOT NULL, 
+	started_by VARCHAR NOT NULL, 
+	ended_us BIGINT, 
+	CONSTRAINT pk_notice_starts PRIMARY KEY (hold_id), 
+	CONSTRAINT fk_notice_starts_hold_id FOREIGN KEY(hold_id) REFERENCES holds (id)
+)
+-- next
+CREATE TABLE notices (
+	id VARCHAR NOT NULL, 
+	hold_id VARCHAR NOT NULL, 
+	token BYTEA NOT NULL, 
+	secret BYTEA NOT NULL, 
+	sealed BYTEA NOT NULL, 
+	created_us BIGINT NOT NULL, 
+	sent_us BIGINT, 
+	acknowledged_us BIGINT, 
+	reminders INTEGER DEFAULT 0 NOT NULL, 
+	next_reminder_us BIGINT, 
+	escalated_us BIGINT, 
+	ended_us BIGINT, 
+	CONSTRAINT pk_notices PRIMARY KEY (id), 
+	CONSTRAINT fk_notices_hold_id FOREIGN KEY(hold_id) REFERENCES holds (id), 
+	CONSTRAINT uq_notices_secret UNIQUE (secret)
+)
+-- next
+CREATE UNIQUE INDEX uq_notices_open ON notices (hold_id, token) WHERE ended_us IS NULL
+-- next
+CREATE TABLE notice_mails (
+	id VARCHAR NOT NULL, 
+	hold_id VARCHAR NOT NULL, 
+	notice_id VARCHAR, 
+	kind VARCHAR NOT NULL, 
+	sealed BYTEA NOT NULL, 
+	queued_us BIGINT NOT NULL, 
+	queued_by VARCHAR NOT NULL, 
+	next_us BIGINT NOT NULL, 
+	tries INTEGER DEFAULT 0 NOT NULL, 
+	sent_us BIGINT, 
+	failure VARCHAR, 
+	bounced_us BIGINT, 
+	dropped BOOLEAN DEFAULT false NOT NULL, 
+	CONSTRAINT pk_notice_mails PRIMARY KEY (id), 
+	CONSTRAINT fk_notice_mails_hold_id FOREIGN KEY(hold_id) REFERENCES holds (id), 
+	CONSTRAINT fk_notice_mails_notice_id FOREIGN KEY(notice_id) REFERENCES notices (id)
+)
+-- next
+CREATE INDEX ix_notice_mails_hold_id ON notice_mails (hold_id)
+-- next
+CREATE INDEX ix_notice_mails_notice_id ON notice_mails (notice_id)
+-- next
+CREATE INDEX ix_notice_mails_waiting ON notice_mails (next_us) WHERE sent_us IS NULL AND NOT dropped
+-- next
+CREATE OR REPLACE FUNCTION holdfast_guard_data_keys_delete() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_advisory_xact_lock(1215261796); IF EXISTS (SELECT 1 FROM messages m WHERE m.pk = OLD.message_pk AND (
+    m.disposal_date IS NULL OR m.permanent OR m.disposal_date > (now() AT TIME ZONE 'UTC' - interval '12 hours')::date
+    OR m.unconfirmed
+    OR COALESCE(m.policy_epoch, 0) <> COALESCE((SELECT p.epoch FROM policy_state p), 0)
+    OR EXISTS (SELECT 1 FROM grounds_rules g WHERE g.grounds_id = m.grounds_id
+               AND NOT EXISTS (SELECT 1 FROM rule_confirmations c
+                               WHERE c.rule_token = g.rule_token AND c.revoked_us IS NULL))
+    OR EXISTS (SELECT 1 FROM hold_items i JOIN holds h ON h.id = i.hold_id
+               WHERE i.message_pk = m.pk AND h.state <> 'released')
+    OR EXISTS (SELECT 1 FROM extensions x WHERE x.message_pk = m.pk AND x.ended_us IS NULL
+    AND x.until >= (now() AT TIME ZONE 'UTC' - interval '12 hours')::date)
+    OR EXISTS (SELECT 1 FROM name_book n WHERE n.searched_us IS NULL)
+    OR (EXISTS (SELECT 1 FROM name_book n) AND EXISTS (SELECT 1 FROM outbox o WHERE o.message_pk = m.pk))
+    OR EXISTS (SELECT 1 FROM redates r WHERE r.message_pk = m.pk)
+    OR EXISTS (SELECT 1 FROM holds h WHERE h.state = 'applying')
+    OR (EXISTS (SELECT 1 FROM holds h WHERE h.by_index AND h.state <> 'released')
+        AND (EXISTS (SELECT 1 FROM outbox o WHERE o.message_pk = m.pk)
+             OR EXISTS (SELECT 1 FROM unindexed u WHERE u.message_pk = m.pk))))) THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN OLD; END $$
+-- next
+CREATE OR REPLACE FUNCTION holdfast_guard_data_keys_update() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_advisory_xact_lock(1215261796); IF EXISTS (SELECT 1 FROM messages m WHERE m.pk = OLD.message_pk AND (
+    m.disposal_date IS NULL OR m.permanent OR m.disposal_date > (now() AT TIME ZONE 'UTC' - interval '12 hours')::date
+    OR m.unconfirmed
+    OR COALESCE(m.policy_epoch, 0) <> COALESCE((SELECT p.epoch FROM policy_state p), 0)
+    OR EXISTS (SELECT 1 FROM grounds_rules g WHERE g.grounds_id = m.grounds_id
+               AND NOT EXISTS (SELECT 1 FROM rule_confirmations c
+                               WHERE c.rule_token = g.rule_token AND c.revoked_us IS NULL))
+    OR EXISTS (SELECT 1 FROM hold_items i JOIN holds h ON h.id = i.hold_id
+               WHERE i.message_pk = m.pk AND h.state <> 'released')
+    OR EXISTS (SELECT 1 FROM extensions x WHERE x.message_pk = m.pk AND x.ended_us IS NULL
+    AND x.until >= (now() AT TIME ZONE 'UTC' - interval '12 hours')::date)
+    OR EXISTS (SELECT 1 FROM name_book n WHERE n.searched_us IS NULL)
+    OR (EXISTS (SELECT 1 FROM name_book n) AND EXISTS (SELECT 1 FROM outbox o WHERE o.message_pk = m.pk))
+    OR EXISTS (SELECT 1 FROM redates r WHERE r.message_pk = m.pk)
+    OR EXISTS (SELECT 1 FROM holds h WHERE h.state = 'applying')
+    OR (EXISTS (SELECT 1 FROM holds h WHERE h.by_index AND h.state <> 'released')
+        AND (EXISTS (SELECT 1 FROM outbox o WHERE o.message_pk = m.pk)
+             OR EXISTS (SELECT 1 FROM unindexed u WHERE u.message_pk = m.pk))))) THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+DROP TRIGGER guard_messages_fixed ON messages
+-- next
+CREATE TRIGGER guard_messages_fixed BEFORE UPDATE OF pk, id, sha256, size, anchor, captured_us, sent_us, seq, blob_sha256, form ON messages FOR EACH ROW EXECUTE FUNCTION holdfast_guard_messages_fixed()
+-- next
+CREATE FUNCTION holdfast_guard_borne_tokens_delete() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF EXISTS (SELECT 1 FROM messages m JOIN keys.data_keys k ON k.message_pk = m.pk
+    WHERE m.seq = OLD.seq) THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN OLD; END $$
+-- next
+CREATE TRIGGER guard_borne_tokens_delete BEFORE DELETE ON borne_tokens FOR EACH ROW EXECUTE FUNCTION holdfast_guard_borne_tokens_delete()
+-- next
+CREATE FUNCTION holdfast_guard_borne_tokens_update() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_borne_tokens_update BEFORE UPDATE ON borne_tokens FOR EACH ROW EXECUTE FUNCTION holdfast_guard_borne_tokens_update()
 -- next
 CREATE FUNCTION holdfast_guard_part_keys_delete() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_advisory_xact_lock(1215261796); IF EXISTS (SELECT 1 FROM part_refs r JOIN keys.data_keys k ON k.message_pk = r.message_pk
     WHERE r.part_id = OLD.part_id) THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN OLD; END $$
@@ -208,6 +698,79 @@ CREATE FUNCTION holdfast_guard_dictionaries_update() RETURNS trigger LANGUAGE pl
 -- next
 CREATE TRIGGER guard_dictionaries_update BEFORE UPDATE ON dictionaries FOR EACH ROW EXECUTE FUNCTION holdfast_guard_dictionaries_update()
 -- next
+CREATE FUNCTION holdfast_guard_hold_sources_delete() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF EXISTS (SELECT 1 FROM holds h WHERE h.id = OLD.hold_id AND h.state <> 'released') THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN OLD; END $$
+-- next
+CREATE TRIGGER guard_hold_sources_delete BEFORE DELETE ON hold_sources FOR EACH ROW EXECUTE FUNCTION holdfast_guard_hold_sources_delete()
+-- next
+CREATE FUNCTION holdfast_guard_hold_sources_update() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_hold_sources_update BEFORE UPDATE ON hold_sources FOR EACH ROW EXECUTE FUNCTION holdfast_guard_hold_sources_update()
+-- next
+CREATE FUNCTION holdfast_guard_hold_custodians_insert() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF EXISTS (SELECT 1 FROM holds h WHERE h.id = NEW.hold_id AND h.state <> 'applying')
+    AND NOT EXISTS (SELECT 1 FROM hold_custodians t WHERE t.hold_id = NEW.hold_id) THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_hold_custodians_insert BEFORE INSERT ON hold_custodians FOR EACH ROW EXECUTE FUNCTION holdfast_guard_hold_custodians_insert()
+-- next
+CREATE FUNCTION holdfast_guard_hold_patients_insert() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF EXISTS (SELECT 1 FROM holds h WHERE h.id = NEW.hold_id AND h.state <> 'applying')
+    AND NOT EXISTS (SELECT 1 FROM hold_patients t WHERE t.hold_id = NEW.hold_id) THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_hold_patients_insert BEFORE INSERT ON hold_patients FOR EACH ROW EXECUTE FUNCTION holdfast_guard_hold_patients_insert()
+-- next
+CREATE FUNCTION holdfast_guard_hold_sources_insert() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF EXISTS (SELECT 1 FROM holds h WHERE h.id = NEW.hold_id AND h.state <> 'applying')
+    AND NOT EXISTS (SELECT 1 FROM hold_sources t WHERE t.hold_id = NEW.hold_id) THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_hold_sources_insert BEFORE INSERT ON hold_sources FOR EACH ROW EXECUTE FUNCTION holdfast_guard_hold_sources_insert()
+-- next
+CREATE OR REPLACE FUNCTION holdfast_guard_holds_state() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.state <> OLD.state AND NOT (
+    (NEW.state IN ('applying', 'active') AND OLD.state IN ('applying', 'active'))
+    OR (NEW.state = 'applying' AND OLD.state = 'cooling')
+    OR (NEW.state = 'cooling' AND OLD.state IN ('applying', 'active')
+        AND NEW.release_asked_by IS NOT NULL AND NEW.release_approved_by IS NOT NULL
+        AND NEW.release_asked_by <> NEW.release_approved_by AND NEW.cooling_until_us IS NOT NULL
+        AND NEW.cooling_until_us >= extract(epoch FROM now()) * 1000000 + OLD.cooling_days * 86400000000 - 3600000000)
+    OR (NEW.state = 'released' AND OLD.state = 'cooling' AND OLD.cooling_until_us IS NOT NULL
+        AND OLD.cooling_until_us <= extract(epoch FROM now()) * 1000000)) THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE OR REPLACE FUNCTION holdfast_guard_holds_cooling() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF OLD.state = 'cooling' AND NEW.state <> 'applying' AND (
+    NEW.cooling_until_us IS NULL OR OLD.cooling_until_us IS NULL
+    OR NEW.cooling_until_us < OLD.cooling_until_us) THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+DROP TRIGGER guard_holds_fixed ON holds
+-- next
+CREATE TRIGGER guard_holds_fixed BEFORE UPDATE OF id, matter_id, by_index, standing, sent_from_us, sent_before_us, from_day, before_day, created_us, created_by, in_force_us, sealed_scope, root_id, version, cooling_days ON holds FOR EACH ROW EXECUTE FUNCTION holdfast_guard_holds_fixed()
+-- next
+CREATE FUNCTION holdfast_guard_hold_events_delete() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN OLD; END $$
+-- next
+CREATE TRIGGER guard_hold_events_delete BEFORE DELETE ON hold_events FOR EACH ROW EXECUTE FUNCTION holdfast_guard_hold_events_delete()
+-- next
+CREATE FUNCTION holdfast_guard_hold_events_update() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_hold_events_update BEFORE UPDATE ON hold_events FOR EACH ROW EXECUTE FUNCTION holdfast_guard_hold_events_update()
+-- next
+CREATE FUNCTION holdfast_guard_hold_receipts_delete() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN OLD; END $$
+-- next
+CREATE TRIGGER guard_hold_receipts_delete BEFORE DELETE ON hold_receipts FOR EACH ROW EXECUTE FUNCTION holdfast_guard_hold_receipts_delete()
+-- next
+CREATE FUNCTION holdfast_guard_hold_receipts_update() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_hold_receipts_update BEFORE UPDATE ON hold_receipts FOR EACH ROW EXECUTE FUNCTION holdfast_guard_hold_receipts_update()
+-- next
+CREATE FUNCTION holdfast_guard_notices_delete() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN OLD; END $$
+-- next
+CREATE TRIGGER guard_notices_delete BEFORE DELETE ON notices FOR EACH ROW EXECUTE FUNCTION holdfast_guard_notices_delete()
+-- next
+CREATE FUNCTION holdfast_guard_notices_acknowledged() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF OLD.acknowledged_us IS NOT NULL AND (NEW.acknowledged_us IS NULL OR NEW.acknowledged_us <> OLD.acknowledged_us) THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_notices_acknowledged BEFORE UPDATE OF acknowledged_us ON notices FOR EACH ROW EXECUTE FUNCTION holdfast_guard_notices_acknowledged()
+-- next
+CREATE FUNCTION holdfast_guard_notice_mails_delete() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN OLD; END $$
+-- next
+CREATE TRIGGER guard_notice_mails_delete BEFORE DELETE ON notice_mails FOR EACH ROW EXECUTE FUNCTION holdfast_guard_notice_mails_delete()
+-- next
+CREATE FUNCTION holdfast_guard_notice_mails_fixed() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_notice_mails_fixed BEFORE UPDATE OF id, hold_id, notice_id, kind, sealed ON notice_mails FOR EACH ROW EXECUTE FUNCTION holdfast_guard_notice_mails_fixed()
+-- next
 CREATE FUNCTION holdfast_guard_refusals_delete() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN OLD; END $$
 -- next
 CREATE TRIGGER guard_refusals_delete BEFORE DELETE ON refusals FOR EACH ROW EXECUTE FUNCTION holdfast_guard_refusals_delete()
@@ -215,6 +778,210 @@ CREATE TRIGGER guard_refusals_delete BEFORE DELETE ON refusals FOR EACH ROW EXEC
 CREATE FUNCTION holdfast_guard_refusals_update() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
 -- next
 CREATE TRIGGER guard_refusals_update BEFORE UPDATE ON refusals FOR EACH ROW EXECUTE FUNCTION holdfast_guard_refusals_update()
+-- next
+CREATE FUNCTION holdfast_guard_messages_placed() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.pack_length <> OLD.pack_length OR (OLD.disposed_us IS NULL AND NOT EXISTS (SELECT 1 FROM packs p
+    WHERE p.id = NEW.pack_id AND p.retired_us IS NULL AND NEW.pack_offset >= 0
+    AND NEW.pack_offset + NEW.pack_length <= p.committed)) THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_messages_placed BEFORE UPDATE OF pack_id, pack_offset, pack_length ON messages FOR EACH ROW EXECUTE FUNCTION holdfast_guard_messages_placed()
+-- next
+CREATE FUNCTION holdfast_guard_parts_placed() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.pack_length <> OLD.pack_length OR (OLD.destroyed_us IS NULL AND NOT EXISTS (SELECT 1 FROM packs p
+    WHERE p.id = NEW.pack_id AND p.retired_us IS NULL AND NEW.pack_offset >= 0
+    AND NEW.pack_offset + NEW.pack_length <= p.committed)) THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_parts_placed BEFORE UPDATE OF pack_id, pack_offset, pack_length ON parts FOR EACH ROW EXECUTE FUNCTION holdfast_guard_parts_placed()
+-- next
+CREATE FUNCTION holdfast_guard_reports_placed() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.pack_length <> OLD.pack_length OR (EXISTS (SELECT 1 FROM messages m WHERE m.pk = OLD.message_pk AND m.disposed_us IS NULL) AND NOT EXISTS (SELECT 1 FROM packs p
+    WHERE p.id = NEW.pack_id AND p.retired_us IS NULL AND NEW.pack_offset >= 0
+    AND NEW.pack_offset + NEW.pack_length <= p.committed)) THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_reports_placed BEFORE UPDATE OF pack_id, pack_offset, pack_length ON reports FOR EACH ROW EXECUTE FUNCTION holdfast_guard_reports_placed()
+-- next
+CREATE FUNCTION holdfast_guard_reports_delete() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN OLD; END $$
+-- next
+CREATE TRIGGER guard_reports_delete BEFORE DELETE ON reports FOR EACH ROW EXECUTE FUNCTION holdfast_guard_reports_delete()
+-- next
+CREATE FUNCTION holdfast_guard_reports_fixed() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_reports_fixed BEFORE UPDATE OF id, message_pk, sha256, size, captured_us, blob_sha256, form ON reports FOR EACH ROW EXECUTE FUNCTION holdfast_guard_reports_fixed()
+-- next
+CREATE FUNCTION holdfast_guard_packs_delete() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF OLD.retired_us IS NULL THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN OLD; END $$
+-- next
+CREATE TRIGGER guard_packs_delete BEFORE DELETE ON packs FOR EACH ROW EXECUTE FUNCTION holdfast_guard_packs_delete()
+-- next
+CREATE FUNCTION holdfast_guard_packs_shrunk() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.committed < OLD.committed THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_packs_shrunk BEFORE UPDATE OF committed ON packs FOR EACH ROW EXECUTE FUNCTION holdfast_guard_packs_shrunk()
+-- next
+CREATE FUNCTION holdfast_guard_dispositions_delete() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN OLD; END $$
+-- next
+CREATE TRIGGER guard_dispositions_delete BEFORE DELETE ON dispositions FOR EACH ROW EXECUTE FUNCTION holdfast_guard_dispositions_delete()
+-- next
+CREATE FUNCTION holdfast_guard_dispositions_fixed() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_dispositions_fixed BEFORE UPDATE OF id, as_of, created_us, created_by ON dispositions FOR EACH ROW EXECUTE FUNCTION holdfast_guard_dispositions_fixed()
+-- next
+CREATE FUNCTION holdfast_guard_dispositions_state() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.state <> OLD.state AND NOT (
+    (OLD.state = 'proposed' AND NEW.state = 'approved' AND NEW.decided_by IS NOT NULL
+        AND NEW.decided_by <> OLD.created_by AND NEW.approved_sha256 IS NOT NULL
+        AND NEW.approved_sha256 = NEW.items_sha256)
+    OR (OLD.state = 'approved' AND NEW.state = 'proposed')
+    OR (OLD.state IN ('proposed', 'approved') AND NEW.state = 'rejected')
+    OR (OLD.state = 'approved' AND NEW.state = 'executed' AND NEW.executed_by IS NOT NULL
+        AND NEW.sealed_certificate IS NOT NULL AND NEW.approved_sha256 IS NOT NULL
+        AND NEW.approved_sha256 = NEW.items_sha256)) THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_dispositions_state BEFORE UPDATE OF state ON dispositions FOR EACH ROW EXECUTE FUNCTION holdfast_guard_dispositions_state()
+-- next
+CREATE FUNCTION holdfast_guard_dispositions_list() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.items_sha256 <> OLD.items_sha256 AND NEW.state <> 'proposed' THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_dispositions_list BEFORE UPDATE OF items_sha256 ON dispositions FOR EACH ROW EXECUTE FUNCTION holdfast_guard_dispositions_list()
+-- next
+CREATE FUNCTION holdfast_guard_dispositions_certified() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF OLD.sealed_certificate IS NOT NULL THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_dispositions_certified BEFORE UPDATE OF sealed_certificate ON dispositions FOR EACH ROW EXECUTE FUNCTION holdfast_guard_dispositions_certified()
+-- next
+CREATE FUNCTION holdfast_guard_disposition_items_delete() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN OLD; END $$
+-- next
+CREATE TRIGGER guard_disposition_items_delete BEFORE DELETE ON disposition_items FOR EACH ROW EXECUTE FUNCTION holdfast_guard_disposition_items_delete()
+-- next
+CREATE FUNCTION holdfast_guard_disposition_items_fixed() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_disposition_items_fixed BEFORE UPDATE OF disposition_id, message_pk, disposal_date, sealed_rule ON disposition_items FOR EACH ROW EXECUTE FUNCTION holdfast_guard_disposition_items_fixed()
+-- next
+CREATE FUNCTION holdfast_guard_disposition_items_excluded() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF (NEW.excluded_us IS NULL AND OLD.excluded_us IS NOT NULL) OR NOT EXISTS (
+    SELECT 1 FROM dispositions d WHERE d.id = OLD.disposition_id AND d.state = 'proposed') THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_disposition_items_excluded BEFORE UPDATE OF excluded_us ON disposition_items FOR EACH ROW EXECUTE FUNCTION holdfast_guard_disposition_items_excluded()
+-- next
+CREATE FUNCTION holdfast_guard_extensions_delete() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN OLD; END $$
+-- next
+CREATE TRIGGER guard_extensions_delete BEFORE DELETE ON extensions FOR EACH ROW EXECUTE FUNCTION holdfast_guard_extensions_delete()
+-- next
+CREATE FUNCTION holdfast_guard_extensions_fixed() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_extensions_fixed BEFORE UPDATE OF id, message_pk, until, sealed, created_us, created_by ON extensions FOR EACH ROW EXECUTE FUNCTION holdfast_guard_extensions_fixed()
+-- next
+CREATE FUNCTION holdfast_guard_extensions_ended() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF OLD.ended_us IS NOT NULL OR (NEW.ended_us IS NOT NULL AND (
+    NEW.end_asked_by IS NULL OR NEW.end_approved_by IS NULL OR NEW.end_asked_by = NEW.end_approved_by)) THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_extensions_ended BEFORE UPDATE OF ended_us ON extensions FOR EACH ROW EXECUTE FUNCTION holdfast_guard_extensions_ended()
+-- next
+CREATE FUNCTION holdfast_guard_disposition_draws_delete() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN OLD; END $$
+-- next
+CREATE TRIGGER guard_disposition_draws_delete BEFORE DELETE ON disposition_draws FOR EACH ROW EXECUTE FUNCTION holdfast_guard_disposition_draws_delete()
+-- next
+CREATE FUNCTION holdfast_guard_disposition_draws_update() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_disposition_draws_update BEFORE UPDATE ON disposition_draws FOR EACH ROW EXECUTE FUNCTION holdfast_guard_disposition_draws_update()
+-- next
+CREATE FUNCTION holdfast_guard_disposition_samples_delete() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN OLD; END $$
+-- next
+CREATE TRIGGER guard_disposition_samples_delete BEFORE DELETE ON disposition_samples FOR EACH ROW EXECUTE FUNCTION holdfast_guard_disposition_samples_delete()
+-- next
+CREATE FUNCTION holdfast_guard_name_book_delete() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN OLD; END $$
+-- next
+CREATE TRIGGER guard_name_book_delete BEFORE DELETE ON name_book FOR EACH ROW EXECUTE FUNCTION holdfast_guard_name_book_delete()
+-- next
+CREATE FUNCTION holdfast_guard_name_book_fixed() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_name_book_fixed BEFORE UPDATE OF id, token, sealed ON name_book FOR EACH ROW EXECUTE FUNCTION holdfast_guard_name_book_fixed()
+-- next
+CREATE FUNCTION holdfast_guard_unit_facts_delete() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN OLD; END $$
+-- next
+CREATE TRIGGER guard_unit_facts_delete BEFORE DELETE ON unit_facts FOR EACH ROW EXECUTE FUNCTION holdfast_guard_unit_facts_delete()
+-- next
+CREATE FUNCTION holdfast_guard_unit_facts_fixed() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_unit_facts_fixed BEFORE UPDATE OF unit_id, version, sealed, from_us ON unit_facts FOR EACH ROW EXECUTE FUNCTION holdfast_guard_unit_facts_fixed()
+-- next
+CREATE FUNCTION holdfast_guard_unit_facts_ended() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF OLD.until_us IS NOT NULL THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_unit_facts_ended BEFORE UPDATE OF until_us ON unit_facts FOR EACH ROW EXECUTE FUNCTION holdfast_guard_unit_facts_ended()
+-- next
+CREATE FUNCTION holdfast_guard_match_decisions_delete() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN OLD; END $$
+-- next
+CREATE TRIGGER guard_match_decisions_delete BEFORE DELETE ON match_decisions FOR EACH ROW EXECUTE FUNCTION holdfast_guard_match_decisions_delete()
+-- next
+CREATE FUNCTION holdfast_guard_match_decisions_fixed() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_match_decisions_fixed BEFORE UPDATE OF id, message_pk, patient_id, about, sealed_reason, decided_us, decided_by ON match_decisions FOR EACH ROW EXECUTE FUNCTION holdfast_guard_match_decisions_fixed()
+-- next
+CREATE FUNCTION holdfast_guard_match_decisions_undone() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF OLD.undone_us IS NOT NULL THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_match_decisions_undone BEFORE UPDATE OF undone_us, undone_by ON match_decisions FOR EACH ROW EXECUTE FUNCTION holdfast_guard_match_decisions_undone()
+-- next
+CREATE FUNCTION holdfast_guard_policy_state_delete() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN OLD; END $$
+-- next
+CREATE TRIGGER guard_policy_state_delete BEFORE DELETE ON policy_state FOR EACH ROW EXECUTE FUNCTION holdfast_guard_policy_state_delete()
+-- next
+CREATE FUNCTION holdfast_guard_policy_state_back() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.id <> OLD.id OR NEW.epoch < OLD.epoch OR NEW.confirmations < OLD.confirmations THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_policy_state_back BEFORE UPDATE ON policy_state FOR EACH ROW EXECUTE FUNCTION holdfast_guard_policy_state_back()
+-- next
+CREATE FUNCTION holdfast_guard_rule_confirmations_delete() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN OLD; END $$
+-- next
+CREATE TRIGGER guard_rule_confirmations_delete BEFORE DELETE ON rule_confirmations FOR EACH ROW EXECUTE FUNCTION holdfast_guard_rule_confirmations_delete()
+-- next
+CREATE FUNCTION holdfast_guard_rule_confirmations_fixed() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_rule_confirmations_fixed BEFORE UPDATE OF id, rule_token, sealed, created_us, created_by, audit_index ON rule_confirmations FOR EACH ROW EXECUTE FUNCTION holdfast_guard_rule_confirmations_fixed()
+-- next
+CREATE FUNCTION holdfast_guard_rule_confirmations_revoked() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF OLD.revoked_us IS NOT NULL OR NEW.revoked_us IS NULL OR NEW.revoked_by IS NULL THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_rule_confirmations_revoked BEFORE UPDATE OF revoked_us, revoked_by, sealed_revocation ON rule_confirmations FOR EACH ROW EXECUTE FUNCTION holdfast_guard_rule_confirmations_revoked()
+-- next
+CREATE FUNCTION holdfast_guard_grounds_delete() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN OLD; END $$
+-- next
+CREATE TRIGGER guard_grounds_delete BEFORE DELETE ON grounds FOR EACH ROW EXECUTE FUNCTION holdfast_guard_grounds_delete()
+-- next
+CREATE FUNCTION holdfast_guard_grounds_update() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_grounds_update BEFORE UPDATE ON grounds FOR EACH ROW EXECUTE FUNCTION holdfast_guard_grounds_update()
+-- next
+CREATE FUNCTION holdfast_guard_grounds_rules_delete() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN OLD; END $$
+-- next
+CREATE TRIGGER guard_grounds_rules_delete BEFORE DELETE ON grounds_rules FOR EACH ROW EXECUTE FUNCTION holdfast_guard_grounds_rules_delete()
+-- next
+CREATE FUNCTION holdfast_guard_grounds_rules_update() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_grounds_rules_update BEFORE UPDATE ON grounds_rules FOR EACH ROW EXECUTE FUNCTION holdfast_guard_grounds_rules_update()
+-- next
+CREATE FUNCTION holdfast_guard_policy_entries_delete() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN OLD; END $$
+-- next
+CREATE TRIGGER guard_policy_entries_delete BEFORE DELETE ON policy_entries FOR EACH ROW EXECUTE FUNCTION holdfast_guard_policy_entries_delete()
+-- next
+CREATE FUNCTION holdfast_guard_policy_entries_fixed() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_policy_entries_fixed BEFORE UPDATE OF id, kind, sealed, replaces, created_us, asked_by ON policy_entries FOR EACH ROW EXECUTE FUNCTION holdfast_guard_policy_entries_fixed()
+-- next
+CREATE FUNCTION holdfast_guard_policy_entries_begin() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.state NOT IN ('asked', 'in_force') OR (NEW.state = 'in_force' AND NEW.kind <> 'term') THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_policy_entries_begin BEFORE INSERT ON policy_entries FOR EACH ROW EXECUTE FUNCTION holdfast_guard_policy_entries_begin()
+-- next
+CREATE FUNCTION holdfast_guard_policy_entries_state() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.state <> OLD.state AND NOT (
+    (OLD.state = 'asked' AND NEW.state = 'refused')
+    OR (OLD.state = 'asked' AND NEW.state = 'in_force' AND NEW.asked_by IS NOT NULL AND NEW.approved_by IS NOT NULL AND NEW.asked_by <> NEW.approved_by)
+    OR (OLD.state = 'in_force' AND NEW.state = 'ending' AND NEW.end_asked_by IS NOT NULL)
+    OR (OLD.state = 'ending' AND NEW.state = 'in_force')
+    OR (OLD.state IN ('in_force', 'ending') AND NEW.state = 'ended'
+        AND (OLD.kind = 'option' OR (NEW.end_asked_by IS NOT NULL AND NEW.end_approved_by IS NOT NULL AND NEW.end_asked_by <> NEW.end_approved_by)))) THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_policy_entries_state BEFORE UPDATE OF state ON policy_entries FOR EACH ROW EXECUTE FUNCTION holdfast_guard_policy_entries_state()
+-- next
+CREATE FUNCTION holdfast_guard_policy_baselines_delete() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN OLD; END $$
+-- next
+CREATE TRIGGER guard_policy_baselines_delete BEFORE DELETE ON policy_baselines FOR EACH ROW EXECUTE FUNCTION holdfast_guard_policy_baselines_delete()
+-- next
+CREATE FUNCTION holdfast_guard_policy_baselines_fixed() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_policy_baselines_fixed BEFORE UPDATE OF kind, value, since_us ON policy_baselines FOR EACH ROW EXECUTE FUNCTION holdfast_guard_policy_baselines_fixed()
+-- next
+CREATE FUNCTION holdfast_guard_policy_baselines_end() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.ended_by IS NULL OR NOT EXISTS (
+    SELECT 1 FROM policy_entries e WHERE e.id = NEW.ended_by AND e.kind IN ('settings', 'schedule')
+    AND e.state = 'in_force' AND e.approved_by IS NOT NULL AND e.approved_by <> e.asked_by) THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_policy_baselines_end BEFORE UPDATE OF ended_by ON policy_baselines FOR EACH ROW EXECUTE FUNCTION holdfast_guard_policy_baselines_end()
 -- next
 CREATE TRIGGER guard_part_keys_truncate BEFORE TRUNCATE ON keys.part_keys FOR EACH STATEMENT EXECUTE FUNCTION holdfast_refuse()
 -- next
@@ -224,4 +991,50 @@ CREATE TRIGGER guard_part_refs_truncate BEFORE TRUNCATE ON part_refs FOR EACH ST
 -- next
 CREATE TRIGGER guard_dictionaries_truncate BEFORE TRUNCATE ON dictionaries FOR EACH STATEMENT EXECUTE FUNCTION holdfast_refuse()
 -- next
+CREATE TRIGGER guard_borne_tokens_truncate BEFORE TRUNCATE ON borne_tokens FOR EACH STATEMENT EXECUTE FUNCTION holdfast_refuse()
+-- next
+CREATE TRIGGER guard_hold_sources_truncate BEFORE TRUNCATE ON hold_sources FOR EACH STATEMENT EXECUTE FUNCTION holdfast_refuse()
+-- next
+CREATE TRIGGER guard_hold_events_truncate BEFORE TRUNCATE ON hold_events FOR EACH STATEMENT EXECUTE FUNCTION holdfast_refuse()
+-- next
+CREATE TRIGGER guard_hold_receipts_truncate BEFORE TRUNCATE ON hold_receipts FOR EACH STATEMENT EXECUTE FUNCTION holdfast_refuse()
+-- next
+CREATE TRIGGER guard_notices_truncate BEFORE TRUNCATE ON notices FOR EACH STATEMENT EXECUTE FUNCTION holdfast_refuse()
+-- next
+CREATE TRIGGER guard_notice_mails_truncate BEFORE TRUNCATE ON notice_mails FOR EACH STATEMENT EXECUTE FUNCTION holdfast_refuse()
+-- next
 CREATE TRIGGER guard_refusals_truncate BEFORE TRUNCATE ON refusals FOR EACH STATEMENT EXECUTE FUNCTION holdfast_refuse()
+-- next
+CREATE TRIGGER guard_reports_truncate BEFORE TRUNCATE ON reports FOR EACH STATEMENT EXECUTE FUNCTION holdfast_refuse()
+-- next
+CREATE TRIGGER guard_packs_truncate BEFORE TRUNCATE ON packs FOR EACH STATEMENT EXECUTE FUNCTION holdfast_refuse()
+-- next
+CREATE TRIGGER guard_dispositions_truncate BEFORE TRUNCATE ON dispositions FOR EACH STATEMENT EXECUTE FUNCTION holdfast_refuse()
+-- next
+CREATE TRIGGER guard_disposition_items_truncate BEFORE TRUNCATE ON disposition_items FOR EACH STATEMENT EXECUTE FUNCTION holdfast_refuse()
+-- next
+CREATE TRIGGER guard_extensions_truncate BEFORE TRUNCATE ON extensions FOR EACH STATEMENT EXECUTE FUNCTION holdfast_refuse()
+-- next
+CREATE TRIGGER guard_disposition_draws_truncate BEFORE TRUNCATE ON disposition_draws FOR EACH STATEMENT EXECUTE FUNCTION holdfast_refuse()
+-- next
+CREATE TRIGGER guard_disposition_samples_truncate BEFORE TRUNCATE ON disposition_samples FOR EACH STATEMENT EXECUTE FUNCTION holdfast_refuse()
+-- next
+CREATE TRIGGER guard_name_book_truncate BEFORE TRUNCATE ON name_book FOR EACH STATEMENT EXECUTE FUNCTION holdfast_refuse()
+-- next
+CREATE TRIGGER guard_unit_facts_truncate BEFORE TRUNCATE ON unit_facts FOR EACH STATEMENT EXECUTE FUNCTION holdfast_refuse()
+-- next
+CREATE TRIGGER guard_match_decisions_truncate BEFORE TRUNCATE ON match_decisions FOR EACH STATEMENT EXECUTE FUNCTION holdfast_refuse()
+-- next
+CREATE TRIGGER guard_redates_truncate BEFORE TRUNCATE ON redates FOR EACH STATEMENT EXECUTE FUNCTION holdfast_refuse()
+-- next
+CREATE TRIGGER guard_policy_state_truncate BEFORE TRUNCATE ON policy_state FOR EACH STATEMENT EXECUTE FUNCTION holdfast_refuse()
+-- next
+CREATE TRIGGER guard_rule_confirmations_truncate BEFORE TRUNCATE ON rule_confirmations FOR EACH STATEMENT EXECUTE FUNCTION holdfast_refuse()
+-- next
+CREATE TRIGGER guard_grounds_truncate BEFORE TRUNCATE ON grounds FOR EACH STATEMENT EXECUTE FUNCTION holdfast_refuse()
+-- next
+CREATE TRIGGER guard_grounds_rules_truncate BEFORE TRUNCATE ON grounds_rules FOR EACH STATEMENT EXECUTE FUNCTION holdfast_refuse()
+-- next
+CREATE TRIGGER guard_policy_entries_truncate BEFORE TRUNCATE ON policy_entries FOR EACH STATEMENT EXECUTE FUNCTION holdfast_refuse()
+-- next
+CREATE TRIGGER guard_policy_baselines_truncate BEFORE TRUNCATE ON policy_baselines FOR EACH STATEMENT EXECUTE FUNCTION holdfast_refuse()

@@ -11,9 +11,9 @@ from functools import lru_cache
 from typing import Final
 
 from retention.clock.facts import Case, Facts
-from retention.clock.plan import Bound, Plan, Planner
-from retention.clock.result import Candidate, Result, conclude
-from retention.clock.terms import Answer, ask, ask_default, ask_default_from_entry
+from retention.clock.plan import Bound, Plan, Planner, chart_needs_default
+from retention.clock.result import Candidate, Duty, Result, conclude
+from retention.clock.terms import Answer, ask, ask_default, ask_default_from_entry, duty
 from retention.errors import FactsError, RetentionError, UnknownFact
 from retention.law.rules import ANY_PROVIDER, FEDERAL
 from retention.law.schedules import MEDICAL_RECORD, Schedule
@@ -52,7 +52,7 @@ class Clock:
         for one in possible:
             for case in one.cases():
                 reckoning.add(case)
-        return conclude(reckoning.found, reckoning.missing)
+        return conclude(reckoning.found, reckoning.missing, reckoning.advice, reckoning.duties)
 
     def check(self, case: Case) -> None:
         """Raises UnknownFact for a name the schedule doesn't know."""
@@ -73,6 +73,8 @@ class _Reckoning:
         self.planner: Final = clock._planner
         self.found: Final[list[Candidate]] = []
         self.missing: Final[set[str]] = set()
+        self.advice: Final[list[Candidate]] = []
+        self.duties: Final[list[Duty]] = []
 
     def add(self, case: Case) -> None:
         """Ask every rule about one case: each record type in each jurisdiction."""
@@ -94,7 +96,16 @@ class _Reckoning:
         unsure = self._unsure(plan, case)
         state = self._ask(plan.state, case)
         federal = self._ask(plan.federal, case)
-        if unsure or state or (federal and (record_type != MEDICAL_RECORD or jurisdiction == FEDERAL)):
+        for rule in plan.duties:
+            owed = duty(rule, case)
+            if owed is not None:
+                self.duties.append(owed)
+        for tier in plan.tiers:
+            # A part of a record is kept as long as the record itself.
+            self._record_type(jurisdiction, tier, case)
+        silent = not (unsure or state or (federal and not chart_needs_default(jurisdiction, record_type)))
+        self._advise(plan, case, silent)
+        if not silent:
             return
         if record_type == MEDICAL_RECORD:
             majority, _ = self.planner.ages(jurisdiction)
@@ -104,6 +115,20 @@ class _Reckoning:
             self._record_type(jurisdiction, MEDICAL_RECORD, case)
         else:
             self._take(ask_default_from_entry(self.clock.default_years, jurisdiction, record_type, case))
+
+    def _advise(self, plan: Plan, case: Case, silent: bool) -> None:
+        """Where the law is silent a recommendation counts beside the default; elsewhere it only advises."""
+        if silent or case.follow_recommendations:
+            self._ask(plan.stand_ins, case)
+        else:
+            self._note(plan.stand_ins, case)
+        self._note(plan.advice, case)
+
+    def _note(self, rules: Iterable[Bound], case: Case) -> None:
+        for bound in rules:
+            answer = ask(bound, case)
+            if answer is not None and answer.candidate is not None:
+                self.advice.append(answer.candidate)
 
     def _unsure(self, plan: Plan, case: Case) -> bool:
         if plan.needs_provider:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import calendar
 from datetime import date, timedelta
 
 ONE_DAY = timedelta(days=1)
@@ -19,6 +20,20 @@ def add_years(day: date, years: int) -> date:
         return day.replace(year=year)
     except ValueError:
         return date(year, 3, 1)
+
+
+def add_months(day: date, months: int) -> date:
+    """The same day of the month `months` (>= 0) later; where that month has none, the first of the next.
+
+    Rolls forward like `add_years`, so that no period is ever cut short. Raises OverflowError past 9999.
+    """
+    count = day.year * 12 + day.month - 1 + months
+    year, month = divmod(count, 12)
+    if year > date.max.year:
+        raise OverflowError("anniversary past the year 9999")
+    if day.day <= calendar.monthrange(year, month + 1)[1]:
+        return date(year, month + 1, day.day)
+    return date(year, month + 2, 1)
 
 
 def year_end(day: date) -> date:

@@ -39,29 +39,52 @@ def _fact(name: str, field: str) -> Callable[[Case], Event]:
     return find
 
 
-def _first_known(name: str, field: str, instead: str, instead_name: str) -> Callable[[Case], Event]:
+def _last_activity(case: Case) -> Event:
+    # Without an anchor the latest activity isn't known: the entry itself may be younger than the rest.
+    if case.anchor is None:
+        return Event("the last entry", None, "anchor")
+    known = (case.anchor, case.dates["last_encounter"], case.dates["discharged"])
+    return Event("the last entry", max(day for day in known if day is not None))
+
+
+def _last_seen(case: Case) -> Event:
+    # A discharge is an encounter too: a last encounter before it is a record not yet brought up to date.
+    seen, discharged = case.dates["last_encounter"], case.dates["discharged"]
+    if seen is not None and (discharged is None or discharged <= seen):
+        return Event("the last encounter", seen)
+    if discharged is not None:
+        return Event("discharge", discharged)
+    return Event("the last encounter", None, "last_encounter")
+
+
+def _discharge(case: Case) -> Event:
+    # Where no discharge is known, the last encounter is no earlier than it.
+    discharged, seen = case.dates["discharged"], case.dates["last_encounter"]
+    if discharged is not None:
+        return Event("discharge", discharged)
+    return Event("the last encounter", seen) if seen is not None else Event("discharge", None, "discharged")
+
+
+def _claim(case: Case) -> Event:
+    # A claim is handed in after the service, never before the entry that tells of it.
+    if case.anchor is None:
+        return Event("submission of the claim", None, "anchor")
+    return Event("submission of the claim", max(case.anchor, case.dates["claim_submitted"] or case.anchor))
+
+
+def _optional(name: str, field: str) -> Callable[[Case], Event]:
+    """An event that most records never see: an absent fact says that it didn't happen."""
+
     def find(case: Case) -> Event:
-        day = case.dates[field]
-        if day is not None:
-            return Event(name, day)
-        other = case.dates[instead]
-        return Event(instead_name, other) if other is not None else Event(name, None, field)
+        return Event(name, case.dates[field])
 
     return find
 
 
-def _last_activity(case: Case) -> Event:
-    # Without an anchor the latest activity isn't known: the entry itself may be younger than the rest.
-    if case.anchor is None:
-        return Event("last entry", None, "anchor")
-    known = (case.anchor, case.dates["last_encounter"], case.dates["discharged"])
-    return Event("last entry", max(day for day in known if day is not None))
-
-
 def _calendar_year_end(case: Case) -> Event:
     if case.anchor is None:
-        return Event("calendar year end", None, "anchor")
-    return Event("calendar year end", year_end(case.anchor))
+        return Event("the end of the calendar year", None, "anchor")
+    return Event("the end of the calendar year", year_end(case.anchor))
 
 
 def _discharge_or_death(case: Case) -> Event:
@@ -71,71 +94,68 @@ def _discharge_or_death(case: Case) -> Event:
     return Event("discharge or death", max(known))
 
 
-def _death(case: Case) -> Event:
-    return Event("death", case.dates["died"])
-
-
 def _last_in_effect(case: Case) -> Event:
     # A policy whose end isn't known may still be in effect, so its six years may not have begun.
     if case.anchor is None or case.dates["last_in_effect"] is None:
-        return Event("last in effect", None, "anchor" if case.anchor is None else "last_in_effect")
+        return Event("the day last in effect", None, "anchor" if case.anchor is None else "last_in_effect")
     ended = case.dates["last_in_effect"]
-    return Event("creation or last in effect, the later,", max(case.anchor, ended))
+    return Event("creation or the day last in effect, the later,", max(case.anchor, ended))
 
 
 def _contract_or_audit(case: Case) -> Event:
     ended = case.dates["contract_ended"]
     if ended is None:
-        return Event("contract end", None, "contract_ended")
+        return Event("the end of the contract", None, "contract_ended")
     audited = case.dates["audit_closed"]
     if audited is not None and audited > ended:
-        return Event("audit completion", audited)
-    return Event("contract end", ended)
+        return Event("completion of the audit", audited)
+    return Event("the end of the contract", ended)
 
 
 def _last_refill(case: Case) -> Event:
     refilled = case.dates["last_refilled"]
     if refilled is None:
-        return Event("last refill", None, "last_refilled")
-    return Event("dispensing or last refill", max(refilled, case.anchor or refilled))
+        return Event("the last refill", None, "last_refilled")
+    return Event("dispensing or the last refill", max(refilled, case.anchor or refilled))
 
 
 def _nothing(case: Case) -> Event:
     return Event("none", None)
 
 
-_LAST_SEEN: Final = _first_known("last encounter", "last_encounter", "discharged", "discharge")
-
 _EVENTS: Final[Mapping[str, Callable[[Case], Event]]] = MappingProxyType(
     {
         "none": _nothing,
         "majority": _nothing,
-        "creation": _anchored("creation"),
-        "transfer": _anchored("transfer"),
-        "claim_submission": _anchored("claim submission"),
+        "creation": _anchored("creation of the entry"),
+        "transfer": _anchored("the transfer"),
+        "claim_submission": _claim,
         "calendar_year_end": _calendar_year_end,
         "last_entry": _last_activity,
         "unspecified": _last_activity,
-        "last_encounter": _LAST_SEEN,
-        "service_termination": _LAST_SEEN,
-        "therapy_end": _LAST_SEEN,
-        "discharge": _first_known("discharge", "discharged", "last_encounter", "last encounter"),
+        "last_encounter": _last_seen,
+        "service_termination": _last_seen,
+        "therapy_end": _last_seen,
+        "discharge": _discharge,
         "discharge_or_death": _discharge_or_death,
-        "death": _death,
+        "death": _optional("death", "died"),
         "later_of_creation_or_last_in_effect": _last_in_effect,
         "contract_end_or_audit": _contract_or_audit,
-        "employment_end": _fact("employment end", "employment_ended"),
-        "study_end": _fact("study end", "study_ended"),
-        "cost_report_filing": _fact("cost report filing", "cost_report_filed"),
+        "employment_end": _fact("the end of employment", "employment_ended"),
+        "study_end": _fact("the end of the study", "study_ended"),
+        "cost_report_filing": _fact("the filing of the cost report", "cost_report_filed"),
         "last_refill": _last_refill,
         "discontinuance": _fact("discontinuance", "discontinued"),
-        "program_discontinuance": _fact("programme discontinuance", "discontinued"),
+        "program_discontinuance": _fact("the end of the programme", "discontinued"),
         "marketing_approval_or_discontinuance": _fact(
             "marketing approval or discontinuance", "approved_or_discontinued"
         ),
         "practitioner_death": _fact("the practitioner's death", "practitioner_died"),
-        "case_closure": _fact("case closure", "case_closed"),
+        "case_closure": _fact("closure of the case", "case_closed"),
         "destruction": _fact("the record's destruction", "destroyed"),
+        "practice_closure": _optional("closure of the practice", "practice_closed"),
+        "proceedings_end": _optional("the end of legal proceedings", "proceedings_concluded"),
+        "product_expiry": _fact("the latest expiry of the product", "product_expires"),
     }
 )
 

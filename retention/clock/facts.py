@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime
 from itertools import product
+from operator import attrgetter
 from typing import Final, cast
 
 from retention.errors import FactsError, UnknownFact
@@ -34,8 +35,14 @@ class Facts:
     says the mail is of no record type, an empty `jurisdictions` says no more than None. `anchor` is the
     entry's own vouched date, `captured_at` (a UTC date) stands in for it. `child_born` is the birth of
     the child of an obstetric record; `later_mammogram` the patient's next one at the same facility;
-    `hold_released` the end of a stated litigation hold; `incompetent` an adult patient without capacity.
-    The other dates are the events of the schedules' `runs_from`, in the past tense.
+    `hold_released` the end of a stated litigation hold; `incompetent` an adult patient without capacity and
+    `disability_ended` the end of a disability. The other dates are the events of the schedules'
+    `runs_from`, in the past tense; an absent `died`, `practice_closed`, `proceedings_concluded`,
+    `emancipated_on` or `later_mammogram` says that it didn't happen.
+
+    Three are choices of the organisation, False when absent. `use_death_alternative` lets a rule's shorter
+    term for deceased patients count, `use_emancipation` a minor's emancipation: only these two shorten.
+    `follow_recommendations` lets recommendations set dates where a rule binds, too.
 
     Raises FactsError for a date outside the years 1800 to 2300 or too many possibilities.
     """
@@ -65,6 +72,15 @@ class Facts:
     destroyed: Dates = None
     hold_released: Dates = None
     incompetent: bool | tuple[bool | None, ...] | None = None
+    claim_submitted: Dates = None
+    disability_ended: Dates = None
+    emancipated_on: Dates = None
+    practice_closed: Dates = None
+    proceedings_concluded: Dates = None
+    product_expires: Dates = None
+    use_death_alternative: bool | tuple[bool | None, ...] | None = None
+    use_emancipation: bool | tuple[bool | None, ...] | None = None
+    follow_recommendations: bool | tuple[bool | None, ...] | None = None
 
     def __post_init__(self) -> None:
         possibilities = 1
@@ -107,13 +123,11 @@ class Facts:
 
     def cases(self) -> Iterator[Case]:
         """Every combination of the possibilities, as single-valued cases; at least one."""
-        if not any(isinstance(getattr(self, name), tuple) for name in _SINGLE):
-            yield _case(self, [getattr(self, name) for name in _SINGLE])
+        values = _READ(self)
+        if tuple not in map(type, values):
+            yield _case(self, values)
             return
-        choices = []
-        for name in _SINGLE:
-            value = getattr(self, name)
-            choices.append((value or (None,)) if isinstance(value, tuple) else (value,))
+        choices = [(value or (None,)) if isinstance(value, tuple) else (value,) for value in values]
         assert math.prod(map(len, choices)) <= MAX_POSSIBILITIES
         for combination in product(*choices):
             yield _case(self, combination)
@@ -127,14 +141,19 @@ class Case:
     jurisdictions: tuple[str, ...] | None
     provider_type: str | None
     incompetent: bool
+    use_death_alternative: bool
+    use_emancipation: bool
+    follow_recommendations: bool
     dates: Mapping[str, date | None]
     anchor: date | None
 
 
 _ALL: Final = tuple(field.name for field in fields(Facts))
 _SINGLE: Final = tuple(name for name in _ALL if name not in ("record_types", "jurisdictions"))
-DATE_FIELDS: Final = tuple(name for name in _SINGLE if name not in ("provider_type", "incompetent"))
+FLAGS: Final = ("incompetent", "use_death_alternative", "use_emancipation", "follow_recommendations")
+DATE_FIELDS: Final = tuple(name for name in _SINGLE if name not in ("provider_type", *FLAGS))
 _DATE_SET: Final = frozenset(DATE_FIELDS)
+_READ: Final = attrgetter(*_SINGLE)
 
 
 def parse_facts(document: object, schedule: Schedule | None = None) -> tuple[Facts, ...]:
@@ -151,18 +170,18 @@ def parse_facts(document: object, schedule: Schedule | None = None) -> tuple[Fac
     return tuple(Facts.from_json(one, schedule) for one in document)
 
 
-def _case(facts: Facts, combination: list[object] | tuple[object, ...]) -> Case:
+def _case(facts: Facts, combination: tuple[object, ...]) -> Case:
     values = dict(zip(_SINGLE, combination, strict=True))
     provider = cast("str | None", values.pop("provider_type"))
-    incompetent = values.pop("incompetent") is True
+    flags = {name: values.pop(name) is True for name in FLAGS}
     dates = cast("dict[str, date | None]", values)
     return Case(
         record_types=facts.record_types,
         jurisdictions=facts.jurisdictions,
         provider_type=provider,
-        incompetent=incompetent,
         dates=dates,
         anchor=dates["anchor"] or dates["captured_at"],
+        **flags,
     )
 
 
@@ -184,9 +203,9 @@ def _value(field: str, value: object, schedule: Schedule) -> object:
         return None
     if field == "provider_type":
         return _name(field, value, (*schedule.provider_types, ANY_PROVIDER))
-    if field == "incompetent":
+    if field in FLAGS:
         if not isinstance(value, bool):
-            raise FactsError("incompetent: must be true, false, null or a list of these")
+            raise FactsError(f"{field}: must be true, false, null or a list of these")
         return value
     if field == "captured_at":
         return _captured(value)

@@ -13,22 +13,39 @@ from retention.law.schedules import MEDICAL_RECORD, Schedule
 class Bound:
     """A rule with the ages it computes with in one State.
 
-    A person under `minor_age` is a minor to it, one of `adult_age` or more an adult. An adult rule with
-    no minor twin `covers_minors`: it is the least the State says about anybody.
+    A person under `minor_age` is a minor to it, one of `adult_age` or more an adult; years past majority
+    count from `majority`. An adult rule with no minor twin `covers_minors`: it is the least the State
+    says about anybody. A rule that `decides` leaves nothing to the chart's rules or the default.
+    `alternatives` are the terms that may replace its own when the patient died. `at_event` tests the age
+    at the rule's event only; `emancipation` says that an emancipated minor counts as an adult.
     """
 
     rule: Rule
     minor_age: int
     adult_age: int
+    majority: int
     covers_minors: bool
+    decides: bool
+    alternatives: tuple[Rule, ...]
+    at_event: bool
+    emancipation: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The rules to ask. `needs_provider` and `needs_state` say that unknown facts would add to them."""
+    """The rules to ask. `needs_provider` and `needs_state` say that unknown facts would add to them.
+
+    `stand_ins` are recommendations that count where nothing binds, `advice` those that only advise.
+    `duties` are the rules that ask for destruction, `tiers` the records that a rule's own record type is a
+    part of.
+    """
 
     state: tuple[Bound, ...]
     federal: tuple[Bound, ...]
+    advice: tuple[Bound, ...]
+    stand_ins: tuple[Bound, ...]
+    duties: tuple[Rule, ...]
+    tiers: tuple[str, ...]
     clinical: bool
     needs_provider: bool
     needs_state: bool
@@ -61,15 +78,32 @@ class Planner:
 
     def _make(self, jurisdiction: str, provider_type: str | None, record_type: str) -> Plan:
         named = ANY_PROVIDER if provider_type is None else provider_type
-        state = () if jurisdiction == FEDERAL else self._numeric(jurisdiction, named, record_type)
+        group = () if jurisdiction == FEDERAL else self._numeric(jurisdiction, named, record_type)
+        state = tuple(rule for rule in group if not rule.is_advice)
         if any(rule.provider_type == named and named != ANY_PROVIDER for rule in state):
             state = tuple(rule for rule in state if not rule.yields_to_named_provider)
+        settled = any(_decides(rule, named) for rule in state)
+        national = self._numeric(FEDERAL, named, record_type)
         federal = tuple(
-            rule for rule in self._numeric(FEDERAL, named, record_type) if _federal_applies(rule, bool(state))
+            rule
+            for rule in national
+            if not rule.is_advice and not (rule.combine == "state_else_federal" and settled)
         )
+        advice = tuple(rule for rule in (*group, *national) if rule.is_advice)
+        advisers = self.schedule.advisers(FEDERAL, named, record_type)
+        if jurisdiction != FEDERAL:
+            advisers += self.schedule.advisers(jurisdiction, named, record_type)
+
+        def bind(rules: tuple[Rule, ...]) -> tuple[Bound, ...]:
+            return tuple(self._bind(rule, (*group, *national), jurisdiction, named) for rule in rules)
+
         return Plan(
-            state=tuple(self._bind(rule, state, jurisdiction) for rule in state),
-            federal=tuple(self._bind(rule, federal, jurisdiction) for rule in federal),
+            state=bind(state),
+            federal=bind(federal),
+            advice=bind((*(rule for rule in advice if rule.advice_only), *advisers)),
+            stand_ins=bind(tuple(rule for rule in advice if not rule.advice_only)),
+            duties=self._duties(jurisdiction, named, record_type),
+            tiers=tuple(sorted({rule.tier_of for rule in (*state, *federal) if rule.tier_of})),
             clinical=record_type in self.schedule.clinical,
             needs_provider=self._needs_provider(jurisdiction, provider_type, record_type),
             needs_state=any(
@@ -78,11 +112,20 @@ class Planner:
         )
 
     def _numeric(self, jurisdiction: str, provider_type: str | None, record_type: str) -> tuple[Rule, ...]:
-        # A rule that is an alternative on death could only shorten what the others say: never asked.
+        # An alternative on death is no rule of its own: it may only replace the term of its siblings.
         return tuple(
             rule
             for rule in self.schedule.find(jurisdiction, provider_type, record_type)
             if (rule.has_number and rule.combine != "alternative_on_death") or rule.combine == "suspends"
+        )
+
+    def _duties(self, jurisdiction: str, named: str, record_type: str) -> tuple[Rule, ...]:
+        places = (FEDERAL,) if jurisdiction == FEDERAL else (jurisdiction, FEDERAL)
+        return tuple(
+            rule
+            for place in places
+            for rule in self.schedule.find(place, named, record_type)
+            if rule.destroy_required
         )
 
     def _needs_provider(self, jurisdiction: str, provider_type: str | None, record_type: str) -> bool:
@@ -96,24 +139,49 @@ class Planner:
             for rule in self._numeric(place, None, record_type)
         )
 
-    def _bind(self, rule: Rule, group: tuple[Rule, ...], jurisdiction: str) -> Bound:
-        minor_age, adult_age = self.ages(jurisdiction)
-        if rule.age_of_majority is not None:
-            minor_age = adult_age = rule.age_of_majority
+    def _bind(self, rule: Rule, group: tuple[Rule, ...], jurisdiction: str, named: str) -> Bound:
+        oldest, youngest = self.ages(jurisdiction)
+        majority = rule.age_of_majority or oldest
+        minor_age = rule.applies_if_age_below or majority
+        adult_age = rule.age_of_majority or youngest
         twins = [
             other
             for other in group
-            if other.population in ("minor", "any") and other.provider_type == rule.provider_type
+            if other.population in ("minor", "any")
+            and (other.jurisdiction, other.provider_type) == (rule.jurisdiction, rule.provider_type)
         ]
-        # A minor twin may test at another age than the State's: nobody may fall between the two rows.
-        for twin in twins:
-            if rule.population == "adult" and twin.age_of_majority is not None:
-                adult_age = min(adult_age, twin.age_of_majority)
-        return Bound(rule, minor_age, adult_age, rule.population == "adult" and not twins)
+        if rule.population == "adult":
+            # A minor twin may test at another age than the State's: nobody may fall between the two rows.
+            ages = (other.applies_if_age_below or other.age_of_majority for other in twins)
+            adult_age = min((adult_age, *(age for age in ages if age is not None)))
+        pair = (rule, *twins) if rule.population == "adult" else (rule,)
+        return Bound(
+            rule=rule,
+            minor_age=minor_age,
+            adult_age=adult_age,
+            majority=majority,
+            covers_minors=rule.population == "adult" and not twins,
+            decides=_decides(rule, named) and rule.population != "deceased",
+            alternatives=self._alternatives(rule),
+            at_event=any(other.age_tested_at == "last_treatment" for other in pair),
+            emancipation=any(other.emancipation_ends_minority for other in pair),
+        )
+
+    def _alternatives(self, rule: Rule) -> tuple[Rule, ...]:
+        return tuple(
+            other
+            for other in self.schedule.find(rule.jurisdiction, rule.provider_type, rule.record_type)
+            if other.combine == "alternative_on_death" and other.provider_type == rule.provider_type
+        )
 
 
-def _federal_applies(rule: Rule, state_has_rules: bool) -> bool:
-    if rule.combine == "state_else_federal":
-        return not state_has_rules
-    # Advice on the whole chart stands in only as the organisation's default.
-    return not (rule.record_type == MEDICAL_RECORD and rule.basis == "recommendation")
+def _decides(rule: Rule, provider_type: str) -> bool:
+    return not (rule.never_alone or provider_type in rule.doubtful_for)
+
+
+def chart_needs_default(jurisdiction: str, record_type: str) -> bool:
+    """Whether the organisation's default stands in for a chart in spite of federal rules.
+
+    Federal conditions of participation are floors; only the State says how long a chart is kept.
+    """
+    return record_type == MEDICAL_RECORD and jurisdiction != FEDERAL

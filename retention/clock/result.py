@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 ORG_DEFAULT = "ORG-default"
@@ -14,8 +14,9 @@ ORG_DEFAULT = "ORG-default"
 class Candidate:
     """One rule's answer. `date` is the first day on which disposal is lawful, None where it never is.
 
-    `retain_through` is the last day of the term. Dates and explanation follow from a patient's birth:
-    treat them as patient information.
+    `retain_through` is the last day of the term. `condition` and `notice` repeat what the rule says beside
+    its term. `rests_on` names the other rules it took its term from: they need confirming too. Dates and
+    explanation follow from a patient's birth: treat them as patient information.
     """
 
     rule_id: str
@@ -27,6 +28,9 @@ class Candidate:
     explanation: str
     basis: str
     verified: str
+    condition: str | None = None
+    notice: str | None = None
+    rests_on: tuple[str, ...] = ()
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -34,7 +38,8 @@ class Candidate:
         return self.rule_id, self.jurisdiction, self.record_type
 
     def to_json(self) -> dict[str, Any]:
-        return {
+        """As `retention compute --json` prints it; condition and notice only where the rule has them."""
+        document: dict[str, Any] = {
             "rule_id": self.rule_id,
             "jurisdiction": self.jurisdiction,
             "record_type": self.record_type,
@@ -45,6 +50,40 @@ class Candidate:
             "basis": self.basis,
             "verified": self.verified,
         }
+        if self.condition:
+            document["condition"] = self.condition
+        if self.notice:
+            document["notice"] = self.notice
+        if self.rests_on:
+            document["rests_on"] = list(self.rests_on)
+        return document
+
+
+@dataclass(frozen=True, slots=True)
+class Duty:
+    """A duty to destroy by `date` (the last day the law allows). It destroys nothing by itself, and yields
+    to every longer rule and to every hold."""
+
+    rule_id: str
+    jurisdiction: str
+    record_type: str
+    date: datetime.date
+    citation: str
+    explanation: str
+    condition: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        document: dict[str, Any] = {
+            "rule_id": self.rule_id,
+            "jurisdiction": self.jurisdiction,
+            "record_type": self.record_type,
+            "date": self.date.isoformat(),
+            "citation": self.citation,
+            "explanation": self.explanation,
+        }
+        if self.condition:
+            document["condition"] = self.condition
+        return document
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +91,8 @@ class Result:
     """`disposal_date` is None when `permanent`, or when `missing` facts keep it from being said.
 
     `candidates` are sorted latest first, permanent ones before all; `governing` is the first of them
-    unless something is missing.
+    unless something is missing. `advice` are answers of recommendations, which set no date; `destroy_by`
+    is the earliest duty to destroy, if a rule has one.
     """
 
     disposal_date: datetime.date | None
@@ -60,9 +100,20 @@ class Result:
     governing: Candidate | None
     candidates: tuple[Candidate, ...]
     missing: tuple[str, ...]
+    advice: tuple[Candidate, ...] = ()
+    destroy_by: Duty | None = None
+
+    @property
+    def advised_date(self) -> datetime.date | None:
+        """The day from which disposal is advised: the latest of the advice, where that is after the law's."""
+        if self.disposal_date is None or not self.advice:
+            return None
+        latest = self.advice[0].date
+        return latest if latest is not None and latest > self.disposal_date else None
 
     def to_json(self) -> dict[str, Any]:
-        """The document `retention compute --json` prints; `missing` only when something is."""
+        """The document `retention compute --json` prints; `missing`, `advice` and `destroy_by` only where
+        there is something to say."""
         document: dict[str, Any] = {
             "disposal_date": self.disposal_date.isoformat() if self.disposal_date else None,
             "permanent": self.permanent,
@@ -71,26 +122,61 @@ class Result:
         }
         if self.missing:
             document["missing"] = list(self.missing)
+        if self.advice:
+            document["advice"] = [candidate.to_json() for candidate in self.advice]
+            advised = self.advised_date
+            document["advised_date"] = advised.isoformat() if advised else None
+        if self.destroy_by:
+            document["destroy_by"] = self.destroy_by.to_json()
         return document
 
 
-def conclude(found: Iterable[Candidate], missing: Iterable[str]) -> Result:
+def conclude(
+    found: Iterable[Candidate],
+    missing: Iterable[str],
+    advice: Iterable[Candidate] = (),
+    duties: Iterable[Duty] = (),
+) -> Result:
     """The longest wins: permanence first, then a missing fact, then the latest date.
 
-    Of several answers by one rule (other possibilities, other States) the latest stays.
+    Of several answers by one rule (other possibilities, other States) the latest stays. Of duties to
+    destroy the earliest counts, each at the latest of its possibilities.
     """
+    candidates = _latest(found)
+    advised = _latest(advice)
+    names = tuple(sorted(set(missing)))
+    day: datetime.date | None = None
+    governing: Candidate | None = None
+    permanent = bool(candidates) and candidates[0].date is None
+    if permanent:
+        governing, names = candidates[0], ()
+    elif candidates and not names:
+        governing = candidates[0]
+        day = governing.date
+    return Result(day, permanent, governing, candidates, names, advised, _earliest(duties, day))
+
+
+def _latest(found: Iterable[Candidate]) -> tuple[Candidate, ...]:
     latest: dict[tuple[str, str, str], Candidate] = {}
     for candidate in found:
         other = latest.get(candidate.key)
         if other is None or _order(candidate) < _order(other):
             latest[candidate.key] = candidate
-    candidates = tuple(sorted(latest.values(), key=_order))
-    names = tuple(sorted(set(missing)))
-    if candidates and candidates[0].date is None:
-        return Result(None, True, candidates[0], candidates, ())
-    if names or not candidates:
-        return Result(None, False, None, candidates, names)
-    return Result(candidates[0].date, False, candidates[0], candidates, ())
+    return tuple(sorted(latest.values(), key=_order))
+
+
+def _earliest(duties: Iterable[Duty], disposal: datetime.date | None) -> Duty | None:
+    latest: dict[tuple[str, str, str], Duty] = {}
+    for duty in duties:
+        key = duty.rule_id, duty.jurisdiction, duty.record_type
+        if key not in latest or duty.date > latest[key].date:
+            latest[key] = duty
+    if not latest:
+        return None
+    first = min(latest.values(), key=lambda duty: (duty.date, duty.rule_id, duty.record_type))
+    if disposal is None or disposal > first.date:
+        return replace(first, explanation=f"{first.explanation} Another rule keeps it longer, and that wins.")
+    return first
 
 
 def _order(candidate: Candidate) -> tuple[int, int, str, str, str, str]:

@@ -11,20 +11,26 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import lru_cache
 from typing import Any
 
 from archiver.archive import Record
-from archiver.classify.records import CORRESPONDENCE
+from archiver.classify.records import CORRESPONDENCE, NOT_ABOUT_PATIENTS
 from archiver.clock import from_us
 from archiver.errors import DamagedStore, SealError
+from archiver.record_types import BY_PERSON
 from archiver.vault import Vault
 from retention.clock.clock import Clock
-from retention.clock.facts import Facts
+from retention.clock.facts import Dates, Facts
 from retention.clock.result import Result
 from retention.errors import FactsError
 from retention.law.schedules import MEDICAL_RECORD, Schedule
-from retention.roster.csv_file import Patient
+from retention.policy.grounds import Grounds, GroundsStore, grounds_of
+from retention.policy.store import NEVER, Policy, PolicyStore, Version
+from retention.policy.terms import extended
+from retention.roster.matches import Person
 from retention.roster.patients import PatientStore
+from retention.units.book import Said, UnitBook, UnitBooks
 
 UNREADABLE = "readable_description"
 """Named as missing where a message's own description doesn't open."""
@@ -34,11 +40,11 @@ OPAQUE = frozenset({"encrypted", "damaged", "too_large", "too_deep", "timeout", 
 """Text states of parts that may hold anything, a medical record among it."""
 NOT_READ = frozenset({"not_supported", "no_text"})
 """Text states of parts that hold no text we can read: documents of unknown kinds, pictures, scans."""
-CLINICAL_MARKS = frozenset({"mrn", "mbi", "icd10", "health_plan_id"})
+CLINICAL_MARKS = frozenset({"mrn", "mbi", "medicaid_id", "health_plan_id", "icd10", "date_of_birth"})
 """Kinds of PHI that only mail about a patient carries."""
 SCAN_BYTES = 50_000
 """A smaller picture is taken for a logo or a signature; a fax is a TIFF of any size."""
-_LOGIC = 3
+_LOGIC = 4
 """Grows when this module derives other facts from the same message, so that all are computed anew."""
 
 
@@ -48,6 +54,12 @@ class Verdict:
 
     result: Result
     facts: tuple[Facts, ...]
+    unconfirmed: tuple[str, ...] = ()
+    """Rules that applied and that counsel hasn't confirmed: while there are any, the message stays."""
+    policy: Version = NEVER
+    """The policy it was judged by."""
+    units: tuple[str, ...] = ()
+    """Ids of the units that its participants belong to."""
 
     @property
     def disposal_date(self) -> date | None:
@@ -65,6 +77,7 @@ class Verdicts:
     """Computes verdicts of messages. Safe from any thread.
 
     Raises UnknownFact at once where the settings name a State or provider that the schedule doesn't know.
+    What the settings say is taken into the policy then: see `retention.policy.store`.
     """
 
     def __init__(self, vault: Vault, schedule: Schedule, patients: PatientStore) -> None:
@@ -72,31 +85,41 @@ class Verdicts:
         self._vault = vault
         self._patients = patients
         self._schedule = schedule
-        self._clock = Clock(schedule, settings.retention_default_years)
-        self._jurisdictions = frozenset(settings.jurisdictions)
-        self._provider = settings.provider_type or None
+        self._units = UnitBooks(vault)
         for case in Facts(
-            jurisdictions=tuple(sorted(self._jurisdictions)), provider_type=self._provider
+            jurisdictions=tuple(sorted(settings.jurisdictions)), provider_type=settings.provider_type or None
         ).cases():
-            self._clock.check(case)
-        basis = [
-            _LOGIC,
-            schedule.version,
-            sorted(self._jurisdictions),
-            self._provider,
-            settings.retention_default_years,
-        ]
-        self.version = hashlib.sha256(json.dumps(basis).encode()).hexdigest()[:32]
-        """Changes with the schedule and the settings; patients' facts are followed one by one."""
+            _clock_of(schedule, settings.retention_default_years).check(case)
+        self.version = hashlib.sha256(json.dumps([_LOGIC, schedule.version]).encode()).hexdigest()[:32]
+        """Changes with the schedule; the policy is followed by its epoch, patients' facts one by one."""
+        self.policies = PolicyStore(vault, schedule)
+        self.policies.notice()
+        self.grounds = GroundsStore(vault, self.policies.tokens)
 
-    def of(self, pks: Sequence[int]) -> dict[int, Verdict]:
-        """The verdicts of living messages; disposed ones are left out, unreadable ones are kept."""
+    @property
+    def schedule(self) -> Schedule:
+        """The schedules that the program brought."""
+        return self._schedule
+
+    def of(self, pks: Sequence[int], policy: Policy | None = None) -> dict[int, Verdict]:
+        """The verdicts of living messages; disposed ones are left out, unreadable ones are kept.
+
+        By the policy in force, or by another one to see what it would say.
+        """
+        policy = policy or self.policies.current()
         records = self._records(pks)
-        patients = self._patients.of_messages(records)
-        return {
-            pk: self._judge(record, patients.get(pk, ())) if record is not None else _kept(UNREADABLE)
+        patients, units = self._patients.of_messages(records), self._units.current()
+        found = {
+            pk: self._judge(record, patients.get(pk, ()), units, policy)
+            if record is not None
+            else _kept(UNREADABLE)
             for pk, record in records.items()
         }
+        return {pk: self._under(policy, verdict) for pk, verdict in found.items()}
+
+    def grounds_of(self, verdict: Verdict) -> Grounds:
+        """Why a message is kept, without what is a single patient's."""
+        return grounds_of(verdict.result, verdict.facts, self._schedule)
 
     # --- inside -------------------------------------------------------------------------------
 
@@ -113,22 +136,41 @@ class Verdicts:
                 found[pk] = None
         return found
 
-    def _judge(self, record: Record, patients: Sequence[Patient]) -> Verdict:
+    def _judge(self, record: Record, patients: Sequence[Person], units: UnitBook, policy: Policy) -> Verdict:
+        clock = _clock_of(self._schedule, policy.default_years)
+        said = units.of(participants(record), record.row["captured_us"])
         try:
-            facts = tuple(self._facts(record, patients))
-            return Verdict(self._clock.compute(facts), facts)
+            facts = tuple(self._facts(record, patients, said, policy))
+            found = Verdict(clock.compute(facts), facts)
+            return replace(found, units=tuple(dict.fromkeys(one.unit for one in said)))
         except FactsError:
             return _kept(UNUSABLE)
 
-    def _facts(self, record: Record, patients: Sequence[Patient]) -> Iterable[Facts]:
-        """One possibility for each patient; the longest wins."""
+    def _under(self, policy: Policy, verdict: Verdict) -> Verdict:
+        """A verdict by the law with the organisation's own terms, and what still waits for counsel."""
+        result = extended(verdict.result, verdict.facts, verdict.units, policy.terms, self._schedule)
+        waiting = policy.unconfirmed(result, self._schedule)
+        return replace(verdict, result=result, unconfirmed=waiting, policy=policy.version)
+
+    def _facts(
+        self, record: Record, patients: Sequence[Person], units: Sequence[Said], policy: Policy
+    ) -> Iterable[Facts]:
+        """One possibility for each patient; the longest wins.
+
+        States are those of the policy, of every unit of the participants, of the patients and of the text;
+        provider types those of the policy and the units: whichever gives the longest.
+        """
         row = record.row
-        places = self._jurisdictions | {p for p in record.meta["jurisdictions"] if p}
-        places |= {patient.state for patient in patients if patient.state}
+        places = policy.jurisdictions | {p for p in record.meta["jurisdictions"] if p}
+        places |= {state for patient in patients for state in patient.states}
+        places |= {state for one in units for state in one.facts.states}
+        providers = dict.fromkeys((*policy.providers, *(u.facts.provider for u in units if u.facts.provider)))
         common = Facts(
             record_types=_record_types(record, about_patient=bool(patients)),
             jurisdictions=tuple(sorted(places & frozenset(self._schedule.jurisdictions))) or None,
-            provider_type=self._provider,
+            provider_type=tuple(providers) if len(providers) > 1 else next(iter(providers), None),
+            use_death_alternative="death_alternative" in policy.options or None,
+            use_emancipation="emancipation" in policy.options or None,
             anchor=row["anchor"],
             captured_at=from_us(row["captured_us"]).date(),
         )
@@ -136,7 +178,7 @@ class Verdicts:
             yield replace(
                 common,
                 born=patient.born,
-                died=patient.died,
+                died=_deaths(patient),
                 # A message about a patient is itself contact: neither date is earlier than it.
                 last_encounter=_not_before(patient.last_encounter, row["anchor"]),
                 discharged=_not_before(patient.discharged, row["anchor"]),
@@ -145,18 +187,40 @@ class Verdicts:
             yield common
 
 
+def participants(record: Record) -> set[str]:
+    """Whose mail a message is: all who sent or received it by its headers or any envelope, and declared
+    owners; casefolded."""
+    found = {one["address"] for name in ("from", "to", "cc", "bcc") for one in record.meta[name]}
+    for delivery in record.deliveries:
+        envelope = delivery.detail["envelope"]
+        found.update((envelope["sender"], envelope["on_behalf_of"], *delivery.detail["custodians"]))
+        for one in envelope["recipients"]:
+            found.update((one["address"], one["expanded_from"], one["forwarded_from"]))
+    return {address.strip().casefold() for address in found if address}
+
+
+def _deaths(patient: Person) -> Dates:
+    """When a patient died, so far as the records agree; that she lives is possible where one says so."""
+    died = patient.died
+    if died is None or not patient.alive:
+        return died
+    return (None, *(died if isinstance(died, tuple) else (died,)))
+
+
 def _record_types(record: Record, *, about_patient: bool) -> tuple[str, ...] | None:
     """All types the classifier found; None, so that the message is kept, where its text couldn't be read.
 
     Mail about a patient is part of the medical record, whatever its words: so is what carries a record
     number or a patient's address without saying a clinical word, and what may hold anything.
     """
+    if record.meta.get("record_types_by") == BY_PERSON:
+        return tuple(str(name) for name, _ in record.meta["record_types"])
     if record.row["parse_failed"]:
         return None
     types = {str(name) for name, _ in record.meta["record_types"]}
     opaque = any(_opaque(part) for part in record.meta["parts"])
     if opaque or (
-        types <= {CORRESPONDENCE} and (about_patient or not CLINICAL_MARKS.isdisjoint(record.meta["phi"]))
+        types <= NOT_ABOUT_PATIENTS and (about_patient or not CLINICAL_MARKS.isdisjoint(record.meta["phi"]))
     ):
         types = (types - {CORRESPONDENCE}) | {MEDICAL_RECORD}
     return tuple(sorted(types)) or (CORRESPONDENCE,)
@@ -174,6 +238,11 @@ def _opaque(part: Mapping[str, Any]) -> bool:
 
 def _not_before(day: date | None, anchor: date) -> date | None:
     return max(day, anchor) if day is not None else None
+
+
+@lru_cache(maxsize=8)
+def _clock_of(schedule: Schedule, default_years: int) -> Clock:
+    return Clock(schedule, default_years)
 
 
 def _kept(missing: str) -> Verdict:

@@ -1,25 +1,29 @@
-"""Dispositions: proposed by a run, decided by a second person, executed, certified."""
+"""Dispositions: proposed by a run, reviewed, decided by a second person, executed, certified."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, func, select, update
+from sqlalchemy import Connection, RowMapping, select, update
 
-from archiver.clock import from_us, rfc3339, to_us
-from archiver.store.schema import disposition_items, dispositions, index_removals, users
+from archiver.clock import to_us
+from archiver.ledger.log import Log
+from archiver.ledger.proof import format_proof
+from archiver.store.schema import dispositions, users
 from archiver.vault import Vault
 from retention.acts import Act, change, look
 from retention.dating.explain import Explainer
+from retention.disposition import certificates, extensions, lists, samples, summaries
 from retention.disposition import items as items_of
-from retention.disposition.execution import Executor
+from retention.disposition.execution import Executor, Progress
+from retention.disposition.sums import Sums, add_up
 from retention.fields import SealedFields
 from retention.refusals import ItemsChanged, NotThere, SecondPersonNeeded, WrongState
 from search.access import Action, Actor, Gate
 
 PAGE = 1_000
+_REMEMBERED = 8
 
 
 class Dispositions:
@@ -30,18 +34,18 @@ class Dispositions:
         self._gate = gate
         self._fields = SealedFields(vault)
         self._executor = Executor(vault, gate, explainer)
+        self._sums: dict[tuple[str, bytes], Sums] = {}
 
     # --- looking ------------------------------------------------------------------------------
 
-    def list(self, actor: Actor, limit: int = PAGE) -> Sequence[dict[str, Any]]:
-        """Dispositions, newest first."""
+    def list(self, actor: Actor, limit: int = PAGE, state: str | None = None) -> Sequence[dict[str, Any]]:
+        """Dispositions, newest first; of one state, or of all."""
         with look(self._vault, self._gate, actor, Action.DISPOSITION_READ, "disposition.list") as act:
-            rows = act.connection.execute(
-                select(dispositions)
-                .order_by(dispositions.c.created_us.desc(), dispositions.c.id)
-                .limit(limit)
-            ).mappings()
-            found = [self._summary(act.connection, row) for row in rows.all()]
+            query = select(dispositions).order_by(dispositions.c.created_us.desc(), dispositions.c.id)
+            if state is not None:
+                query = query.where(dispositions.c.state == state)
+            rows = act.connection.execute(query.limit(limit)).mappings().all()
+            found = summaries.of(act.connection, self._fields, rows)
             act.objects += [one["id"] for one in found]
             act.count = len(found)
             return found
@@ -49,31 +53,26 @@ class Dispositions:
     def show(
         self, actor: Actor, disposition_id: str, after: int | None = None, limit: int = PAGE
     ) -> dict[str, Any]:
-        """One disposition with a page of its items; `next` is the `after` of the following page, if any."""
+        """One disposition with its sums, its sample, what was taken off it and a page of its items.
+
+        `next` is the `after` of the following page, if any; sums, sample and exclusions stand on the first.
+        """
         with look(self._vault, self._gate, actor, Action.DISPOSITION_READ, "disposition.show") as act:
             row = self._find(act, disposition_id)
             start = -(2**63) if after is None else after
-            items = items_of.read(
-                act.connection, self._fields, disposition_id, after=start, limit=min(limit, PAGE)
-            )
-            shown = [
-                {
-                    "id": item.message_id,
-                    "disposal_date": item.disposal_date.isoformat(),
-                    "rule_id": item.rule["rule_id"],
-                    "jurisdiction": item.rule["jurisdiction"],
-                    "record_type": item.rule["record_type"],
-                    "citation": item.rule["citation"],
-                    "explanation": item.rule["explanation"],
-                    "outcome": item.outcome,
-                }
-                for item in items
-            ]
-            following = items[-1].pk if len(items) == min(limit, PAGE) else None
-            return {**self._summary(act.connection, row), "items": shown, "next": following}
+            most = min(limit, PAGE)
+            items = items_of.read(act.connection, self._fields, disposition_id, after=start, limit=most)
+            shown = self._summary(act.connection, row)
+            if after is None:
+                shown["sums"] = self._summed(act.connection, row).to_json()
+                shown["sample"] = samples.latest(act.connection, self._fields, disposition_id)
+                shown["excluded"] = summaries.excluded(act.connection, self._fields, disposition_id, PAGE)
+            following = items[-1].pk if len(items) == most else None
+            return {**shown, "items": [item.to_json() for item in items], "next": following}
 
     def certificate(self, actor: Actor, disposition_id: str) -> dict[str, Any]:
-        """`{id, note, items}`: the signed note and the items it was signed over. See `certificates.verify`.
+        """`{id, document, note, items, proof, vkey}`: the signed note, what it says, the items it was signed
+        over, and the proof that the log has it. `certificates.verify_all` checks it without us.
 
         Raises WrongState before the execution.
         """
@@ -82,14 +81,44 @@ class Dispositions:
             if row["sealed_certificate"] is None:
                 raise WrongState(f"this disposition is {row['state']}; its certificate comes with execution")
             sealed = self._fields.open(disposition_id, row["sealed_certificate"])
-            return {"id": disposition_id, "note": sealed["note"], "items": sealed["items"]}
+        index = row["ledger_index"]
+        publisher = self._vault.publisher
+        proof = None if index is None else format_proof(publisher.proof(Log.CAPTURES, index)).decode()
+        return {
+            "id": disposition_id,
+            "document": certificates.read(sealed["note"]),
+            "note": sealed["note"],
+            "items": sealed["items"],
+            "proof": proof,
+            "vkey": publisher.signer(Log.CAPTURES).verifier.vkey,
+        }
 
     # --- deciding -----------------------------------------------------------------------------
 
-    def approve(self, actor: Actor, disposition_id: str) -> dict[str, Any]:
-        """Approve a proposed disposition, as another person than who proposed it.
+    def exclude(
+        self, actor: Actor, disposition_id: str, message_ids: Sequence[str], reason: str
+    ) -> dict[str, Any]:
+        """Take messages off a list, with a reason; an approval is void then. A later run may list them again.
 
-        Raises SecondPersonNeeded, WrongState, ItemsChanged, NotThere.
+        Raises BadTerm, WrongState, NotThere (also for a message that isn't on the list).
+        """
+        with change(self._vault, self._gate, actor, Action.DISPOSITION_DECIDE, "disposition.exclude") as act:
+            act.detail["reason"] = reason
+            row = self._find(act, disposition_id)
+            self._undecided(row)
+            pks = list(extensions.find(act, message_ids, reason))
+            if len(lists.on_list(act.connection, disposition_id, pks)) != len(pks):
+                raise NotThere("a message named isn't on this list; `holdfast disposition show` names those")
+            now_us = to_us(self._vault.clock.now())
+            lists.take_off(act.connection, self._fields, disposition_id, pks, actor, reason, now_us)
+            act.count = len(pks)
+            return self._summary(act.connection, self._find(act, disposition_id))
+
+    def approve(self, actor: Actor, disposition_id: str, list_sha256: str | None = None) -> dict[str, Any]:
+        """Approve exactly the list that is there, as another person than who made or last changed it.
+
+        `list_sha256` is the hash of the list that was looked at: for another one nothing is approved. Raises
+        SecondPersonNeeded, WrongState, ItemsChanged, ReviewMissing, NotThere.
         """
         with change(self._vault, self._gate, actor, Action.DISPOSITION_DECIDE, "disposition.approve") as act:
             row = self._find(act, disposition_id)
@@ -97,31 +126,62 @@ class Dispositions:
                 raise WrongState(f"this disposition is {row['state']}; only a proposed one can be approved")
             if row["created_by"] == actor.user_id:
                 raise SecondPersonNeeded("you proposed this disposition; another person must approve it")
+            if row["changed_by"] == actor.user_id:
+                raise SecondPersonNeeded("you took messages off this list; another person must approve it")
+            now_hash = bytes(row["items_sha256"])
+            if list_sha256 is not None and list_sha256.strip().lower() != now_hash.hex():
+                raise ItemsChanged("the list isn't the one you looked at any more; show it again and decide")
             act.count = self._check_items(act.connection, row)
-            self._decide(act, disposition_id, "approved", actor)
+            fewest = self._vault.settings.disposition_sample
+            samples.require(act.connection, self._fields, disposition_id, fewest)
+            act.detail["list_sha256"] = now_hash.hex()
+            act.connection.execute(
+                update(dispositions)
+                .where(dispositions.c.id == disposition_id)
+                .values(
+                    state="approved",
+                    approved_sha256=now_hash,
+                    decided_us=to_us(self._vault.clock.now()),
+                    decided_by=actor.user_id,
+                )
+            )
             return self._summary(act.connection, self._find(act, disposition_id))
 
     def reject(self, actor: Actor, disposition_id: str, reason: str = "") -> dict[str, Any]:
-        """Reject a disposition that isn't executed. Its messages may be proposed again by a later run."""
+        """Reject a disposition whose execution hasn't begun. Its messages may be proposed again by a run."""
         with change(self._vault, self._gate, actor, Action.DISPOSITION_DECIDE, "disposition.reject") as act:
             act.detail["reason"] = reason
             row = self._find(act, disposition_id)
-            if row["state"] not in ("proposed", "approved"):
-                raise WrongState(f"this disposition is {row['state']} already")
-            self._decide(act, disposition_id, "rejected", actor)
+            self._undecided(row)
+            act.connection.execute(
+                update(dispositions)
+                .where(dispositions.c.id == disposition_id)
+                .values(
+                    state="rejected",
+                    decided_us=to_us(self._vault.clock.now()),
+                    decided_by=actor.user_id,
+                    sealed_decision=self._fields.seal(f"{disposition_id}/decision", {"reason": reason}),
+                )
+            )
             return self._summary(act.connection, self._find(act, disposition_id))
 
     # --- executing ----------------------------------------------------------------------------
 
-    def execute(self, actor: Actor, disposition_id: str) -> dict[str, Any]:
+    def execute(
+        self,
+        actor: Actor,
+        disposition_id: str,
+        progress: Progress | None = None,
+        seconds: float | None = None,
+    ) -> dict[str, Any]:
         """Destroy what an approved disposition names, as far as it is due and free of holds right now.
 
         Each message is re-checked in the transaction that destroys its key; one that may not go is
-        skipped with an outcome. After a crash the same call finishes. Two persons: where no person
-        proposed, the executor isn't the approver. Returns the summary with `outcomes` and
+        skipped with an outcome. After a crash the same call finishes, and `resume` does. Two persons: where
+        no person proposed, the executor isn't the approver. Returns the summary with `outcomes` and
         `index_pending`: how many messages' words wait for `Indexer.drain_removals`, which whoever holds
-        the index calls. Raises SecondPersonNeeded, WrongState, ItemsChanged, HoldBeingApplied (retry),
-        NotThere.
+        the index calls. After `seconds` it returns before the end, `executing` still true, and `resume` goes
+        on. Raises SecondPersonNeeded, WrongState, ItemsChanged, HoldBeingApplied (retry), NotThere.
         """
         with change(self._vault, self._gate, actor, Action.DISPOSITION_EXECUTE, "disposition.execute") as act:
             act.outcome = "begun"
@@ -131,12 +191,26 @@ class Dispositions:
             if row["decided_by"] == actor.user_id and not self._is_person(act.connection, row["created_by"]):
                 raise SecondPersonNeeded("you approved this disposition; another person must execute it")
             act.count = self._check_items(act.connection, row)
-        erased = self._executor.destroy(actor, disposition_id)
-        self._executor.certify(actor, disposition_id, erased=erased)
+            if bytes(row["approved_sha256"] or b"") != bytes(row["items_sha256"]):
+                raise ItemsChanged("this list isn't the one that was approved; reject it")
+            if row["begun_us"] is None:
+                act.connection.execute(
+                    update(dispositions)
+                    .where(dispositions.c.id == disposition_id)
+                    .values(begun_us=to_us(self._vault.clock.now()), begun_by=actor.user_id)
+                )
+        self._executor.run(actor, disposition_id, progress, seconds)
         with self._vault.records.read() as connection:
-            row = self._row(connection, disposition_id)
-            pending = int(connection.scalar(select(func.count()).select_from(index_removals)) or 0)
-            return {**self._summary(connection, row), "index_pending": pending}
+            found = self._summary(connection, self._row(connection, disposition_id))
+            return {**found, "index_pending": summaries.index_pending(connection)}
+
+    def resume(self, progress: Progress | None = None) -> int:
+        """Finish executions that were begun and not ended, by a job; how many. Raises as `execute` does."""
+        with self._vault.records.read() as connection:
+            waiting = self._executor.begun(connection)
+        for disposition_id, actor in waiting:
+            self._executor.run(actor, disposition_id, progress, None)
+        return len(waiting)
 
     # --- inside -------------------------------------------------------------------------------
 
@@ -156,43 +230,34 @@ class Dispositions:
             act.objects.append(row["id"])
         return row
 
-    def _check_items(self, connection: Connection, row: RowMapping) -> int:
-        items = list(items_of.read_all(connection, self._fields, row["id"]))
-        if items_of.digest(items) != bytes(row["items_sha256"]):
-            raise ItemsChanged("the items of this disposition were changed after it was made; reject it")
-        return len(items)
+    def _undecided(self, row: RowMapping) -> None:
+        if row["state"] not in lists.OPEN:
+            raise WrongState(f"this disposition is {row['state']} already")
+        if row["begun_us"] is not None:
+            raise WrongState(
+                "its execution has begun: execute it again to finish; a hold still keeps what it covers"
+            )
 
-    def _decide(self, act: Act, disposition_id: str, state: str, actor: Actor) -> None:
-        act.connection.execute(
-            update(dispositions)
-            .where(dispositions.c.id == disposition_id)
-            .values(state=state, decided_us=to_us(self._vault.clock.now()), decided_by=actor.user_id)
-        )
+    def _check_items(self, connection: Connection, row: RowMapping) -> int:
+        found = add_up(items_of.read_all(connection, self._fields, row["id"]))
+        if found.sha256 != bytes(row["items_sha256"]):
+            raise ItemsChanged("the items of this disposition were changed after it was made; reject it")
+        self._remember(row, found)
+        return found.messages
+
+    def _summed(self, connection: Connection, row: RowMapping) -> Sums:
+        key = (row["id"], bytes(row["items_sha256"]))
+        if key not in self._sums:
+            self._remember(row, add_up(items_of.read_all(connection, self._fields, row["id"])))
+        return self._sums[key]
+
+    def _remember(self, row: RowMapping, found: Sums) -> None:
+        if len(self._sums) >= _REMEMBERED:
+            self._sums.clear()
+        self._sums[row["id"], bytes(row["items_sha256"])] = found
 
     def _is_person(self, connection: Connection, user_id: str) -> bool:
         return connection.scalar(select(users.c.id).where(users.c.id == user_id)) is not None
 
     def _summary(self, connection: Connection, row: RowMapping) -> dict[str, Any]:
-        counted = connection.execute(
-            select(disposition_items.c.outcome, func.count().label("number"))
-            .where(disposition_items.c.disposition_id == row["id"])
-            .group_by(disposition_items.c.outcome)
-        ).all()
-        as_of: date = row["as_of"]
-        return {
-            "id": row["id"],
-            "state": row["state"],
-            "as_of": as_of.isoformat(),
-            "messages": sum(one.number for one in counted),
-            "outcomes": {one.outcome: one.number for one in counted if one.outcome is not None},
-            "proposed_by": row["created_by"],
-            "proposed_at": rfc3339(from_us(row["created_us"])),
-            "decided_by": row["decided_by"],
-            "decided_at": _moment(row["decided_us"]),
-            "executed_by": row["executed_by"],
-            "executed_at": _moment(row["executed_us"]),
-        }
-
-
-def _moment(us: int | None) -> str | None:
-    return rfc3339(from_us(us)) if us is not None else None
+        return summaries.of(connection, self._fields, [row])[0]

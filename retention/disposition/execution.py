@@ -6,41 +6,45 @@ is marked, and the same call goes on with the rest.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import date, timedelta
+import time
+from collections.abc import Callable, Sequence
+from datetime import date
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, bindparam, func, select, update
 from sqlalchemy.exc import DBAPIError
 
-from archiver.clock import everywhere_today, from_us, rfc3339, to_us
-from archiver.ledger import canonical, log
-from archiver.ledger.log import Log
+from archiver.archive import Destroyed
+from archiver.clock import everywhere_today
 from archiver.store import dialect
 from archiver.store.schema import (
     disposition_items,
+    disposition_parts,
     dispositions,
     holds,
     index_removals,
-    ledger_entries,
     messages,
     users,
 )
 from archiver.vault import Vault
-from retention.dating import run
+from retention.dating import rows
 from retention.dating.explain import Explainer
 from retention.dating.verdicts import Verdict
-from retention.disposition import certificates
 from retention.disposition import items as items_of
+from retention.disposition.certifying import Certifier
+from retention.disposition.extensions import extended
 from retention.disposition.items import Item
 from retention.fields import SealedFields
+from retention.policy.store import Version
+from retention.policy.store import version as policy_version
 from retention.refusals import HoldBeingApplied, WrongState
 from retention.roster.patients import roster_version
-from search.access import Actor, Gate
+from search.access import Actor, Gate, Role
 
-CHUNK = 64
-OUTCOMES = ("destroyed", "held", "not_due", "refused", "gone")
-"""`refused`: the database's own guard said no; `gone`: disposed of before, by another disposition."""
+CHUNK = 128
+
+Progress = Callable[[int, int], object]
+"""Told how many messages of how many have their outcome. What it raises ends the execution between chunks."""
 
 
 class Executor:
@@ -51,64 +55,53 @@ class Executor:
         self._gate = gate
         self._verdicts = explainer.verdicts
         self._fields = SealedFields(vault)
+        self._certifier = Certifier(vault, gate)
 
-    def destroy(self, actor: Actor, disposition_id: str) -> bool:
-        """Give every item of an approved disposition its outcome.
+    def begun(self, connection: Connection) -> list[tuple[str, Actor]]:
+        """Executions that somebody began and that haven't ended, each with who did."""
+        found = connection.execute(
+            select(dispositions.c.id, users.c.id.label("by"), users.c.name, users.c.role)
+            .join(users, users.c.id == dispositions.c.begun_by)
+            .where(dispositions.c.state == "approved", dispositions.c.begun_us.is_not(None))
+            .order_by(dispositions.c.begun_us)
+        )
+        return [(row.id, Actor(row.by, row.name, Role(row.role), "job")) for row in found]
 
-        True when the destroyed keys have left the database's own files too. Raises HoldBeingApplied,
-        WrongState.
+    def run(
+        self, actor: Actor, disposition_id: str, progress: Progress | None, seconds: float | None
+    ) -> None:
+        """Give every item its outcome and certify; or stop after `seconds`, to be gone on with.
+
+        Raises HoldBeingApplied, WrongState.
         """
-        last = -(2**63)
+        if self._destroy(actor, disposition_id, progress, seconds):
+            erased = dialect.scrub_log(self._vault.records)
+            self._certifier.certify(actor, disposition_id, erased=erased)
+
+    # --- destroying ---------------------------------------------------------------------------
+
+    def _destroy(
+        self, actor: Actor, disposition_id: str, progress: Progress | None, seconds: float | None
+    ) -> bool:
+        until = None if seconds is None else time.monotonic() + seconds
+        mine = disposition_items.c.disposition_id == disposition_id
+        listed = mine & disposition_items.c.excluded_us.is_(None)
+        with self._vault.records.read() as connection:
+            total = connection.scalar(select(func.count()).where(listed)) or 0
+        last, done = -(2**63), 0
         while True:
             with self._vault.records.read() as connection:
                 items = items_of.read(connection, self._fields, disposition_id, after=last, limit=CHUNK)
             if not items:
-                break
+                return True
             last = items[-1].pk
             if waiting := [item for item in items if item.outcome is None]:
+                if until is not None and time.monotonic() > until:
+                    return False
                 self._chunk(actor, disposition_id, waiting)
-        return dialect.scrub_log(self._vault.records)
-
-    def certify(self, actor: Actor, disposition_id: str, *, erased: bool) -> None:
-        """Sign the certificate and end the disposition, in one transaction."""
-        checkpoint = self._vault.publisher.publish(Log.CAPTURES).decode()
-        with self._vault.records.write(dialect.LOCK_ARCHIVE) as connection:
-            _approved(connection, disposition_id)
-            items = list(items_of.read_all(connection, self._fields, disposition_id))
-            now = self._vault.clock.now()
-            document = self._document(connection, actor, disposition_id, items, checkpoint, erased)
-            gone = self._certified(connection, items)
-            note = certificates.issue(document, gone, self._vault.publisher.signer(Log.CAPTURES))
-            leaf = {
-                "v": 1,
-                "type": "disposition",
-                "id": disposition_id,
-                "destroyed": len(gone),
-                "certificate": certificates.items_digest([{"note": note}]),
-                "at": to_us(now),
-            }
-            log.append(connection, Log.CAPTURES, [canonical.leaf(leaf)])
-            connection.execute(
-                update(dispositions)
-                .where(dispositions.c.id == disposition_id)
-                .values(
-                    state="executed",
-                    executed_us=to_us(now),
-                    executed_by=actor.user_id,
-                    sealed_certificate=self._fields.seal(disposition_id, {"note": note, "items": gone}),
-                )
-            )
-            event = self._gate.event(
-                actor,
-                "disposition.execute",
-                "success",
-                objects=(disposition_id,),
-                count=len(gone),
-                detail=document["outcomes"],
-            )
-            self._vault.audit.record_in(connection, event)
-
-    # --- destroying ---------------------------------------------------------------------------
+            done += len(items)
+            if progress is not None:
+                progress(done, total)
 
     def _chunk(self, actor: Actor, disposition_id: str, items: Sequence[Item]) -> None:
         pks = [item.pk for item in items]
@@ -124,8 +117,10 @@ class Executor:
                 _approved(connection, disposition_id)
                 if connection.scalar(select(holds.c.id).where(holds.c.state == "applying").limit(1)):
                     raise HoldBeingApplied("a hold is being applied just now; execute again in a moment")
-                run.save(connection, verdicts, self._verdicts.version, facts[1])
-                self._end(connection, actor, disposition_id, items, verdicts)
+                rows.save(connection, self._verdicts, verdicts, facts[1])
+                # Another execution of the same list may have been here since they were read.
+                open_ = _without_outcome(connection, disposition_id, pks)
+                self._end(connection, actor, disposition_id, [i for i in items if i.pk in open_], verdicts)
                 return
 
     def _end(
@@ -136,149 +131,125 @@ class Executor:
         items: Sequence[Item],
         verdicts: dict[int, Verdict],
     ) -> None:
+        if not items:
+            return
         today = everywhere_today(self._vault.clock.now())
-        protected = run.held(connection, [item.pk for item in items])
-        destroyed = []
-        for item in items:
-            outcome, index = self._one(
-                connection, disposition_id, item, verdicts.get(item.pk), item.pk in protected, today
+        pks = [item.pk for item in items]
+        held = rows.held(connection, pks)
+        own = extended(connection, pks, today)
+        living = set(
+            connection.scalars(
+                select(messages.c.pk).where(messages.c.pk.in_(pks), messages.c.disposed_us.is_(None))
             )
-            connection.execute(
-                update(disposition_items)
-                .where(
-                    disposition_items.c.disposition_id == disposition_id,
-                    disposition_items.c.message_pk == item.pk,
-                )
-                .values(outcome=outcome, ledger_index=index)
+        )
+        outcomes = {pk: _outcome(pk, living, held, own.keys(), verdicts.get(pk), today) for pk in pks}
+        due = [pk for pk in pks if outcomes[pk] is None]
+        indices = self._destroy_all(connection, disposition_id, due)
+        connection.execute(
+            update(disposition_items)
+            .where(
+                disposition_items.c.disposition_id == disposition_id,
+                disposition_items.c.message_pk == bindparam("of_pk"),
             )
-            if outcome == "destroyed":
-                destroyed.append(item)
-        if destroyed:
+            .values(outcome=bindparam("new_outcome"), ledger_index=bindparam("new_index")),
+            [
+                {
+                    "of_pk": pk,
+                    "new_outcome": outcomes[pk] or ("destroyed" if pk in indices else "refused"),
+                    "new_index": indices.get(pk),
+                }
+                for pk in pks
+            ],
+        )
+        gone = [item for item in items if item.pk in indices]
+        if gone:
             connection.execute(
                 dialect.insert_or_ignore(connection, index_removals),
-                [{"message_pk": item.pk} for item in destroyed],
+                [{"message_pk": item.pk} for item in gone],
             )
         event = self._gate.event(
             actor,
             "disposition.execute",
             "success",
             reason="keys_destroyed",
-            objects=(disposition_id, *(item.message_id for item in destroyed)),
-            count=len(destroyed),
+            objects=(disposition_id, *(item.message_id for item in gone)),
+            count=len(gone),
         )
         self._vault.audit.record_in(connection, event)
 
-    def _one(
-        self,
-        connection: Connection,
-        disposition_id: str,
-        item: Item,
-        verdict: Verdict | None,
-        protected: bool,
-        today: date,
-    ) -> tuple[str, int | None]:
-        if verdict is None:
-            return "gone", None
-        if protected:
-            return "held", None
-        if verdict.disposal_date is None or verdict.disposal_date > today:
-            return "not_due", None
-        try:
-            with connection.begin_nested():
-                self._vault.archive.destroy(connection, item.pk, disposition_id)
-        except DBAPIError as error:
-            if not dialect.is_refusal(error):
-                raise
-            return "refused", None
-        return "destroyed", log.state(connection, Log.CAPTURES).size - 1
-
-    # --- certifying ---------------------------------------------------------------------------
-
-    def _document(
-        self,
-        connection: Connection,
-        actor: Actor,
-        disposition_id: str,
-        items: Sequence[Item],
-        checkpoint: str,
-        erased: bool,
-    ) -> dict[str, Any]:
-        row = connection.execute(select(dispositions).where(dispositions.c.id == disposition_id)).one()
-        now = self._vault.clock.now()
-        days = self._vault.settings.key_backup_days
-        return {
-            "archive": self._vault.archive_id,
-            "disposition": disposition_id,
-            "as_of": row.as_of.isoformat(),
-            "items_sha256": bytes(row.items_sha256).hex(),
-            "outcomes": {name: sum(item.outcome == name for item in items) for name in OUTCOMES},
-            "proposed": {"by": _name(connection, row.created_by), "at": rfc3339(from_us(row.created_us))},
-            "approved": {"by": _name(connection, row.decided_by), "at": rfc3339(from_us(row.decided_us))},
-            "executed": {"by": _name(connection, actor.user_id), "at": rfc3339(now)},
-            "method": certificates.METHOD,
-            # Attachments that ended with these messages, and those that other messages still hold.
-            "parts": _parts(connection, disposition_id),
-            # Backups, and what PostgreSQL hasn't overwritten yet, end with `complete_after`.
-            "erased_in_primary": erased,
-            "complete_after": rfc3339(now + timedelta(days=days)),
-            "checkpoint": checkpoint,
-        }
-
-    def _certified(self, connection: Connection, items: Sequence[Item]) -> list[dict[str, Any]]:
-        """What the certificate says of each destroyed message, in the order of the message ids."""
-        gone = {item.pk: item for item in items if item.outcome == "destroyed"}
-        found = []
-        pks = sorted(gone)
-        for start in range(0, len(pks), CHUNK):
-            for row in connection.execute(
-                select(messages).where(messages.c.pk.in_(pks[start : start + CHUNK]))
-            ).mappings():
-                item = gone[row["pk"]]
-                found.append(
-                    {
-                        "id": item.message_id,
-                        "sha256": bytes(row["sha256"]).hex(),
-                        "size": row["size"],
-                        "captured_at": rfc3339(from_us(row["captured_us"])),
-                        "disposed_at": rfc3339(from_us(row["disposed_us"])),
-                        "disposal_date": item.disposal_date.isoformat(),
-                        "rule_id": item.rule["rule_id"],
-                        "citation": item.rule["citation"],
-                        "ledger_index": item.ledger_index,
-                    }
-                )
-        return sorted(found, key=lambda one: str(one["id"]))
+    def _destroy_all(self, connection: Connection, disposition_id: str, due: Sequence[int]) -> dict[int, int]:
+        """Destroy messages together, or one by one where the guard refuses some; leaf indices by key."""
+        groups = [list(due)] if due else []
+        found: dict[int, int] = {}
+        still: set[str] = set()
+        while groups:
+            group = groups.pop(0)
+            try:
+                with connection.begin_nested():
+                    first, done = self._vault.archive.destroy_many(connection, group, disposition_id)
+            except DBAPIError as error:
+                if not dialect.is_refusal(error):
+                    raise
+                if len(group) > 1:
+                    groups += [[pk] for pk in group]
+                continue
+            found |= {pk: first + number for number, pk in enumerate(group)}
+            still |= _still(done)
+        if still:
+            connection.execute(
+                dialect.insert_or_ignore(connection, disposition_parts),
+                [{"disposition_id": disposition_id, "part_id": part_id} for part_id in sorted(still)],
+            )
+        return found
 
 
-def _state_of_facts(connection: Connection, pks: Sequence[int]) -> tuple[int, dict[int, int]]:
-    """What a verdict depends on beyond the message itself: the roster and what deliveries brought."""
-    return roster_version(connection), run.newest_deliveries(connection, pks)
+def _outcome(
+    pk: int,
+    living: set[int],
+    held: set[int],
+    own: Any,
+    verdict: Verdict | None,
+    today: date,
+) -> str | None:
+    """Why a message may not go; None where it may, as far as we can see."""
+    if pk not in living:
+        return "gone"
+    if pk in held:
+        return "held"
+    if pk in own:
+        return "extended"
+    if verdict is None or verdict.disposal_date is None or verdict.disposal_date > today:
+        return "not_due"
+    return "unconfirmed" if verdict.unconfirmed else None
+
+
+def _still(done: Sequence[Destroyed]) -> set[str]:
+    return {part_id for one in done for part_id in one.still}
+
+
+def _without_outcome(connection: Connection, disposition_id: str, pks: Sequence[int]) -> set[int]:
+    return set(
+        connection.scalars(
+            select(disposition_items.c.message_pk).where(
+                disposition_items.c.disposition_id == disposition_id,
+                disposition_items.c.message_pk.in_(list(pks)),
+                disposition_items.c.outcome.is_(None),
+                disposition_items.c.excluded_us.is_(None),
+            )
+        )
+    )
+
+
+def _state_of_facts(connection: Connection, pks: Sequence[int]) -> tuple[int, dict[int, int], Version]:
+    """What a verdict depends on beyond the message itself: roster, deliveries, policy."""
+    return roster_version(connection), rows.newest_deliveries(connection, pks), policy_version(connection)
 
 
 def _approved(connection: Connection, disposition_id: str) -> None:
-    state = connection.scalar(select(dispositions.c.state).where(dispositions.c.id == disposition_id))
-    if state != "approved":
-        raise WrongState("this disposition isn't approved any more; nothing further was destroyed")
-
-
-def _name(connection: Connection, user_id: str) -> str:
-    return connection.scalar(select(users.c.name).where(users.c.id == user_id)) or user_id
-
-
-def _parts(connection: Connection, disposition_id: str) -> dict[str, int]:
-    """How many parts ended with a disposition's messages and how many were kept, as their leaves say."""
-    found = {"destroyed": 0, "kept": 0}
-    leaves = connection.scalars(
-        select(ledger_entries.c.leaf)
-        .join(disposition_items, disposition_items.c.ledger_index == ledger_entries.c.idx)
-        .where(
-            ledger_entries.c.log == Log.CAPTURES,
-            disposition_items.c.disposition_id == disposition_id,
-            disposition_items.c.outcome == "destroyed",
+    row = connection.execute(
+        select(dispositions.c.state, dispositions.c.approved_sha256, dispositions.c.items_sha256).where(
+            dispositions.c.id == disposition_id
         )
-    )
-    for leaf in leaves:
-        told: Any = canonical.loads(leaf)
-        for name, number in told.get("parts", {}).items():
-            found[name] += number
-    return found
+    ).one()
+    if row.state != "approved" or bytes(row.approved_sha256 or b"") != bytes(row.items_sha256):
+        raise WrongState("this disposition isn't approved any more; nothing further was destroyed")

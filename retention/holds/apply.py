@@ -16,7 +16,9 @@ from archiver.store.schema import holds, messages
 from archiver.vault import Vault
 from retention.acts import by_system
 from retention.fields import SealedFields
+from retention.holds import events, versions
 from retention.holds import items as hold_items
+from retention.holds.events import Events
 from retention.holds.query import tree_of
 from retention.holds.scope import HoldScope
 from search.engine.ports import IndexReader
@@ -35,6 +37,7 @@ class HoldApplier:
         self._vault = vault
         self._reader = reader
         self._fields = SealedFields(vault)
+        self._events = Events(vault)
         self._trees: dict[str, Query] = {}
 
     def probe(self, query: Query) -> None:
@@ -60,11 +63,15 @@ class HoldApplier:
                 update(holds).where(holds.c.id == hold_id, holds.c.state == "applying").values(state="active")
             )
             if changed.rowcount:
+                found = versions.tally(connection, [hold_id])
+                self._events.add(
+                    connection, versions.known_as(row), row["version"], events.APPLIED, "system", **found
+                )
                 event = by_system(
                     "hold.apply",
                     "success",
-                    objects=(hold_id,),
-                    count=hold_items.count(connection, hold_id),
+                    objects=tuple(dict.fromkeys((versions.known_as(row), hold_id))),
+                    count=found["matched"],
                 )
                 self._vault.audit.record_in(connection, event)
 

@@ -23,6 +23,7 @@ def covers(hold_id: str) -> ColumnElement[bool]:
         messages.c.disposed_us.is_(None),
         standing.custodian_matches(),
         standing.patient_matches(),
+        standing.source_matches(),
         standing.date_matches(),
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, func, select, true
+from sqlalchemy import Connection, RowMapping, func, select
 
 from archiver.capture.prepare import new_id
 from archiver.clock import from_us, rfc3339, to_us
@@ -13,8 +13,10 @@ from archiver.store.schema import holds, matter_members, matters, users
 from archiver.vault import Vault
 from retention.acts import change, look
 from retention.fields import SealedFields
+from retention.holds import versions
+from retention.holds.members import in_scope
 from retention.refusals import BadCriteria, MatterClosed, MatterHeld, NameTaken, NotThere
-from search.access import AccessDenied, Action, Actor, Gate, Role
+from search.access import AccessDenied, Action, Actor, Gate
 
 MAX_NAME = 200
 
@@ -128,24 +130,16 @@ class Matters:
             .where(matter_members.c.matter_id == row["id"])
             .order_by(users.c.name)
         )
-        placed = connection.execute(
-            select(holds.c.id, holds.c.state)
-            .where(holds.c.matter_id == row["id"])
-            .order_by(holds.c.created_us)
-        )
+        placed: dict[str, list[RowMapping]] = {}
+        for one in connection.execute(
+            select(holds).where(holds.c.matter_id == row["id"]).order_by(holds.c.created_us, holds.c.version)
+        ).mappings():
+            placed.setdefault(versions.known_as(one), []).append(one)
         return {
             **self._summary(row),
             "members": [{"id": m.id, "name": m.name, "role": m.role} for m in members],
-            "holds": [{"id": h.id, "state": h.state} for h in placed],
+            "holds": [{"id": name, "state": versions.state_of(found)} for name, found in placed.items()],
         }
-
-
-def in_scope(actor: Actor) -> ColumnElement[bool]:
-    """SQL condition on `matters`: those the actor may see."""
-    if actor.role is not Role.LEGAL:
-        return true()
-    mine = select(matter_members.c.matter_id).where(matter_members.c.user_id == actor.user_id)
-    return matters.c.id.in_(mine)
 
 
 def find_matter(vault: Vault, connection: Connection, actor: Actor, which: str) -> RowMapping:

@@ -11,12 +11,13 @@ from sqlalchemy import Connection, select
 
 from archiver.classify import normalise_identifier
 from archiver.clock import to_us
+from archiver.errors import NotFound
 from archiver.store.schema import (
-    CUSTODIAN,
     PATIENT,
     hold_custodians,
     hold_items,
     hold_patients,
+    hold_sources,
     messages,
     reports,
 )
@@ -31,7 +32,8 @@ MAX_NAMED = 10_000
 
 @dataclass(frozen=True, slots=True)
 class HoldScope:
-    """Criteria, and-ed; several custodians (or patients) mean any of them. `message_ids` come on top.
+    """Criteria, and-ed; several custodians (patients, sources) mean any of them. `message_ids` come on top:
+    a message named by its id is held whatever else is asked for. `sources` are ids.
 
     `after` is the first day covered, `before` the first not covered, both UTC. `interpreted` is the
     query in its canonical form, which has no relative dates.
@@ -44,11 +46,14 @@ class HoldScope:
     after: str | None = None
     before: str | None = None
     message_ids: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
 
     @property
     def standing(self) -> bool:
         """Whether it takes in mail that arrives later; a list of messages alone doesn't."""
-        return bool(self.custodians or self.patients or self.query or self.after or self.before)
+        return bool(
+            self.custodians or self.patients or self.sources or self.query or self.after or self.before
+        )
 
     @property
     def by_index(self) -> bool:
@@ -75,6 +80,25 @@ class HoldScope:
         """Microseconds since 1970 of the first instant after the range."""
         return _midnight(self.before_day)
 
+    def covers(self, other: HoldScope) -> bool:
+        """Whether whatever `other` covers, now or later, is covered by this for certain."""
+        if not set(other.message_ids) <= set(self.message_ids):
+            return False
+        if not other.standing:
+            return True
+        kinds = (
+            (self.custodians, other.custodians),
+            (self.patients, other.patients),
+            (self.sources, other.sources),
+        )
+        return (
+            self.standing
+            and all(not mine or (theirs and set(theirs) <= set(mine)) for mine, theirs in kinds)
+            and self.interpreted in (None, other.interpreted)
+            and (self.after is None or (other.after is not None and self.after <= other.after))
+            and (self.before is None or (other.before is not None and self.before >= other.before))
+        )
+
     def to_json(self) -> dict[str, Any]:
         """The criteria as plain data."""
         return {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(self).items()}
@@ -95,8 +119,9 @@ def read_scope(
     after: date | str | None = None,
     before: date | str | None = None,
     message_ids: Sequence[str] = (),
+    sources: Sequence[str] = (),
 ) -> HoldScope:
-    """Read the criteria of a hold.
+    """Read the criteria of a hold; `sources` are ids (see `source_ids`).
 
     Raises NoCriterion, BadCriteria (a blank or malformed value), CircularQuery, QueryError.
     """
@@ -108,14 +133,29 @@ def read_scope(
         after=_day("after", after),
         before=_day("before", before),
         message_ids=_named("message", message_ids),
+        sources=_named("source", sources),
     )
     if not (scope.standing or scope.message_ids):
         raise NoCriterion(
-            "a hold needs a criterion: --custodian, --query, --after, --before, --patient or --message"
+            "a hold needs --custodian, --patient, --source, --query, --after, --before or --message"
         )
     if scope.after and scope.before and scope.after >= scope.before:
         raise BadCriteria("the hold's dates leave no day between them; --after must be earlier than --before")
     return scope
+
+
+def source_ids(vault: Vault, which: Sequence[str]) -> list[str]:
+    """The ids of sources given by id or name. Raises NotThere."""
+    found = []
+    for one in which:
+        source = vault.sources.by_name(one)
+        if source is None:
+            try:
+                source = vault.sources.get(one.strip())
+            except NotFound:
+                raise NotThere("there is no such source; `holdfast source list` shows them") from None
+        found.append(source.id)
+    return found
 
 
 def lay_down(vault: Vault, connection: Connection, hold_id: str, scope: HoldScope) -> None:
@@ -129,13 +169,17 @@ def lay_down(vault: Vault, connection: Connection, hold_id: str, scope: HoldScop
             hold_custodians.insert(), [{"hold_id": hold_id, "token": token} for token in sorted(tokens)]
         )
     pairs = {(PATIENT, vault.blind.token("mrn", mrn)) for mrn in scope.patients}
-    for address in PatientStore(vault).addresses(connection, scope.patients):
-        pairs.add((CUSTODIAN, vault.blind.token("address", address)))
-        pairs.add((PATIENT, vault.blind.token("email", address)))
+    if scope.patients:
+        # All that the roster knows them by now; what it learns later is added to the hold when it does.
+        pairs |= PatientStore(vault).hold_pairs(connection, scope.patients)
     if pairs:
         connection.execute(
             hold_patients.insert(),
             [{"hold_id": hold_id, "field": field, "token": token} for field, token in sorted(pairs)],
+        )
+    if scope.sources:
+        connection.execute(
+            hold_sources.insert(), [{"hold_id": hold_id, "source_id": one} for one in sorted(scope.sources)]
         )
     pks = {_find(connection, message_id) for message_id in scope.message_ids}
     if pks:

@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import threading
-from collections.abc import Callable
-
 from archiver import training
-from archiver.capture.beside import Beside, Post, begin, ends, received
 from archiver.errors import StoreError
 from archiver.training import Trained
-from archiver.vault import Vault, open_vault
-from config.errors import HoldfastError
-from config.settings import Settings
+from archiver.vault import Vault
 from retention.acts import by_system
+from retention.jobs.apart import Apart, Progress, serve
 from retention.roster.patients import PatientStore
-
-_NICENESS = 10
-Progress = Callable[[str, int, int], None]
 
 
 class DictionaryJob:
@@ -26,9 +16,7 @@ class DictionaryJob:
 
     def __init__(self, vault: Vault) -> None:
         self._vault = vault
-        self._lock = threading.Lock()
-        self._beside: Beside | None = None
-        self._stopped = False
+        self._apart = Apart(vault.settings, __name__)
 
     def run(self, progress: Progress | None = None) -> Trained | None:
         """Learn a dictionary if one is due; durable on return, and recorded.
@@ -38,45 +26,19 @@ class DictionaryJob:
         """
         if not training.due(self._vault):
             return None
-        with self._lock:
-            if self._stopped or self._beside is not None:
-                return None
-            beside = self._beside = begin(__name__)
         try:
-            found = self._wait(beside, progress or (lambda *_: None))
-        except (EOFError, OSError):
-            if self._was_stopped():
-                return None
+            found: Trained | str | None = self._apart.run(progress or (lambda *_: None))
+        except ProcessLookupError:
             raise self._failed("process_ended") from None
-        finally:
-            self._beside = None
-            beside.tells.close()
-            beside.hears.close()
-            beside.process.wait()
         if isinstance(found, str):
             raise self._failed(found)
-        self._vault.dictionaries.look_now()
+        if found is not None:
+            self._vault.dictionaries.look_now()
         return found
 
     def stop(self) -> None:
         """End the work at hand, which changes nothing, and begin no other."""
-        with self._lock:
-            self._stopped = True
-            beside = self._beside
-        if beside is not None:
-            beside.process.terminate()
-
-    def _wait(self, beside: Beside, told: Progress) -> Trained | str | None:
-        Post(beside.tells).send(self._vault.settings)
-        while True:
-            for said in received(beside.hears):
-                if not isinstance(said, tuple):
-                    result: Trained | str | None = said
-                    return result
-                told(*said)
-
-    def _was_stopped(self) -> bool:
-        return self._stopped
+        self._apart.stop()
 
     def _failed(self, reason: str) -> StoreError:
         self._vault.audit.record(by_system("dictionary.train", "failed", reason=reason))
@@ -84,19 +46,9 @@ class DictionaryJob:
 
 
 def main(told_descriptor: int, said_descriptor: int) -> None:
-    """Learn a dictionary; say how far it is in tuples, then `Trained`, None or an error's code."""
-    os.nice(_NICENESS)
-    told, said = ends(told_descriptor, said_descriptor)
-    post = Post(said)
-    with contextlib.suppress(EOFError, OSError):
-        settings: Settings = next(received(told))
-        try:
-            vault = open_vault(settings)
-            try:
-                patients = PatientStore(vault)
-                tell = lambda *step: post.send(step)  # noqa: E731
-                post.send(training.train(vault, patients.names_among, tell))
-            finally:
-                vault.close()
-        except HoldfastError as error:
-            post.send(error.code)
+    """The process: learn a dictionary without the roster's names."""
+
+    def work(vault: Vault, progress: Progress) -> Trained | None:
+        return training.train(vault, PatientStore(vault).names_among, progress)
+
+    serve(told_descriptor, said_descriptor, work)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 from retention.errors import ScheduleError
@@ -42,9 +43,30 @@ class Row:
     def name(self, column: str) -> str:
         """A cell that holds a lower-case identifier, such as a provider type."""
         value = self.text(column)
+        self.check_name(column, value)
+        return value
+
+    def check_name(self, column: str, value: str) -> None:
+        """Raises ScheduleError unless the value is a lower-case identifier."""
         if not (value.isascii() and value.isidentifier() and value == value.lower()):
             raise self.fault(column, "must be a lower-case name of letters, digits and _")
-        return value
+
+    def number(self, column: str, least: int, most: int) -> int:
+        """A whole number that may not be blank."""
+        value = self.cells[column].strip()
+        if not (value.isascii() and value.isdigit() and len(value) <= 4 and least <= int(value) <= most):
+            raise self.fault(column, f"must be a whole number from {least} to {most}")
+        return int(value)
+
+    def day(self, column: str) -> date:
+        """A date as YYYY-MM-DD that may not be blank."""
+        value = self.cells[column].strip()
+        try:
+            if len(value) == 10 and value.isascii() and value[4] == value[7] == "-":
+                return date.fromisoformat(value)
+        except ValueError:
+            pass
+        raise self.fault(column, "must be a date as YYYY-MM-DD")
 
     def years(self, column: str) -> int | None:
         """A whole number of years, or None for a blank cell."""

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 import config
-from retention.errors import UnknownFact
-from retention.law.files import MAX_YEARS, Row, read_bytes, read_rows
+from retention.errors import ScheduleError, UnknownFact
+from retention.law import overlay
+from retention.law.files import Row, read_bytes, read_rows
 from retention.law.rules import (
-    AGE_SUBJECTS,
-    AGE_TESTS,
-    ANY_PROVIDER,
     BASES,
     COMBINES,
     EVENTS,
@@ -26,7 +24,9 @@ from retention.law.rules import (
     VERIFIED,
     JsonValue,
     Rule,
+    digest_of,
 )
+from retention.law.words import in_words
 
 DEFAULT_DIRECTORY: Final = Path(config.__file__).parent / "schedules"
 MEDICAL_RECORD: Final = "medical_record"
@@ -50,29 +50,17 @@ _RULE_COLUMNS: Final = (
     "note",
 )
 _AGE_COLUMNS: Final = ("jurisdiction", "age", "citation", "verified", "source_urls", "note")
-_OVERLAY_COLUMNS: Final = ("rule_id", "field", "value", "citation", "why")
 _TYPE_COLUMNS: Final = ("name", "record_type", "kind")
+_EDITION_COLUMNS: Final = ("edition", "as_of", "note")
 _FILES: Final = MappingProxyType(
     {
         "state_schedules.csv": _RULE_COLUMNS,
         "federal_schedules.csv": _RULE_COLUMNS,
         "age_of_majority.csv": _AGE_COLUMNS,
-        "overlay.csv": _OVERLAY_COLUMNS,
+        "overlay.csv": overlay.COLUMNS,
+        "former_versions.csv": overlay.FORMER_COLUMNS,
         "record_types.csv": _TYPE_COLUMNS,
-    }
-)
-_OVERLAY_FIELDS: Final[Mapping[str, Callable[[Row], object]]] = MappingProxyType(
-    {
-        "min_years": lambda row: _overlay_years(row),
-        "minor_plus_years": lambda row: _overlay_years(row),
-        "combine": lambda row: row.choice("value", COMBINES),
-        "age_test": lambda row: row.choice("value", AGE_TESTS),
-        "age_subject": lambda row: row.choice("value", AGE_SUBJECTS),
-        "year_end": lambda row: row.truth("value"),
-        "second_event": lambda row: row.choice("value", EVENTS),
-        "second_years": lambda row: _overlay_years(row),
-        "repeat_years": lambda row: _overlay_years(row),
-        "yields_to_named_provider": lambda row: row.truth("value"),
+        "edition.csv": _EDITION_COLUMNS,
     }
 )
 
@@ -80,7 +68,8 @@ _OVERLAY_FIELDS: Final[Mapping[str, Callable[[Row], object]]] = MappingProxyType
 class Schedule:
     """All rules in force, immutable once loaded.
 
-    `rules` keeps the files' order, States first. `version` is the SHA-256 (hex) of the data files.
+    `rules` keeps the files' order, States first. `version` is the SHA-256 (hex) of the data files,
+    `edition` the name that people give this state of the data.
     """
 
     def __init__(
@@ -90,23 +79,29 @@ class Schedule:
         record_types: Mapping[str, str],
         clinical: Iterable[str],
         version: str,
+        edition: str = "",
     ) -> None:
         self.rules: Final = tuple(rules)
         self.majority: Final = MappingProxyType(dict(majority))
         self.record_type_names: Final = MappingProxyType(dict(record_types))
         self.clinical: Final = frozenset(clinical)
         self.version: Final = version
+        self.edition: Final = edition
         self.jurisdictions: Final = (FEDERAL, *sorted(majority))
         self.provider_types: Final = tuple(sorted({rule.provider_type for rule in self.rules}))
         self._by_id: Final = {rule.rule_id: rule for rule in self.rules}
         groups: dict[tuple[str, str], list[Rule]] = {}
+        advisers: dict[tuple[str, str], list[Rule]] = {}
         for rule in self.rules:
             groups.setdefault((rule.jurisdiction, rule.record_type), []).append(rule)
+            for record_type in rule.advises_also:
+                advisers.setdefault((rule.jurisdiction, record_type), []).append(rule)
         self._groups: Final = {key: tuple(group) for key, group in groups.items()}
+        self._advisers: Final = {key: tuple(group) for key, group in advisers.items()}
 
     @classmethod
     def load(cls, directory: Path | None = None) -> Schedule:
-        """Read and check the five files of a folder (default: `config/schedules`).
+        """Read and check the files of a folder (default: `config/schedules`).
 
         Raises ScheduleError naming file, line and column of the first fault.
         """
@@ -118,6 +113,7 @@ class Schedule:
             digest.update(f"{file}\n{len(data)}\n".encode())
             digest.update(data)
             rows[file] = tuple(read_rows(file, data, columns))
+        edition = _edition(rows["edition.csv"])
         majority = _ages(rows["age_of_majority.csv"])
         names, clinical = _record_types(rows["record_types.csv"])
         seen: Counter[str] = Counter()
@@ -127,8 +123,10 @@ class Schedule:
             for row in rows[file]:
                 rule = _rule(row, allowed, names, seen)
                 rules[rule.rule_id] = rule
-        _lay_over(rules, rows["overlay.csv"])
-        return cls(rules.values(), majority, names, clinical, digest.hexdigest())
+        overlay.lay_over(rules, rows["overlay.csv"], names)
+        overlay.lay_former(rules, rows["former_versions.csv"])
+        numbered = (_numbered(rule, edition, majority.get(rule.jurisdiction)) for rule in rules.values())
+        return cls(numbered, majority, names, clinical, digest.hexdigest(), edition)
 
     def rule(self, rule_id: str) -> Rule | None:
         """The rule of this id, or None."""
@@ -142,7 +140,12 @@ class Schedule:
         group = self._groups.get((jurisdiction, record_type), ())
         if provider_type is None:
             return group
-        return tuple(rule for rule in group if rule.provider_type in (provider_type, ANY_PROVIDER))
+        return tuple(rule for rule in group if rule.binds_provider(provider_type))
+
+    def advisers(self, jurisdiction: str, provider_type: str, record_type: str) -> tuple[Rule, ...]:
+        """Recommendations of other record types that advise on this one as well."""
+        group = self._advisers.get((jurisdiction, record_type), ())
+        return tuple(rule for rule in group if rule.binds_provider(provider_type))
 
     def canonical(self, record_type: str) -> str:
         """The schedules' name of a record type (`treatment` is `medical_record`).
@@ -155,17 +158,45 @@ class Schedule:
             raise UnknownFact(f"record_types: unknown name; use one of {allowed}")
         return name
 
-    def to_json(self, jurisdiction: str | None = None) -> list[dict[str, JsonValue]]:
-        """The rules as plain data, of one jurisdiction (`CA`, `US`; any case) or of all, in file order.
+    def select(
+        self,
+        jurisdiction: str | None = None,
+        record_type: str | None = None,
+        provider_type: str | None = None,
+    ) -> tuple[Rule, ...]:
+        """The rules of a jurisdiction (`CA`, `US`; any case), a record type (the schedules' name or the
+        classifier's) and a provider type (with those for any provider), in file order; None: of all.
 
-        Raises UnknownFact for a jurisdiction the data doesn't know.
+        Raises UnknownFact for a name the data doesn't know.
         """
-        if jurisdiction is None:
-            return [rule.to_json() for rule in self.rules]
-        wanted = jurisdiction.strip().upper()
-        if wanted not in self.jurisdictions:
-            raise UnknownFact(f"jurisdiction: unknown; use one of {', '.join(self.jurisdictions)}")
-        return [rule.to_json() for rule in self.rules if rule.jurisdiction == wanted]
+        found: Iterable[Rule] = self.rules
+        if jurisdiction is not None:
+            place = jurisdiction.strip().upper()
+            if place not in self.jurisdictions:
+                raise UnknownFact(f"jurisdiction: unknown; use one of {', '.join(self.jurisdictions)}")
+            found = [rule for rule in found if rule.jurisdiction == place]
+        if record_type is not None:
+            name = self.canonical(record_type.strip().lower())
+            found = [rule for rule in found if rule.record_type == name or name in rule.advises_also]
+        if provider_type is not None:
+            provider = provider_type.strip().lower()
+            if provider not in self.provider_types:
+                raise UnknownFact(f"provider_type: unknown; use one of {', '.join(self.provider_types)}")
+            found = [rule for rule in found if rule.binds_provider(provider)]
+        return tuple(found)
+
+    def to_json(
+        self,
+        jurisdiction: str | None = None,
+        record_type: str | None = None,
+        provider_type: str | None = None,
+    ) -> list[dict[str, JsonValue]]:
+        """`select` as plain data: every column, and `in_words`, the rule as a sentence.
+
+        Raises UnknownFact for a name the data doesn't know.
+        """
+        found = self.select(jurisdiction, record_type, provider_type)
+        return [rule.to_json() | {"in_words": in_words(rule)} for rule in found]
 
 
 @lru_cache(maxsize=1)
@@ -174,16 +205,27 @@ def default_schedule() -> Schedule:
     return Schedule.load()
 
 
-def schedules(state: str | None = None, schedule: Schedule | None = None) -> list[dict[str, JsonValue]]:
-    """What `retention schedules [--state CA] --json` prints: see `Schedule.to_json`."""
-    return (schedule or default_schedule()).to_json(state)
+def schedules(
+    state: str | None = None,
+    schedule: Schedule | None = None,
+    *,
+    record_type: str | None = None,
+    provider_type: str | None = None,
+) -> list[dict[str, JsonValue]]:
+    """What `retention schedules [--state CA] [--type T] [--provider P] --json` prints."""
+    return (schedule or default_schedule()).to_json(state, record_type, provider_type)
 
 
-def _overlay_years(row: Row) -> int:
-    years = row.years("value")
-    if years is None:
-        raise row.fault("value", f"must be a whole number of years from 1 to {MAX_YEARS}")
-    return years
+def _numbered(rule: Rule, edition: str, majority: int | None) -> Rule:
+    digest = digest_of(rule, majority)
+    return replace(rule, digest=digest, version=f"{edition}-{digest[:12]}")
+
+
+def _edition(rows: Sequence[Row]) -> str:
+    if len(rows) != 1:
+        raise ScheduleError("edition.csv: must have exactly one row")
+    rows[0].day("as_of")
+    return rows[0].text("edition")
 
 
 def _ages(rows: Iterable[Row]) -> dict[str, int]:
@@ -257,19 +299,3 @@ def _check_rule(rule: Rule, row: Row) -> None:
         raise row.fault("combine", "promises a term, but the row has no years and isn't permanent")
     if rule.combine == "shorter_of" and (rule.min_years is None or not rule.has_age_term):
         raise row.fault("combine", "needs both terms")
-
-
-def _lay_over(rules: dict[str, Rule], rows: Iterable[Row]) -> None:
-    touched: dict[str, Row] = {}
-    for row in rows:
-        rule_id = row.text("rule_id")
-        if rule_id not in rules:
-            raise row.fault("rule_id", "names no rule of the schedules")
-        row.text("citation")
-        field = row.choice("field", tuple(_OVERLAY_FIELDS))
-        change: dict[str, Any] = {field: _OVERLAY_FIELDS[field](row)}
-        rules[rule_id] = replace(rules[rule_id], **change)
-        touched[rule_id] = row
-    for rule_id, row in touched.items():
-        if (rules[rule_id].second_event is None) != (rules[rule_id].second_years is None):
-            raise row.fault("field", "second_event and second_years go together")

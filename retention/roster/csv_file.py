@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from types import MappingProxyType
 from typing import Final
 
+from archiver.classify import normalise_identifier
 from retention.errors import RosterError
+from retention.roster.patient import Patient as Patient
 
 ROSTER_COLUMNS: Final = (
     "mrn",
@@ -24,7 +26,7 @@ ROSTER_COLUMNS: Final = (
 )
 _REQUIRED: Final = ("mrn", "name")
 _SYNTHEA: Final = ("Id", "BIRTHDATE", "DEATHDATE", "FIRST", "LAST", "STATE")
-_MAX_CELL: Final = 320
+_MAX_CELL: Final = 2_000
 _DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _EMAIL: Final = re.compile(r"[^\s@<>,;\"]+@[^\s@<>,;\"]+")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
@@ -92,36 +94,43 @@ _STATES: Final = MappingProxyType(
 _CODES: Final = frozenset(_STATES.values())
 
 
-@dataclass(frozen=True, slots=True)
-class Patient:
-    """A person of the roster. `mrn` is the record number; an unknown date is None, an unknown text empty.
+MORE_COLUMNS: Final = ("phone", "previous_names")
+"""Columns that may be there besides."""
+_SEVERAL: Final = ";"
+"""Between several values of a cell: record numbers, addresses, telephone numbers, previous names, States."""
 
-    `state` is a postal code. All of it is patient information: never log it.
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A patient of a roster, where the row stands, and which fields the roster speaks of at all.
+
+    A column that isn't there says nothing: what is known from elsewhere stays. A blank cell says that it
+    isn't known.
     """
 
-    mrn: str
-    name: str
-    born: date | None = None
-    died: date | None = None
-    state: str = ""
-    email: str = ""
-    last_encounter: date | None = None
-    discharged: date | None = None
+    patient: Patient
+    given: frozenset[str]
+    line: int
 
 
 def read_roster(text: str) -> list[Patient]:
-    """Read a roster CSV with a header line, in the file's order.
+    """Read a whole roster CSV with a header line, in the file's order; see `read_rows`."""
+    return [row.patient for row in read_rows(text.removeprefix("\ufeff").splitlines(keepends=True))]
 
-    The columns are ours (`mrn` and `name` needed, the others optional) or those of Synthea's
-    `patients.csv` (its further columns are ignored). Raises RosterError naming line and column for an
-    unknown column, a bad value or a record number that is there twice.
+
+def read_rows(lines: Iterable[str]) -> Iterator[Row]:
+    """Read the lines of a roster CSV with a header line, row by row.
+
+    The columns are ours (`mrn` and `name` needed, the others optional; several values of a cell with `;`
+    between them) or those of Synthea's `patients.csv` (its further columns are ignored). Raises
+    RosterError naming line and column for an unknown column, a bad value or a record number that is there
+    twice, in whatever spelling. Remembers the record numbers, nothing else.
     """
-    reader = csv.reader(text.removeprefix("\ufeff").splitlines(keepends=True), strict=True)
-    patients: list[Patient] = []
-    lines: dict[str, int] = {}
+    reader = csv.reader(lines, strict=True)
+    seen: dict[str, int] = {}
     try:
         header = [name.strip() for name in next(reader, [])]
-        read = _reader_for(header)
+        read, given = _reader_for(header)
         for cells in reader:
             if not cells:
                 continue
@@ -129,13 +138,15 @@ def read_roster(text: str) -> list[Patient]:
             if len(cells) != len(header):
                 raise RosterError(f"line {line}: {len(cells)} cells where the header has {len(header)}")
             patient = read(_Row(line, dict(zip(header, cells, strict=True))))
-            if patient.mrn in lines:
-                raise RosterError(f"line {line}, column {header[0]}: same as on line {lines[patient.mrn]}")
-            lines[patient.mrn] = line
-            patients.append(patient)
+            number = normalise_identifier("mrn", patient.mrn)
+            if not number:
+                raise RosterError(f"line {line}, column {header[0]}: a record number needs letters or digits")
+            if number in seen:
+                raise RosterError(f"line {line}, column {header[0]}: same as on line {seen[number]}")
+            seen[number] = line
+            yield Row(patient, given, line)
     except csv.Error as error:
         raise RosterError(f"line {reader.line_num}: not CSV ({error})") from None
-    return patients
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,37 +183,65 @@ class _Row:
             raise self.fault(column, "must be a date from 1800 to 2300")
         return day
 
-    def state(self, column: str) -> str:
-        value = self.text(column)
-        code = _STATES.get(value, value.upper())
-        if code and code not in _CODES:
-            raise self.fault(column, "must be blank, a State's postal code or its name")
-        return code
-
-    def email(self, column: str) -> str:
-        value = self.text(column)
-        if value and not _EMAIL.fullmatch(value):
-            raise self.fault(column, "must be blank or one address")
-        return value
+    def several(self, column: str, what: str, good: Callable[[str], str]) -> tuple[str, ...]:
+        """The values of a cell; `good` gives each in its one form, `""` for a bad one."""
+        values = [value.strip() for value in self.text(column).split(_SEVERAL) if value.strip()]
+        found = tuple(dict.fromkeys(good(value) for value in values))
+        if not all(found):
+            raise self.fault(column, what)
+        return found
 
 
-def _reader_for(header: list[str]) -> Callable[[_Row], Patient]:
+def state_code(value: str) -> str:
+    """A State's postal code from its code or name; `""` for anything else."""
+    code = _STATES.get(value.strip(), value.strip().upper())
+    return code if code in _CODES else ""
+
+
+def email_address(value: str) -> str:
+    """An e-mail address as written; `""` for what is none."""
+    return value if _EMAIL.fullmatch(value) else ""
+
+
+def phone_number(value: str) -> str:
+    """A telephone number as written; `""` for what has too few or too many figures."""
+    return value if 7 <= sum(char.isdigit() for char in value) <= 20 else ""
+
+
+_Read = Callable[["_Row"], Patient]
+
+
+def _reader_for(header: list[str]) -> tuple[_Read, frozenset[str]]:
     twice = {name for name in header if header.count(name) > 1}
     if twice:
         raise RosterError("line 1: a column is there twice")
     if set(_SYNTHEA) <= set(header):
-        return _from_synthea
+        return _from_synthea, frozenset({"mrn", "name", "born", "died", "state", "names", "deceased"})
     for position, name in enumerate(header, start=1):
-        if name not in ROSTER_COLUMNS:
+        if name not in ROSTER_COLUMNS and name not in MORE_COLUMNS:
             # The name isn't repeated: without a header line it is a patient's data.
             raise RosterError(
                 f"line 1, column {position}: unknown column; the first line must name columns among "
-                f"{', '.join(ROSTER_COLUMNS)}"
+                f"{', '.join((*ROSTER_COLUMNS, *MORE_COLUMNS))}"
             )
     for name in _REQUIRED:
         if name not in header:
             raise RosterError(f"line 1, column {name}: missing; it is needed")
-    return _from_ours
+    return _from_ours, frozenset(field for name in header for field in _FIELDS.get(name, (name,)))
+
+
+_FIELDS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "mrn": ("mrn", "numbers"),
+        "died": ("died", "deceased"),
+        "state": ("state", "states"),
+        "email": ("email", "emails"),
+        "phone": ("phones",),
+        "previous_names": ("names",),
+        "last_encounter": ("last_encounter", "open_encounters"),
+    }
+)
+"""The fields of a patient that a column speaks of, where they aren't called as it is."""
 
 
 def _from_ours(row: _Row) -> Patient:
@@ -210,24 +249,38 @@ def _from_ours(row: _Row) -> Patient:
     died = row.date("died")
     if born is not None and died is not None and died < born:
         raise row.fault("died", "must not be before born")
+    row.needed("mrn")
+    numbers = row.several("mrn", "must not be blank", str)
+    states = row.several("state", "must be blank, a State's postal code or its name", state_code)
+    emails = row.several("email", "must be blank or an address", email_address)
+    if not numbers:
+        raise row.fault("mrn", "must not be blank")
     return Patient(
-        mrn=row.needed("mrn"),
+        mrn=numbers[0],
         name=row.needed("name"),
         born=born,
         died=died,
-        state=row.state("state"),
-        email=row.email("email"),
+        state=states[0] if states else "",
+        email=emails[0] if emails else "",
         last_encounter=row.date("last_encounter"),
         discharged=row.date("discharged"),
+        numbers=numbers[1:],
+        names=row.several("previous_names", "must be blank or names", str),
+        states=states[1:],
+        emails=emails[1:],
+        phones=row.several("phone", "must be blank or a telephone number", phone_number),
     )
 
 
 def _from_synthea(row: _Row) -> Patient:
-    names = (row.text("FIRST"), row.text("MIDDLE"), row.text("LAST"))
+    given = [name for name in (row.text("FIRST"), row.text("MIDDLE")) if name]
+    family, maiden = row.text("LAST"), row.text("MAIDEN")
+    states = row.several("STATE", "must be blank, a State's postal code or its name", state_code)
     return Patient(
         mrn=row.needed("Id"),
-        name=" ".join(name for name in names if name) or row.needed("LAST"),
+        name=" ".join((*given, family)) if given else row.needed("LAST"),
         born=row.date("BIRTHDATE"),
         died=row.date("DEATHDATE"),
-        state=row.state("STATE"),
+        state=states[0] if states else "",
+        names=(" ".join((*given, maiden)),) if maiden and given else (),
     )

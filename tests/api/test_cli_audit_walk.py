@@ -6,6 +6,7 @@ without saying what it records (promise 4).
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,12 +16,15 @@ from typing import Any
 
 import pytest
 
-from api.app import initialise
+from api.app import App, initialise
 from api.cli import VERBS
 from api.cli.verb import Verb
 from archiver.capture.ports import Arrival
 from archiver.ledger import log
 from archiver.ledger.log import Log
+from archiver.store.schema import policy_baselines
+from retention.policy.store import bump
+from retention.roster.patient import Patient
 from search.access import Actor, Purpose, Role
 from tests.support.golden import store
 from tests.support.holdfast import Home, Ran
@@ -100,6 +104,17 @@ CALLS: dict[str, Call] = {
     ),
     "import": operator("@file"),
     "roster import": operator("@roster"),
+    "roster status": officer(wrong=PRIVACY),
+    "roster list": officer("--name", "Ada Test", purpose=True),
+    "roster show": officer("MRN-7077", purpose=True),
+    "roster ambiguous": officer(purpose=True),
+    "roster decide": officer("@matched", "--about", "MRN-7077", "--reason", "his birth date"),
+    "roster undo": officer("@undecided"),
+    "unit add": operator("Dental", "--domain", "dental.example", "--state", "NC", "--provider", "dentist"),
+    "unit set": operator("Walk-in", "--state", "NY,NC"),
+    "unit remove": operator("Walk-in"),
+    "unit list": officer(wrong=PRIVACY),
+    "unit show": officer("Walk-in", wrong=PRIVACY),
     "search": officer("walkmarker", purpose=True),
     "show": officer("@message", "--raw", purpose=True),
     "matter create": officer("new matter"),
@@ -112,10 +127,32 @@ CALLS: dict[str, Call] = {
     "hold list": officer(),
     "hold report": officer("@hold"),
     "hold release": officer("@hold"),
+    "hold change": officer("@hold", "--custodian", "new@clinic.example", "--reason", "walk"),
+    "hold approve": officer("@asked_hold"),
+    "hold reinstate": officer("@asked_hold"),
+    "hold review": officer("@hold", "--review-on", "2060-01-01"),
+    "hold receipt": officer("@hold"),
     "hold notices": officer(),
+    "hold notices preview": officer("@asked_hold"),
+    "hold notices send": officer("@asked_hold"),
+    "hold notices resend": officer("@notice"),
+    "hold notices bounced": operator("@file"),
+    "matter notice": officer("@matter"),
     "retention explain": officer("@message", wrong=PRIVACY),
     "retention simulate": officer("--on", "2040-01-01", wrong=PRIVACY),
     "retention run": operator(),
+    "retention forecast": officer("--years", "3", wrong=PRIVACY),
+    "retention schedules confirm": officer("--federal", "--counsel", "Cora", "--reason", "memo"),
+    "retention schedules confirmations": officer(wrong=PRIVACY),
+    "retention policy show": officer(wrong=PRIVACY),
+    "retention policy list": officer("--all", wrong=PRIVACY),
+    "retention policy preview": officer("set", "--state", "CA", "--years", "12", wrong=PRIVACY),
+    "retention policy set": officer("--state", "CA", "--years", "12", "--yes"),
+    "retention policy remove": officer("@term", "--reason", "walk", "--yes"),
+    "retention policy option": officer("emancipation", "on", "--reason", "walk", "--yes"),
+    "retention policy accept": officer("settings", "--reason", "walk", "--yes"),
+    "retention policy approve": officer("@ending", "--reason", "walk", "--yes"),
+    "retention policy refuse": officer("@ending", "--reason", "walk"),
     "disposition list": officer(),
     "disposition show": officer("@due"),
     "disposition approve": officer("@due"),
@@ -134,10 +171,19 @@ CALLS: dict[str, Call] = {
     "keys status": operator(),
     "keys rotate": operator(),
     "doctor": operator(codes=(0, 1)),
+    "jobs list": operator(),
+    "correction add": officer("@living", "--type", "dental", "--reason", "a tooth"),
+    "correction list": officer(),
+    "correction show": officer("@message"),
+    "correction approve": officer("@corrected"),
+    "correction refuse": officer("@corrected"),
+    "jobs history": operator(),
+    "jobs run": operator("holds.resume"),
     # Touch no archive, or are refused by name until they are built.
     "retention compute": operator("@facts"),
     "retention schedules": operator(),
     "export verify": operator("@exported"),
+    "hold check-receipt": operator("@receipt"),
     "classify": operator("@file"),
     "backup create": operator(codes=(2,)),
     "backup verify": operator(codes=(2,)),
@@ -149,7 +195,12 @@ SIGNED = [name for name, call in CALLS.items() if call.role]
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> World:
-    home = Home(tmp_path_factory.mktemp("world"), extra={"HOLDFAST_JURISDICTIONS": "NY"})
+    extra = {
+        "HOLDFAST_JURISDICTIONS": "NY",
+        "HOLDFAST_NOTICE_RELAY": "smtp://localhost:9",
+        "HOLDFAST_NOTICE_FROM": "counsel@clinic.example",
+    }
+    home = Home(tmp_path_factory.mktemp("world"), extra=extra)
     initialise(home.settings)
     ids: dict[str, str] = {}
     with home.app() as app:
@@ -169,15 +220,39 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> World:
         ids |= {"message": held, "matter": matter["id"]}
         ids["empty_matter"] = app.matters.create(who, "empty matter")["id"]
         ids["hold"] = app.holds.create(who, matter["id"], message_ids=[held])["id"]
+        receipt = home.base / "receipt"
+        receipt.write_text(json.dumps(app.holds.receipt(who, ids["hold"])))
+        ids["receipt"] = str(receipt)
+        people = ["nobody@clinic.example"]
+        ids["asked_hold"] = app.holds.create(who, matter["id"], custodians=people)["id"]
+        app.notices.set_plan(who, matter["id"], contact="a@clinic.example", manager="b@clinic.example")
+        ids["notice"] = app.notices.send(who, ids["asked_hold"])[0]["id"]
+        app.holds.release(who, ids["asked_hold"])
+        app.corrections.make(who, held, ["dental"], "a tooth")
+        ids["corrected"] = str(app.corrections.make(who, held, [], "no tooth")["n"])
+        app.units.add(None, "Walk-in", domains=["walk.example"], states=["NC"])
+        app.patients.import_roster([Patient("MRN-7077", "Jo")])
+        for name in ("matched", "undecided"):
+            said = mail(70 + len(ids)).replace(b"walkmarker", b"walkmarker MRN-7077", 1)
+            ids[name], *_ = store(app, [Arrival(said, source, attested_by="Ann")])
+        app.review.decide(who, ids["undecided"], ["MRN-7077"], "his number")
+        app.follower.run()
         ids["export"] = app.exports.create(who, Purpose.AUDIT, query="walkmarker")["id"]
         ids["exported"] = str(home.base / "exported")
         app.exports.write(who, Purpose.AUDIT, ids["export"], Path(ids["exported"]))
+        with app.vault.records.write() as connection:  # as if the settings had said more once
+            once = {"kind": "default_years", "value": "12", "since_us": 1}
+            connection.execute(policy_baselines.insert().values(**once))
+            bump(connection)
+        for name in ("term", "ending"):
+            ids[name] = enact(app, other, {"do": "set", "says": {"scope": {"state": "CA"}, "years": 20}})
+        enact(app, other, {"do": "remove", "id": ids["ending"]})
         for name in ("executed", "approved", "due"):
             if name != "executed":
                 more = [
                     Arrival(mail(number + len(ids) * 10), source, attested_by="Ann") for number in range(2)
                 ]
-                store(app, more)
+                ids["living"], *_ = store(app, more)
             found = app.runs.run(None)
             assert found["proposed"], (due, found)
             ids[name] = found["disposition"]
@@ -197,6 +272,12 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> World:
         ids[name] = str(path)
     ids["out"] = str(home.base / "out")
     return World(home, tokens, ids)
+
+
+def enact(app: App, who: Actor, change: dict[str, Any]) -> str:
+    """Make a change of policy; the id of the entry."""
+    preview = app.previews.ask(who, change)
+    return str(app.decisions.enact(who, change, preview=preview["id"], reason="walk")["id"])
 
 
 def mail(number: int) -> bytes:
@@ -238,7 +319,11 @@ def test_called_rightly(world: World, name: str) -> None:
     before = len(world.entries())
     # Those who decided on the disposals of this world can't decide them twice.
     token = (
-        world.tokens[SECOND if name.startswith(("disposition", "hold release")) else str(call.role)]
+        world.tokens[
+            SECOND
+            if name.startswith(("disposition", "hold release", "hold approve", "correction approve"))
+            else str(call.role)
+        ]
         if call.role
         else None
     )

@@ -18,10 +18,10 @@ from pathlib import Path
 import pytest
 
 from api.demo.clinic import JOURNAL_ADDRESS, SampleClinic, SampleMessage, mbox_file, sample_clinic
-from retention.clock import compute
-from retention.facts import Facts
-from retention.roster import read_roster
-from retention.schedules import default_schedule
+from retention.clock.clock import compute
+from retention.clock.facts import Facts
+from retention.law.schedules import default_schedule
+from retention.roster.csv_file import read_roster
 
 TODAY = date(2026, 11, 22)
 

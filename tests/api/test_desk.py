@@ -8,6 +8,7 @@ from html import unescape
 import httpx
 import pytest
 
+from api.http.desk_page import NAVIGATION
 from api.http.pages import STATIC
 from search.access import Role
 from tests.api.house import HOSTILE_SUBJECT, House
@@ -75,14 +76,15 @@ def test_no_page_has_script_inline_style_or_anything_from_elsewhere(house: House
     shown = client.post(
         f"/messages/{house.ids[-1]}", data={"form_token": token_of(results), "purpose": "legal"}
     )
-    for page in (client.get("/"), results, shown, admin.get("/"), client.get("/sign-in"), client.get("/no")):
+    places = [person.get(path) for path, _, _ in NAVIGATION for person in (client, admin)]
+    for page in (*places, results, shown, admin.get("/"), client.get("/sign-in"), client.get("/no")):
         assert not re.search(
             r"<script|<style|\sstyle=|\son[a-z]+=|javascript:|<iframe|<img[^>]+src=\"http", page.text
         )
         assert set(re.findall(r'(?:src|href)="([^"#]+)"', page.text)) <= {
-            "/",
             "/static/desk.css",
             "/static/mark.svg",
+            *(path for path, _, _ in NAVIGATION),
         }
         assert 'method="get"' not in page.text.lower()
         assert "<form" not in re.sub(r'<form[^>]*method="post"', "", page.text)

@@ -4,18 +4,24 @@ one that may; each call must leave the audit entry that `api/http/routes.py` dec
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import update
 
 from api.http import create_http_app
 from api.http.app import walk
 from api.http.auth import form_token
 from api.http.routes import API, ROUTES
-from search.access import PERMISSIONS, Purpose, Role
-from tests.api.house import House, open_house
+from archiver.capture.ports import Arrival
+from archiver.store.schema import policy_previews
+from retention.roster.patient import Patient
+from search.access import PERMISSIONS, Actor, Purpose, Role
+from tests.api.house import House, mail, open_house
+from tests.support.golden import store
 
 
 class Stage:
@@ -27,14 +33,80 @@ class Stage:
         officer = self.officer = app.accounts.authenticate(house.tokens[Role.COMPLIANCE_OFFICER], "api")
         self.message = house.ids[0]
         self.matter = app.matters.create(officer, "Walk v. House")["id"]
-        self.spare_matter = app.matters.create(officer, "Closed at once")["id"]
+        second = app.accounts.add_user("second officer", Role.COMPLIANCE_OFFICER)
+        self.second = app.accounts.authenticate(app.accounts.token(second.id), "api")
         self.hold = app.holds.create(officer, self.matter, message_ids=[house.ids[0]])["id"]
+        self.told = app.holds.create(officer, self.matter, custodians=["bea@clinic.example"])["id"]
+        app.notices.set_plan(officer, self.matter, contact="a@clinic.example", manager="b@clinic.example")
+        self.notice = app.notices.send(officer, self.told)[0]["id"]
         self.export = app.exports.create(officer, Purpose.LEGAL, matter=self.matter)["id"]
         self.user = app.accounts.add_user("spare person", Role.LEGAL).id
+        self.unit = app.units.add(None, "Walk-in", domains=["walk.example"], states=["NC"])["id"]
+        app.patients.import_roster([Patient("MRN-1", "Jane Roe"), Patient("MRN-2", "Jane Roe")])
+        letters = [mail("patient Jane Roe", f"a zebrafinch for her, {n}", number=40 + n) for n in range(3)]
+        source = app.vault.sources.all()[0].id
+        self.about, *self.decided = store(app, [Arrival(letter, source) for letter in letters])
+        app.catch_up()
+        for one in self.decided:
+            app.review.decide(self.officer, one, [], "nobody", none=True)
         self.names = iter(range(1_000))
+
+    def hold_to_step(self, path: str) -> str:
+        """A hold of its own for each step towards an end; another person has asked for what is approved."""
+        holds = self.house.app.holds
+        hold = str(holds.create(self.second, self.matter, custodians=["bea@clinic.example"])["id"])
+        if path.endswith(("/approve", "/reinstate")):
+            holds.release(self.second, hold)
+        return hold
+
+    def asked(self) -> int:
+        """A correction that another person than the officer asks for, on a message of its own."""
+        corrections = self.house.app.corrections
+        manager = self.house.app.accounts.authenticate(self.house.tokens[Role.RECORDS_MANAGER], "api")
+        for one in corrections.page(manager, asked=True):
+            return int(one["n"])
+        corrections.make(manager, self.house.ids[1], ["dental"], "a tooth")
+        return int(corrections.make(manager, self.house.ids[1], [], "none")["n"])
+
+    @property
+    def manager(self) -> Actor:
+        """The records manager."""
+        return self.house.app.accounts.authenticate(self.house.tokens[Role.RECORDS_MANAGER], "api")
+
+    def term(self) -> str:
+        """A new own term of another person's, whose end that one asks for."""
+        app, manager = self.house.app, self.manager
+        says = {"scope": {"state": "CA"}, "years": 20}
+        change: dict[str, Any] = {"do": "set", "says": says}
+        for _ in range(2):
+            preview = app.previews.ask(manager, change)["id"]
+            entry = app.decisions.enact(manager, change, preview=preview, reason="walk")
+            change = {"do": "remove", "id": entry["id"]}
+        return str(entry["id"])
+
+    def word(self) -> str:
+        """A rule that counsel has confirmed, as the manager says."""
+        app = self.house.app
+        rules = app.confirmations.select(state="NC")
+        app.confirmations.confirm(self.manager, rules, counsel="Cora", reason="walk")
+        return rules[0].rule_id
+
+    def previewed(self, change: dict[str, Any]) -> str:
+        """A preview of a change, as if the officer had made it: no entry of its own is left."""
+        app = self.house.app
+        made = str(app.previews.ask(self.manager, change)["id"])
+        with app.vault.records.write() as connection:
+            connection.execute(
+                update(policy_previews)
+                .where(policy_previews.c.id == made)
+                .values(created_by=self.officer.user_id)
+            )
+        return made
 
 
 Call = Callable[[Stage], dict[str, Any]]
+CHANGE: dict[str, Any] = {"do": "set", "says": {"scope": {"state": "CA"}, "years": 15}}
+WORD = {"federal": True, "counsel": "Cora", "reason": "memo"}
 
 
 def _json(**body: Any) -> Call:
@@ -54,11 +126,67 @@ CALLS: dict[tuple[str, str], Call] = {
     ("POST", f"{API}/matters/{{id}}/members"): _json(user=lambda s: s.user),
     ("POST", f"{API}/holds"): _json(matter=lambda s: s.matter, custodians=["bea@clinic.example"]),
     ("POST", f"{API}/holds/preview"): _json(matter=lambda s: s.matter, query="zebrafinch"),
+    ("POST", f"{API}/holds/{{id}}/change"): _json(
+        reason="wider", add=True, custodians=["ann@clinic.example"]
+    ),
+    ("POST", f"{API}/holds/{{id}}/review"): _json(review_on=None),
+    ("POST", f"{API}/matters/{{id}}/notice"): _json(remind_days=3),
+    ("POST", "/holds/{id}/change"): lambda _: {
+        "data": {"custodians": "ann@clinic.example\nbea@clinic.example", "reason": "wider"}
+    },
+    ("POST", "/holds/{id}/notices/preview"): lambda _: {},
+    ("POST", "/matters/{id}/members"): lambda s: {"data": {"user": s.user}},
+    ("POST", "/matters/{id}/notice"): lambda _: {"data": {"remind_days": "3"}},
+    ("POST", "/matters"): lambda s: {"data": {"name": _fresh(s)}},
+    ("POST", "/matters/{id}/preview"): lambda _: {"data": {"query": "zebrafinch"}},
+    ("POST", "/matters/{id}/holds"): lambda _: {"data": {"custodians": "bea@clinic.example"}},
+    ("GET", f"{API}/retention/simulate"): lambda _: {"params": {"on": "2040-01-01"}},
+    ("POST", f"{API}/retention/confirmations"): lambda _: {"json": WORD},
+    ("POST", f"{API}/retention/policy/previews"): lambda _: {"json": CHANGE},
+    ("POST", f"{API}/retention/policy/changes"): lambda s: {
+        "json": {"change": CHANGE, "preview": s.previewed(CHANGE)}
+    },
+    ("POST", f"{API}/retention/policy/entries/{{id}}/refuse"): _json(reason="walk"),
+    ("POST", "/retention/explain"): lambda s: {"data": {"id": s.message}},
+    ("POST", "/retention/schedules/confirm"): lambda _: {
+        "data": {"state": "NC", "counsel": "Cora", "reason": "memo"}
+    },
+    ("POST", "/retention/schedules/revoke"): lambda s: {"data": {"rule": s.word(), "reason": "memo"}},
+    ("POST", "/retention/policy/preview"): lambda _: {
+        "data": {"do": "set", "state": "CA", "kind": "years", "value": "15"}
+    },
+    ("POST", "/retention/policy/change"): lambda s: {
+        "data": {"change": json.dumps(CHANGE), "preview": s.previewed(CHANGE)}
+    },
+    ("POST", "/retention/policy/entries/{id}/refuse"): lambda _: {"data": {"reason": "walk"}},
     ("POST", f"{API}/retention/compute"): _json(record_types=["medical_record"], jurisdictions=["NC"]),
     ("POST", f"{API}/exports"): _json(query="zebrafinch", purpose="legal"),
     ("GET", f"{API}/exports/{{id}}/download"): lambda _: {"headers": PURPOSE},
     ("POST", f"{API}/sources"): _json(kind="journal", name=_fresh),
     ("POST", f"{API}/users"): _json(name=_fresh, role="legal"),
+    ("POST", f"{API}/corrections"): _json(
+        message=lambda s: s.house.ids[2], record_types=["dental"], reason="a tooth"
+    ),
+    ("POST", f"{API}/corrections/{{n}}/approve"): _json(reason="so it is"),
+    ("POST", f"{API}/corrections/{{n}}/refuse"): _json(reason="it is not"),
+    ("POST", "/corrections/{id}"): lambda _: {"data": {"type.dental": "yes", "reason": "a tooth"}},
+    ("POST", f"{API}/roster/search"): _json(name="Jane Roe", purpose="operations"),
+    ("GET", f"{API}/roster/patients/{{id}}"): lambda _: {"headers": PURPOSE},
+    ("GET", f"{API}/roster/ambiguous"): lambda _: {"headers": PURPOSE},
+    ("POST", f"{API}/roster/decisions"): _json(
+        message=lambda s: s.about, about=["MRN-1"], reason="her birth date"
+    ),
+    ("POST", f"{API}/roster/decisions/undo"): _json(message=lambda s: s.decided[0]),
+    ("POST", f"{API}/units"): _json(name=_fresh, domains=["clinic.example"], states=["NC"]),
+    ("POST", f"{API}/units/{{id}}"): _json(states=["NY"]),
+    ("POST", "/patients"): lambda _: {"data": {"name": "Jane Roe", "purpose": "operations"}},
+    ("POST", "/patients/ambiguous"): lambda _: {"data": {"purpose": "operations"}},
+    ("POST", "/patients/decide"): lambda s: {"data": {"message": s.about, "none": "y", "reason": "no"}},
+    ("POST", "/patients/undo"): lambda s: {"data": {"message": s.decided[1]}},
+    ("POST", "/units"): lambda s: {
+        "data": {"name": _fresh(s), "domains": "clinic.example", "provider": "physician"}
+    },
+    ("POST", "/units/{id}"): lambda _: {"data": {"domains": "clinic.example", "states": "NC"}},
     ("POST", "/search"): lambda _: {"data": {"query": "zebrafinch", "purpose": "operations"}},
     ("POST", "/messages/{id}"): lambda _: {"data": {"purpose": "operations"}},
     ("POST", "/messages/{id}/raw"): lambda _: {"data": {"purpose": "operations"}},
@@ -70,20 +198,37 @@ CALLS: dict[tuple[str, str], Call] = {
 def _address(stage: Stage, method: str, path: str) -> str:
     if path == "/sign-in/{code}":
         return path.replace("{code}", "hf_" + "A" * 43)
+    if path == "/notices/{secret}":
+        return path.replace("{secret}", "A" * 22)
+    if "/corrections/{n}" in path:
+        return path.replace("{n}", str(stage.asked()))
     if "{id}" not in path:
-        return path.replace("{n}", "0").replace("{name}", "desk.css")
+        return path.replace("{n}", "0").replace("{name}", "desk.css").replace("{kind}", "holds.resume")
+    if "/policy/previews/" in path:
+        return path.replace("{id}", stage.previewed(CHANGE))
+    if "/policy/entries/" in path:
+        return path.replace("{id}", stage.term())
     kind = path.removeprefix(API).split("/")[1]
+    if path.endswith("/remove"):
+        added = stage.house.app.units.add(None, _fresh(stage), domains=["gone.example"], states=["NC"])
+        return path.replace("{id}", str(added["id"]))
     if path.endswith("/disable"):
         return path.replace("{id}", stage.house.app.accounts.add_user(_fresh(stage), Role.LEGAL).id)
     if path.endswith("/close"):
-        return path.replace("{id}", stage.spare_matter)
+        return path.replace("{id}", stage.house.app.matters.create(stage.second, _fresh(stage))["id"])
+    if kind == "holds" and path.endswith(("/approve", "/reinstate", "/release", "/change", "/notices")):
+        return path.replace("{id}", stage.hold_to_step(path))
     ids = {
         "messages": stage.message,
         "matters": stage.matter,
-        "holds": stage.hold,
+        "holds": stage.told if "/notices" in path else stage.hold,
+        "notices": stage.notice,
         "retention": stage.message,
         "dispositions": "dnothing",
         "exports": stage.export,
+        "corrections": stage.house.ids[2],
+        "roster": "MRN-1",
+        "units": stage.unit,
         "users": stage.user,
         "sources": stage.house.app.vault.sources.all()[0].id,
     }
@@ -96,7 +241,8 @@ def _desk(path: str) -> bool:
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with open_house(tmp_path_factory.mktemp("walk")) as house:
+    relay = {"notice_relay": "smtp://localhost:9", "notice_from": "counsel@clinic.example"}
+    with open_house(tmp_path_factory.mktemp("walk"), **relay) as house:
         yield Stage(house)
 
 

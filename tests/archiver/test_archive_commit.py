@@ -16,7 +16,7 @@ from archiver.errors import DestructionRefused, KeyDestroyed, KeyUnavailable, No
 from archiver.ledger import canonical, log
 from archiver.ledger.log import Log
 from archiver.store import dialect
-from archiver.store.schema import CUSTODIAN, deliveries, message_tokens, messages, wrapped_keys
+from archiver.store.schema import CUSTODIAN, borne_tokens, deliveries, messages, wrapped_keys
 from archiver.vault import Vault, open_vault
 from archiver.verify import Scrubber
 
@@ -85,7 +85,7 @@ def test_equal_bytes_are_one_message_with_every_delivery(vault: Vault, source: s
     ]
     with vault.records.read() as connection:
         tokens = set(
-            connection.scalars(select(message_tokens.c.token).where(message_tokens.c.field == CUSTODIAN))
+            connection.scalars(select(borne_tokens.c.token).where(borne_tokens.c.field == CUSTODIAN))
         )
     for custodian in ("a@clinic.example", "B@Clinic.example"):
         assert vault.blind.token("address", custodian) in tokens

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import os
 import random
 import signal
 import subprocess
@@ -18,7 +19,8 @@ import pytest
 from sqlalchemy import func, select
 
 from api.app import App
-from archiver.store.schema import import_items, messages, refusals
+from archiver.store.schema import import_marks, messages, outbox, refusals
+from search.language import parse
 from tests.archiver.capture.ole_writer import Msg
 from tests.servers.postgres import fresh_database
 from tests.support.holdfast import Home, command
@@ -143,6 +145,39 @@ def test_killed_at_any_moment_it_goes_on(either: Home, tmp_path: Path) -> None:
     assert either.verify() == []
 
 
+def indexing_process(of: int) -> int | None:
+    """The process beside an import that has the index; None while there is none."""
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            parent = int((entry / "stat").read_text("ascii", "replace").rpartition(")")[2].split()[1])
+            if parent == of and b"api.indexing" in (entry / "cmdline").read_bytes():
+                return int(entry.name)
+        except OSError:
+            continue
+    return None
+
+
+@pytest.mark.timeout(300)
+def test_an_indexer_that_dies_costs_nothing_but_time(either: Home, tmp_path: Path) -> None:
+    raws = [letter(number) for number in range(2_000)]
+    (tmp_path / "mail").mkdir()
+    (tmp_path / "mail/one.mbox").write_bytes(b"".join(FROM + raw + b"\n" for raw in raws))
+    process = start(either, str(tmp_path / "mail"))
+    with either.app() as app:
+        wait_for_more(app, process, 0)
+        indexer = indexing_process(process.pid)
+        assert indexer is not None
+        os.kill(indexer, signal.SIGKILL)
+        said, _ = process.communicate(timeout=240)
+        assert process.returncode == 0
+        assert counts(json.loads(said)) == (2_000, 2_000, 0, 0, 0)
+        with app.vault.records.read() as connection:
+            assert connection.scalar(select(func.count()).select_from(outbox)) == 0
+        assert app.reader.count(parse("subject:letter", now=datetime.now(UTC)).tree) == 2_000
+
+
 def test_two_imports_at_once(either: Home, tmp_path: Path) -> None:
     raws = exhibits(tmp_path / "mail", 200)
     both = [start(either, str(tmp_path / "mail"), "--source", "s") for _ in range(2)]
@@ -173,11 +208,11 @@ def test_a_dry_run_tells_and_writes_nothing(home: Home, tmp_path: Path) -> None:
     }
     assert held(home) == hashes(raws)
     with home.app() as app, app.vault.records.read() as connection:
-        before = [connection.scalar(select(func.count()).select_from(t)) for t in (import_items, refusals)]
+        before = [connection.scalar(select(func.count()).select_from(t)) for t in (import_marks, refusals)]
     dry = home.ok("import", str(tmp_path / "mail"), "--dry-run", "--json").document
     assert counts(dry) == (121, 0, 120, 1, 1)
     with home.app() as app, app.vault.records.read() as connection:
-        after = [connection.scalar(select(func.count()).select_from(t)) for t in (import_items, refusals)]
+        after = [connection.scalar(select(func.count()).select_from(t)) for t in (import_marks, refusals)]
     assert before == after
 
 

@@ -150,11 +150,23 @@ CASES: dict[str, tuple[Damage, Expected]] = {
         {"kind": "ledger_state", "where": "audit"},
     ),
     "records: a token": (
-        in_database(f"SELECT token FROM message_tokens WHERE field = 1 AND message_pk = {MINE}"),
+        in_database("SELECT token FROM borne_tokens WHERE field = 1 AND seq = 7"),
         {"kind": "tokens", "where": "m"},
     ),
     "records: a token gone": (
+        by_sql("DELETE FROM borne_tokens WHERE field = 1 AND seq = 7"),
+        {"kind": "tokens", "where": "m"},
+    ),
+    "records: a filed token gone": (
         by_sql(f"DELETE FROM message_tokens WHERE field = 1 AND message_pk = {MINE}"),
+        {"kind": "tokens", "where": "m"},
+    ),
+    "records: a filed token changed": (
+        by_sql(f"UPDATE message_tokens SET token = x'00' || token WHERE message_pk = {MINE}"),
+        {"kind": "tokens", "where": "m"},
+    ),
+    "records: said to be filed, and isn't": (
+        by_sql("DELETE FROM message_tokens", "UPDATE filed_tokens SET until = 8"),
         {"kind": "tokens", "where": "m"},
     ),
     "records: a size": (

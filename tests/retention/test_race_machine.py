@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from itertools import count
@@ -19,9 +19,10 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from sqlalchemy import select
+from sqlalchemy import select, text
 
-from archiver.store.schema import hold_items, messages, outbox
+from archiver.errors import DestructionRefused
+from archiver.store.schema import hold_items, holds, messages, outbox
 from config.settings import load
 from tests.retention.whole_house import House, mail, open_house
 from tests.servers.postgres import fresh_database
@@ -41,12 +42,39 @@ class Message:
 
 
 @dataclass
-class Hold:
+class Version:
+    """One version of a hold's scope. `people` are its custodians, where it has nothing else."""
+
     covers: Callable[[Message], bool]
     standing: bool
     by_index: bool
+    people: frozenset[str] = frozenset()
     items: set[int] = field(default_factory=set)
     state: str = "active"
+    asked: bool = False
+
+
+def of_people(people: Iterable[str]) -> Version:
+    named = frozenset(people)
+    return Version(lambda m: m.sender in named, True, False, named)
+
+
+LOOSENING = (
+    "UPDATE holds SET state = 'released' WHERE state IN ('applying', 'active')",
+    "UPDATE holds SET state = 'frozen' WHERE state <> 'released'",
+    "UPDATE holds SET state = 'cooling', cooling_until_us = 0, release_asked_by = 'ulawyer', "
+    "release_approved_by = 'uofficer' WHERE state IN ('applying', 'active')",
+    "UPDATE holds SET standing = false",
+    "UPDATE holds SET sealed_scope = created_by",
+    "UPDATE holds SET cooling_until_us = 0 WHERE state = 'cooling'",
+    "UPDATE holds SET cooling_until_us = NULL WHERE state = 'cooling'",
+    "UPDATE holds SET root_id = 'hother', version = 9",
+    "DELETE FROM hold_items WHERE hold_id IN (SELECT id FROM holds WHERE state <> 'released')",
+    "DELETE FROM hold_custodians WHERE hold_id IN (SELECT id FROM holds WHERE state <> 'released')",
+    "INSERT INTO hold_sources SELECT h.id, s.id FROM holds h, sources s WHERE h.state <> 'released'",
+    "DELETE FROM hold_events",
+)
+"""What somebody with a connection to the database may try; none of it may change a row."""
 
 
 class Archive(RuleBasedStateMachine):
@@ -57,7 +85,7 @@ class Archive(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.messages: dict[int, Message] = {}
-        self.holds: dict[str, Hold] = {}
+        self.holds: dict[str, list[Version]] = {}
         self.open_disposition: str | None = None
         self.approved = False
 
@@ -74,16 +102,39 @@ class Archive(RuleBasedStateMachine):
     # --- model --------------------------------------------------------------------------------
 
     def held(self) -> set[int]:
-        return {pk for hold in self.holds.values() if hold.state != "released" for pk in hold.items}
+        return {pk for one in self.versions() if one.state != "released" for pk in one.items}
+
+    def versions(self) -> list[Version]:
+        return [one for hold in self.holds.values() for one in hold]
 
     def take_in(self, pk: int) -> None:
-        for hold in self.holds.values():
-            if hold.standing and not hold.by_index and hold.state == "active":
-                hold.items |= {pk} if hold.covers(self.messages[pk]) else set()
+        for one in self.versions():
+            if one.standing and not one.by_index and one.state == "active":
+                one.items |= {pk} if one.covers(self.messages[pk]) else set()
 
-    def hold_ids(self, state: str) -> list[str]:
+    def found_by(self, version: Version) -> set[int]:
+        return {
+            pk
+            for pk, m in self.messages.items()
+            if m.alive and version.covers(m) and (m.indexed or not version.by_index)
+        }
+
+    def hold_ids(self, wanted: Callable[[list[Version]], bool]) -> list[str]:
         # In the order they were made: ids are random, and a replay must choose the same one.
-        return [hold_id for hold_id, hold in self.holds.items() if hold.state == state]
+        return [hold_id for hold_id, hold in self.holds.items() if wanted(hold)]
+
+    def active(self) -> list[str]:
+        return self.hold_ids(lambda hold: hold[-1].state == "active")
+
+    def narrowing(self) -> list[str]:
+        return self.hold_ids(
+            lambda hold: hold[-1].state == "active" and any(v.asked and v.state == "active" for v in hold)
+        )
+
+    def ending(self) -> list[str]:
+        return self.hold_ids(
+            lambda hold: any(v.state == "cooling" or (v.asked and v.state == "active") for v in hold)
+        )
 
     # --- what happens -------------------------------------------------------------------------
 
@@ -100,17 +151,17 @@ class Archive(RuleBasedStateMachine):
         for pk, message in self.messages.items():
             if message.alive and not message.indexed:
                 message.indexed = True
-                for hold in self.holds.values():
-                    if hold.by_index and hold.state != "released" and hold.covers(message):
-                        hold.items.add(pk)
+                for one in self.versions():
+                    if one.by_index and one.state != "released" and one.covers(message):
+                        one.items.add(pk)
 
     @rule(who=st.sampled_from(PEOPLE))
     def hold_custodian(self, who: str) -> None:
-        self.place(Hold(lambda m: m.sender == who, True, False), custodians=[f"{who}@clinic.example"])
+        self.place(of_people([who]), custodians=[f"{who}@clinic.example"])
 
     @rule(word=st.sampled_from(WORDS))
     def hold_query(self, word: str) -> None:
-        self.place(Hold(lambda m: m.word == word, True, True), query=f"subject:{word}")
+        self.place(Version(lambda m: m.word == word, True, True), query=f"subject:{word}")
 
     @precondition(lambda self: any(m.alive for m in self.messages.values()))
     @rule(data=st.data())
@@ -119,32 +170,85 @@ class Archive(RuleBasedStateMachine):
         with self.house.vault.records.read() as connection:
             message_id = connection.scalar(select(messages.c.id).where(messages.c.pk == pk))
         chosen = self.messages[pk]
-        self.place(Hold(lambda m: m is chosen, False, False), message_ids=[message_id])
+        self.place(Version(lambda m: m is chosen, False, False), message_ids=[message_id])
 
-    def place(self, hold: Hold, **criteria: object) -> None:
+    def place(self, version: Version, **criteria: object) -> None:
         result = self.house.holds.create(self.house.lawyer, self.matter, **criteria)
-        hold.items = {
-            pk
-            for pk, m in self.messages.items()
-            if m.alive and hold.covers(m) and (m.indexed or not hold.by_index)
-        }
+        version.items = self.found_by(version)
         assert result["state"] == "active"
-        assert result["matched"] == len(hold.items)
-        self.holds[result["id"]] = hold
+        assert result["matched"] == len(version.items)
+        self.holds[result["id"]] = [version]
 
-    @precondition(lambda self: self.hold_ids("active"))
+    @precondition(lambda self: self.active())
+    @rule(data=st.data(), people=st.sets(st.sampled_from(PEOPLE), min_size=1))
+    def change_scope(self, data: st.DataObject, people: set[str]) -> None:
+        """Wider, narrower or altogether other: nothing that was held is let go by it."""
+        hold_id = data.draw(st.sampled_from(self.active()))
+        hold = self.holds[hold_id]
+        # Only custodians: what a query or a list of messages becomes, tests of its own say.
+        if not hold[-1].people or hold[-1].people == people:
+            return
+        before = self.held()
+        result = self.house.holds.change(
+            self.house.lawyer,
+            hold_id,
+            reason="it turned out so",
+            custodians=[f"{who}@clinic.example" for who in sorted(people)],
+        )
+        taking = [one for one in hold if one.state == "active"]
+        narrows = not all(one.people <= people for one in taking)
+        assert result["effect"] == ("narrowing_requested" if narrows else "widened")
+        for one in taking:
+            one.asked = one.asked or narrows
+        hold.append(of_people(people))
+        hold[-1].items = self.found_by(hold[-1])
+        assert before <= self.held()
+
+    @precondition(lambda self: self.narrowing())
+    @rule(data=st.data())
+    def approve_narrowing(self, data: st.DataObject) -> None:
+        hold_id = data.draw(st.sampled_from(self.narrowing()))
+        self.house.holds.approve(self.house.officer, hold_id)
+        for one in self.holds[hold_id]:
+            if one.asked and one.state == "active":
+                one.state = "cooling"
+
+    @precondition(lambda self: self.active())
     @rule(data=st.data())
     def ask_release(self, data: st.DataObject) -> None:
-        hold_id = data.draw(st.sampled_from(self.hold_ids("active")))
+        hold_id = data.draw(st.sampled_from(self.active()))
         self.house.holds.release(self.house.lawyer, hold_id)
         self.house.holds.release(self.house.officer, hold_id)
-        self.holds[hold_id].state = "cooling"
+        for one in self.holds[hold_id]:
+            if one.state == "active":
+                one.state, one.asked = "cooling", True
+
+    @precondition(lambda self: self.ending())
+    @rule(data=st.data())
+    def reinstate(self, data: st.DataObject) -> None:
+        hold_id = data.draw(st.sampled_from(self.ending()))
+        self.house.holds.reinstate(self.house.lawyer, hold_id)
+        for one in self.holds[hold_id]:
+            if one.state == "cooling" and one.standing:
+                one.items |= self.found_by(one)
+            if one.state != "released":
+                one.state, one.asked = "active", False
 
     @rule()
     def finish_cooling(self) -> None:
-        assert sorted(self.house.holds.finish_cooling()) == sorted(self.hold_ids("cooling"))
-        for hold_id in self.hold_ids("cooling"):
-            self.holds[hold_id].state = "released"
+        cooling = self.hold_ids(lambda hold: any(one.state == "cooling" for one in hold))
+        assert sorted(self.house.holds.finish_cooling()) == sorted(cooling)
+        for one in self.versions():
+            if one.state == "cooling":
+                one.state = "released"
+
+    @rule(statement=st.sampled_from(LOOSENING))
+    def loosen_by_sql(self, statement: str) -> None:
+        try:
+            with self.house.vault.records.write() as connection:
+                assert connection.execute(text(statement)).rowcount == 0
+        except DestructionRefused:
+            pass
 
     @precondition(lambda self: self.open_disposition is None)
     @rule()
@@ -170,7 +274,7 @@ class Archive(RuleBasedStateMachine):
         items = self.house.dispositions.show(self.house.officer, self.open_disposition)["messages"]
         with self.house.vault.records.read() as connection:
             waiting = set(connection.scalars(select(outbox.c.message_pk)))
-        query_holds = any(h.by_index and h.state != "released" for h in self.holds.values())
+        query_holds = any(one.by_index and one.state != "released" for one in self.versions())
         before = self.house.living()
         outcomes = self.house.dispositions.execute(self.house.second, self.open_disposition)["outcomes"]
         destroyed = before - self.house.living()
@@ -199,10 +303,15 @@ class Archive(RuleBasedStateMachine):
         if hasattr(self, "house"):
             with self.house.vault.records.read() as connection:
                 rows = connection.execute(select(hold_items)).all()
-            real: dict[str, set[int]] = {hold_id: set() for hold_id in self.holds}
+                known = connection.execute(select(holds)).all()
+            real: dict[str, set[int]] = {row.id: set() for row in known}
             for row in rows:
                 real[row.hold_id].add(row.message_pk)
-            assert real == {hold_id: hold.items for hold_id, hold in self.holds.items()}
+            for row in known:
+                version = self.holds[row.root_id or row.id][row.version - 1]
+                assert real[row.id] == version.items
+                assert row.state == version.state
+            assert len(known) == len(self.versions())
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])

@@ -18,19 +18,30 @@ from archiver.errors import DestructionRefused
 from archiver.ledger.log import Log, read, state
 from archiver.store import dialect
 from archiver.store.schema import data_keys, hold_items, users
+from archiver.store.schema import holds as holds_table
 from archiver.vault import Vault, create, open_vault
 from config.settings import Settings
 from retention.dating.explain import Explainer
 from retention.dating.run import RetentionRun
 from retention.disposition.dispositions import Dispositions
+from retention.disposition.extensions import Extensions
+from retention.disposition.samples import Samples
 from retention.holds.holds import Holds
 from retention.holds.matters import Matters
 from retention.law.schedules import default_schedule
+from retention.notices.notices import Notices
+from retention.policy.confirmations import Confirmations
+from retention.roster.follow import Follower
+from retention.roster.importing import RosterImport
 from retention.roster.patients import PatientStore
+from retention.roster.people import People
+from retention.roster.reviewing import RosterReview
+from retention.units.units import Units
 from search.access import Actor, Gate, Role
 from search.engine.fts import FtsReader, FtsWriter
 from search.indexer import Indexer
 from search.language import parse
+from search.reading_room import ReadingRoom
 
 OLD = date(2005, 3, 1)
 """The date of attested mail that every default term has long let go."""
@@ -60,10 +71,18 @@ class House:
     gate: Gate
     matters: Matters
     holds: Holds
+    notices: Notices
     patients: PatientStore
+    people: People
+    units: Units
+    roster: RosterImport
+    review: RosterReview
+    follower: Follower
     explainer: Explainer
     runs: RetentionRun
     dispositions: Dispositions
+    samples: Samples
+    extensions: Extensions
     source: str
     officer: Actor
     second: Actor
@@ -93,6 +112,12 @@ class House:
         if approve:
             self.dispositions.approve(self.officer, disposition)
         return str(disposition)
+
+    def confirm_all(self) -> None:
+        """Let counsel confirm every rule."""
+        counsel = Confirmations(self.vault, self.gate, self.explainer.verdicts.policies)
+        rules = counsel.select(everything=True)
+        counsel.confirm(self.manager, rules, counsel="Cora Counsel", reason="reviewed")
 
     def living(self) -> set[int]:
         with self.vault.records.read() as connection:
@@ -138,9 +163,13 @@ def person(vault: Vault, name: str, role: Role) -> Actor:
     return Actor(f"u{name}", name, role, "cli")
 
 
+def known_person(_: Vault, name: str, role: Role) -> Actor:
+    return Actor(f"u{name}", name, role, "cli")
+
+
 @contextmanager
-def open_house(settings: Settings) -> Iterator[House]:
-    """Make an archive and open it with all its services."""
+def open_house(settings: Settings, again: bool = False) -> Iterator[House]:
+    """Make an archive and open it with all its services; `again`: its persons are there already."""
     create(settings)
     clock = TurnedClock()
     vault = open_vault(settings, clock)
@@ -148,29 +177,39 @@ def open_house(settings: Settings) -> Iterator[House]:
     writer, reader = FtsWriter(settings.index_dir, key), FtsReader(settings.index_dir, key)
     gate = Gate(vault.audit)
     patients = PatientStore(vault)
+    people = People(vault, reader)
     explainer = Explainer(vault, default_schedule(), patients)
     holds = Holds(vault, gate, reader)
+    person_ = known_person if again else person
     yield House(
         vault=vault,
         clock=clock,
         writer=writer,
         reader=reader,
-        indexer=Indexer(vault, writer, holds.standing_queries),
+        indexer=Indexer(vault, writer, holds.standing_queries, people=people),
         gate=gate,
         matters=Matters(vault, gate),
         holds=holds,
+        notices=Notices(vault, gate),
         patients=patients,
+        people=people,
+        units=Units(vault, gate, default_schedule()),
+        roster=RosterImport(vault, patients.changes),
+        review=RosterReview(vault, gate),
+        follower=Follower(vault, explainer.verdicts, people, patients.changes),
         explainer=explainer,
         runs=RetentionRun(vault, explainer),
         dispositions=Dispositions(vault, gate, explainer),
-        source=vault.sources.add("import", "attic").id,
-        officer=person(vault, "officer", Role.COMPLIANCE_OFFICER),
-        second=person(vault, "second", Role.COMPLIANCE_OFFICER),
-        third=person(vault, "third", Role.COMPLIANCE_OFFICER),
-        lawyer=person(vault, "lawyer", Role.LEGAL),
-        other_lawyer=person(vault, "other", Role.LEGAL),
-        manager=person(vault, "manager", Role.RECORDS_MANAGER),
-        administrator=person(vault, "admin", Role.ADMINISTRATOR),
+        samples=Samples(vault, gate, ReadingRoom(vault, reader, gate)),
+        extensions=Extensions(vault, gate),
+        source=(vault.sources.by_name("attic") or vault.sources.add("import", "attic")).id,
+        officer=person_(vault, "officer", Role.COMPLIANCE_OFFICER),
+        second=person_(vault, "second", Role.COMPLIANCE_OFFICER),
+        third=person_(vault, "third", Role.COMPLIANCE_OFFICER),
+        lawyer=person_(vault, "lawyer", Role.LEGAL),
+        other_lawyer=person_(vault, "other", Role.LEGAL),
+        manager=person_(vault, "manager", Role.RECORDS_MANAGER),
+        administrator=person_(vault, "admin", Role.ADMINISTRATOR),
     )
     reader.close()
     writer.close()
@@ -180,6 +219,32 @@ def open_house(settings: Settings) -> Iterator[House]:
 def held(house: House, hold_id: str) -> set[int]:
     with house.vault.records.read() as connection:
         return set(connection.scalars(select(hold_items.c.message_pk).where(hold_items.c.hold_id == hold_id)))
+
+
+def versions_hold(house: House, hold_id: str) -> set[int]:
+    """What the unreleased versions of a hold have taken in."""
+    rows = select(holds_table.c.id).where(
+        (holds_table.c.id == hold_id) | (holds_table.c.root_id == hold_id), holds_table.c.state != "released"
+    )
+    with house.vault.records.read() as connection:
+        return set(connection.scalars(select(hold_items.c.message_pk).where(hold_items.c.hold_id.in_(rows))))
+
+
+def tamper(vault: Vault, *statements: str) -> None:
+    """Change rows as somebody would who owns the database: guards off."""
+    with vault.records.write() as connection:
+        if vault.records.dialect == "postgresql":
+            connection.exec_driver_sql("SET LOCAL session_replication_role = replica")
+            guards: list[tuple[str, str]] = []
+        else:
+            listed = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"
+            guards = [(row[0], row[1]) for row in connection.exec_driver_sql(listed)]
+        for name, _ in guards:
+            connection.exec_driver_sql(f'DROP TRIGGER "{name}"')
+        for statement in statements:
+            assert connection.exec_driver_sql(statement).rowcount != 0, "nothing was changed"
+        for _, sql in guards:
+            connection.exec_driver_sql(sql)
 
 
 def found(house: House, query: str) -> set[int]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from api.app import App, initialise
 from archiver.capture.ports import Arrival
+from archiver.store import tokens
 from search.access import Actor, Purpose, Role
 from tests.support.holdfast import Home
 from tests.support.mail import numbered
@@ -38,6 +39,7 @@ def fill(home: Home, messages: int = 300) -> list[str]:
         for id_ in ids[:260]:
             app.room.open(actor, Purpose.AUDIT, id_)
         app.publish()
+        tokens.file(app.vault.records, 1)
     return list(dict.fromkeys(ids))
 
 

@@ -110,7 +110,7 @@ class ImportRun:
         journal: ImportJournal,
         progress: Callable[[ImportResult], None] | None = None,
         *,
-        max_in_flight: int = 1000,
+        max_in_flight: int = 2500,
         max_bytes: int = 64 * 1024 * 1024,
         commit_timeout: float = 120.0,
     ) -> None:

@@ -60,7 +60,8 @@ class Desk:
         self._known: dict[str, tuple[float, JournalSource]] = {}
         # Apart from the handover's, so that look-ups still answer while a full queue blocks every submit.
         self._threads = ThreadPoolExecutor(4, thread_name_prefix="smtp-lookup")
-        self._handover = Handover(intake, settings.commit_timeout)
+        self._coming = 0
+        self._handover = Handover(intake, settings.commit_timeout, lambda: self._coming)
 
     # ---- connections
 
@@ -82,6 +83,15 @@ class Desk:
         )
 
     # ---- messages
+
+    def begins(self) -> None:
+        """A session has begun to send a message; `ends` says that it is complete or `given_up`."""
+        self._coming += 1
+
+    def ends(self, *, given_up: bool) -> None:
+        self._coming -= 1
+        if given_up:
+            self._handover.look()
 
     def new_body(self) -> Body:
         return Body(

@@ -6,9 +6,10 @@ import asyncio
 import queue
 import threading
 from collections import deque
+from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Future
 from functools import partial
-from typing import TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 from archiver.capture.ports import Arrival, Intake, Receipt
 from archiver.errors import StoreError
@@ -16,23 +17,46 @@ from archiver.errors import StoreError
 _T = TypeVar("_T")
 
 _Answer = asyncio.Future[Receipt]
+_Result = Future[Receipt] | Receipt | BaseException
 _THREADS = 4
 """A submit blocks while the archive's queue is full, and then all of them would."""
+TOGETHER = 4
+"""Messages prepared together: the committing process has work while the next ones are prepared, and four at a
+time are nearly as cheap as many."""
+TOGETHER_BYTES = 256 * 1024
+"""Larger ones go alone: nobody waits for them."""
+GATHER_SECONDS = 0.001
+"""How long a complete message waits for those that other sessions are still sending."""
+
+
+@runtime_checkable
+class IntakeOfMany(Protocol):
+    """An intake that is cheaper for several arrivals at a time than for one."""
+
+    def submit_all(self, items: Sequence[tuple[Arrival, Callable[[Receipt | Exception], None]]]) -> None:
+        """Take arrivals, each with who is told once, from any thread, what became of it. Must not raise."""
+        ...
 
 
 class Handover:
     """Submits arrivals from threads of its own, so that a full queue never blocks the event loop.
 
     Made and used on a running event loop. A future that is given up on is never cancelled: a time-out of
-    ours must not become a cancellation inside the archive's writer.
+    ours must not become a cancellation inside the archive's writer. `coming` says how many sessions are
+    sending a message now: to an `IntakeOfMany` small ones go together with those.
     """
 
-    def __init__(self, intake: Intake, timeout: float) -> None:
+    def __init__(self, intake: Intake, timeout: float, coming: Callable[[], int] = lambda: 0) -> None:
         self._intake = intake
+        self._many = intake if isinstance(intake, IntakeOfMany) else None
         self._timeout = timeout
+        self._coming = coming
         self._loop: asyncio.AbstractEventLoop | None = None
         self._waiting: queue.SimpleQueue[tuple[Arrival, _Answer] | None] = queue.SimpleQueue()
-        self._settled: deque[tuple[_Answer, Future[Receipt] | BaseException]] = deque()
+        self._chunks: queue.SimpleQueue[list[tuple[Arrival, _Answer]] | None] = queue.SimpleQueue()
+        self._due: list[tuple[Arrival, _Answer]] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._settled: deque[tuple[_Answer, _Result]] = deque()
         self._called = False
         self._started = False
 
@@ -46,18 +70,45 @@ class Handover:
             self._loop = asyncio.get_running_loop()
         if not self._started:
             self._started = True
-            for number in range(_THREADS):
-                threading.Thread(target=self._run, name=f"smtp-submit-{number}", daemon=True).start()
+            self._start()
         answer: _Answer = self._loop.create_future()
         late = self._loop.call_later(self._timeout, _give_up, answer)
         answer.add_done_callback(lambda _: late.cancel())
-        self._waiting.put((arrival, answer))
+        if self._many is not None and isinstance(arrival.raw, bytes) and len(arrival.raw) <= TOGETHER_BYTES:
+            self._due.append((arrival, answer))
+            if self._timer is None:
+                self._timer = self._loop.call_later(GATHER_SECONDS, self._release)
+            self.look()
+        else:
+            self._waiting.put((arrival, answer))
         return answer
+
+    def look(self) -> None:
+        """Let those go together that wait, if nothing more is coming or they are enough."""
+        if self._due and (len(self._due) >= TOGETHER or not self._coming()):
+            self._release()
 
     def close(self) -> None:
         """End the threads, once what was handed over has been submitted."""
+        self._release()
+        self._chunks.put(None)
         for _ in range(_THREADS if self._started else 0):
             self._waiting.put(None)
+
+    def _start(self) -> None:
+        for number in range(_THREADS):
+            threading.Thread(target=self._run, name=f"smtp-submit-{number}", daemon=True).start()
+        if self._many is not None:
+            target = partial(self._run_together, self._many)
+            threading.Thread(target=target, name="smtp-submit-many", daemon=True).start()
+
+    def _release(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._due:
+            self._chunks.put(self._due)
+            self._due = []
 
     def _run(self) -> None:
         while (item := self._waiting.get()) is not None:
@@ -70,7 +121,16 @@ class Handover:
                 future.add_done_callback(partial(self._settle, answer))
             del item, arrival, answer
 
-    def _settle(self, answer: _Answer, result: Future[Receipt] | BaseException) -> None:
+    def _run_together(self, intake: IntakeOfMany) -> None:
+        while (chunk := self._chunks.get()) is not None:
+            try:
+                intake.submit_all([(arrival, partial(self._settle, answer)) for arrival, answer in chunk])
+            except BaseException as error:  # told to the sessions; this thread goes on
+                for _, answer in chunk:
+                    self._settle(answer, error)
+            del chunk
+
+    def _settle(self, answer: _Answer, result: _Result) -> None:
         """Note an answer, from any thread, and wake the event loop unless it is about to look anyway."""
         self._settled.append((answer, result))
         if not self._called and self._loop is not None:
@@ -90,7 +150,10 @@ class Handover:
                 _pass_on(answer, result)
 
 
-def _pass_on(answer: _Answer, result: Future[Receipt] | BaseException) -> None:
+def _pass_on(answer: _Answer, result: _Result) -> None:
+    if isinstance(result, Receipt):
+        answer.set_result(result)
+        return
     try:
         error = result if isinstance(result, BaseException) else result.exception()
     except CancelledError:

@@ -13,13 +13,15 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from multiprocessing.connection import Connection
 from typing import Literal
 
+from archiver.capture import garbage
 from archiver.capture.beside import Post, ends, packed_by_value, received
 from archiver.capture.intake import (
     SWITCH_SECONDS,
@@ -29,7 +31,7 @@ from archiver.capture.intake import (
     fulfil,
 )
 from archiver.capture.ports import Arrival, Receipt
-from archiver.capture.prepare import Prepared
+from archiver.capture.prepare import Prepared, Preparer
 from archiver.capture.smtp.setup import smtp_listener
 from archiver.errors import StoreError
 from archiver.vault import Vault, open_vault
@@ -101,11 +103,11 @@ class RemoteIntake:
     def __init__(
         self,
         post: Post,
-        prepare: Callable[[Arrival, frozenset[str]], Prepared],
+        preparer: Preparer,
         addresses: JournalAddresses,
     ) -> None:
         self._post = post
-        self._prepare = prepare
+        self._preparer = preparer
         self._addresses = addresses
         self._lock = threading.Lock()
         self._room = threading.Semaphore(IN_FLIGHT)
@@ -119,12 +121,35 @@ class RemoteIntake:
         own = self._addresses.of(arrival.source_id)
         ticket = self._ask(lambda told: fulfil(answer, _given(told)))
         try:
-            prepared = self._prepare(arrival, own)
+            prepared = self._preparer.prepare(arrival, own)
         except Exception as error:  # this arrival alone gets "try again later"
             self.answered(Answered(ticket, as_answer(error)))
         else:
             self._send(ticket, Mail(ticket, prepared))
         return answer
+
+    def submit_all(self, items: Sequence[tuple[Arrival, Callable[[Receipt | Exception], None]]]) -> None:
+        """See `IntakeOfMany`: prepared stage by stage for all of them, and handed over in one write."""
+        going: list[int] = []
+        work: list[tuple[Arrival, frozenset[str]]] = []
+        for arrival, told in items:
+            try:
+                own = self._addresses.of(arrival.source_id)
+                going.append(self._ask(partial(_tell, told)))
+                work.append((arrival, own))
+            except Exception as error:  # this arrival alone gets "try again later"
+                told(as_answer(error))
+        mail: list[Mail] = []
+        for ticket, prepared in zip(going, self._preparer.prepare_all(work), strict=True):
+            if isinstance(prepared, Prepared):
+                mail.append(Mail(ticket, prepared))
+            else:
+                self.answered(Answered(ticket, as_answer(prepared)))
+        try:
+            self._post.send(*mail)
+        except Exception as error:  # gone, or a fault of ours: none of them is acknowledged
+            for each in mail:
+                self.answered(Answered(each.ticket, as_answer(error)))
 
     def refuse(self, source_id: str, reason: str) -> None:
         """See `Intake.refuse`. Raises StoreError where it can't be counted now."""
@@ -197,6 +222,7 @@ def main(told_descriptor: int, said_descriptor: int) -> None:
         with contextlib.suppress(OSError):
             post.send(error)
         return
+    garbage.rarely()
     try:
         asyncio.run(_serve(begun, vault, told, post))
     except HoldfastError as error:
@@ -211,7 +237,7 @@ async def _serve(begun: Begun, vault: Vault, told: Connection, post: Post) -> No
     ending = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ending.set)
-    intake = RemoteIntake(post, vault.preparer.prepare, JournalAddresses(vault.sources))
+    intake = RemoteIntake(post, vault.preparer, JournalAddresses(vault.sources))
     listener = smtp_listener(vault, intake)
     grace = GRACE_SECONDS
 
@@ -237,6 +263,10 @@ async def _serve(begun: Begun, vault: Vault, told: Connection, post: Post) -> No
         post.send("ready")
     await ending.wait()
     await listener.stop(grace)
+
+
+def _tell(told: Callable[[Receipt | Exception], None], answer: Answer | None) -> None:
+    told(_given(answer))
 
 
 def _given(told: Answer | None) -> Answer:

@@ -17,6 +17,7 @@ from multiprocessing.connection import Connection
 
 from archiver.capture.beside import Post, begin, received
 from archiver.capture.intake import Answer, GroupIntake, as_answer
+from archiver.capture.prepare import Prepared
 from archiver.capture.smtp.listener import GRACE_SECONDS, Answered, Begun, Mail, Refused
 from archiver.capture.smtp.server import bind_doors, ports_of
 from archiver.capture.smtp.setup import smtp_settings
@@ -155,10 +156,12 @@ class _Tender:
         took_mail = False
         while True:
             try:
-                for item in received(hears):
-                    if isinstance(item, Mail):
-                        self._take(item, mouth)
-                    elif isinstance(item, Refused):
+                items = list(received(hears))
+                mail = [(item.ticket, item.prepared) for item in items if isinstance(item, Mail)]
+                if mail:
+                    self._take(mail, mouth)
+                for item in items:
+                    if isinstance(item, Refused):
                         self._refusals.submit(self._refuse, item, mouth)
                     elif item == "ready":
                         took_mail = True
@@ -171,12 +174,12 @@ class _Tender:
             except (EOFError, OSError):
                 return took_mail
 
-    def _take(self, item: Mail, mouth: _Mouth) -> None:
+    def _take(self, mail: Sequence[tuple[int, Prepared]], mouth: _Mouth) -> None:
         try:
             # Blocks while the queue is full: then the pipe fills, and the listener's senders wait.
-            self._intake.hand_over(item.prepared, item.ticket, mouth)
+            self._intake.hand_over(mail, mouth)
         except ArchiverError as error:
-            mouth.settle([(item.ticket, error)])
+            mouth.settle([(ticket, error) for ticket, _ in mail])
 
     def _refuse(self, item: Refused, mouth: _Mouth) -> None:
         try:

@@ -58,6 +58,7 @@ class SmtpSession(SmtpWire):
         self._greeted = False
         self._errors = 0
         self._idle_commands = 0
+        self._sending = False
         self.busy = False
         """True from a message's first byte to its reply: a stopping listener waits for such a session."""
         self._commands: dict[bytes, Callable[[str], Awaitable[None]]] = {
@@ -146,9 +147,16 @@ class SmtpSession(SmtpWire):
         self._binary = False
         self._chunks_failed = False
         self.busy = False
+        self._sent(given_up=True)
         if self._chunks is not None:
             self._chunks.close()
             self._chunks = None
+
+    def _sent(self, *, given_up: bool = False) -> None:
+        """The transaction's message is here, or won't come."""
+        if self._sending:
+            self._sending = False
+            self._desk.ends(given_up=given_up)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._greeted = False
@@ -206,6 +214,8 @@ class SmtpSession(SmtpWire):
         else:
             self._sender = sender
             self._binary = binary
+            self._sending = True
+            self._desk.begins()
             self.reply("250 2.1.0 sender ok")
 
     async def smtp_RCPT(self, argument: str) -> None:  # noqa: N802
@@ -327,6 +337,7 @@ class SmtpSession(SmtpWire):
         # From here the client waits for us, so its own timer must not close the connection.
         self._reset_timeout(2 * self._desk.settings.commit_timeout * (1 + len(self._feeds)))
         await self.flush()
+        self._sent()
         replies = await self._desk.deliver(body, self._sender, self._feeds)
         self._reset_timeout()
         if any(reply.startswith("250 ") for reply in replies):

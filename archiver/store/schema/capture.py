@@ -74,6 +74,10 @@ messages = Table(
     Column("verdict_version", String),
     Column("disposed_us", BigInteger),
     Column("form", SmallInteger, nullable=False, server_default=text("0")),
+    # A rule that applied isn't confirmed by counsel; the grounds it is kept on; the policy it was dated by.
+    Column("unconfirmed", Boolean, nullable=False, server_default=text("false")),
+    Column("grounds_id", BigInteger),
+    Column("policy_epoch", BigInteger),
     # Equal bytes are one message, until a disposal ends it: then they may arrive anew.
     Index(
         "uq_messages_sha256_alive",
@@ -83,6 +87,14 @@ messages = Table(
         postgresql_where=text("disposed_us IS NULL"),
     ),
     Index("ix_messages_disposal_date", "disposal_date"),
+    # Says how much of a pack belongs to nobody any more.
+    Index(
+        "ix_messages_dead",
+        "pack_id",
+        "pack_length",
+        sqlite_where=text("disposed_us IS NOT NULL"),
+        postgresql_where=text("disposed_us IS NOT NULL"),
+    ),
     Index(
         "ix_messages_unsearchable",
         "pk",
@@ -126,12 +138,32 @@ message_tokens = Table(
     metadata,
     Column("field", SmallInteger, primary_key=True),
     Column("token", LargeBinary, primary_key=True),
-    Column("message_pk", BigInteger, primary_key=True, index=True),
+    Column("message_pk", BigInteger, primary_key=True),
     sqlite_with_rowid=False,
+)
+"""Which messages bear a token. Filled in bulk, up to `filed_tokens.until`: see archiver/store/tokens.py."""
+
+borne_tokens = Table(
+    "borne_tokens",
+    metadata,
+    # `messages.seq`: in the order of capture, so that a commit writes its tokens side by side.
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("field", SmallInteger, primary_key=True, autoincrement=False),
+    Column("token", LargeBinary, primary_key=True),
+    sqlite_with_rowid=False,
+)
+"""Which tokens a message bears: of every message, from its commit on."""
+
+filed_tokens = Table(
+    "filed_tokens",
+    metadata,
+    Column("id", KEY, primary_key=True, autoincrement=False),
+    # 1: what messages of a lower `seq` bear is in `message_tokens` too. 2: a count, see tokens.py. No row: 0.
+    Column("until", BigInteger, nullable=False),
 )
 
 CUSTODIAN, PATIENT = 1, 2
-"""Values of `message_tokens.field`: whose mail it is (addresses), and patient identifiers in it."""
+"""Values of a token's `field`: whose mail it is (addresses), and patient identifiers in it."""
 
 outbox = Table(
     "outbox",
@@ -155,6 +187,8 @@ packs = Table(
     Column("id", String, primary_key=True),
     Column("committed", BigInteger, nullable=False),
     Column("created_us", BigInteger, nullable=False),
+    # Nothing living is in it any more: its file is deleted, then its row.
+    Column("retired_us", BigInteger),
 )
 
 imap_checkpoints = Table(
@@ -185,4 +219,14 @@ import_items = Table(
     Column("source_id", String, ForeignKey("sources.id"), primary_key=True),
     Column("key_token", LargeBinary, primary_key=True),
     sqlite_with_rowid=False,
+)
+"""Items that imports of an earlier version marked one by one."""
+
+import_marks = Table(
+    "import_marks",
+    metadata,
+    # Many items a row, side by side: a row each, at random places, was a page written for each message.
+    Column("id", KEY, primary_key=True, autoincrement=True),
+    Column("source_id", String, ForeignKey("sources.id"), nullable=False, index=True),
+    Column("tokens", LargeBinary, nullable=False),
 )

@@ -8,10 +8,12 @@ from sqlalchemy import (
     Column,
     Date,
     ForeignKey,
+    Integer,
     LargeBinary,
     SmallInteger,
     String,
     Table,
+    text,
 )
 
 from archiver.store.schema.base import KEY, metadata
@@ -57,6 +59,12 @@ holds = Table(
     Column("release_approved_by", String, ForeignKey("users.id")),
     Column("cooling_until_us", BigInteger),
     Column("released_us", BigInteger),
+    # A hold whose scope was changed is several rows, each in force by itself until it is released: `root_id`
+    # is the first one's id, by which people know the hold, NULL in the first.
+    Column("root_id", String, index=True),
+    Column("version", Integer, nullable=False, server_default=text("1")),
+    # How long the row keeps protecting after its release was approved; fixed when it was placed.
+    Column("cooling_days", Integer, nullable=False, server_default=text("0")),
 )
 
 hold_custodians = Table(
@@ -73,6 +81,13 @@ hold_patients = Table(
     # A patient is known by record number (PATIENT) and by address (CUSTODIAN).
     Column("field", SmallInteger, primary_key=True),
     Column("token", LargeBinary, primary_key=True),
+)
+
+hold_sources = Table(
+    "hold_sources",
+    metadata,
+    Column("hold_id", String, ForeignKey("holds.id"), primary_key=True),
+    Column("source_id", String, ForeignKey("sources.id"), primary_key=True),
 )
 
 hold_items = Table(
@@ -98,6 +113,17 @@ dispositions = Table(
     Column("executed_by", String, ForeignKey("users.id")),
     Column("items_sha256", LargeBinary, nullable=False),
     Column("sealed_certificate", LargeBinary),
+    # The list that the approval is over: no other may be executed.
+    Column("approved_sha256", LargeBinary),
+    # Why it was rejected.
+    Column("sealed_decision", LargeBinary),
+    # Who took something off the list last: another person approves it.
+    Column("changed_by", String),
+    # Whose execution has begun: it is gone on with after a stop.
+    Column("begun_us", BigInteger),
+    Column("begun_by", String),
+    # Index of the `disposition` leaf in the captures log.
+    Column("ledger_index", BigInteger),
 )
 
 disposition_items = Table(
@@ -110,6 +136,10 @@ disposition_items = Table(
     Column("outcome", String),
     # Index of the `disposed` leaf in the captures log.
     Column("ledger_index", BigInteger),
+    # Taken off the list by a person; the row stays, as evidence.
+    Column("excluded_us", BigInteger),
+    Column("excluded_by", String),
+    Column("sealed_exclusion", LargeBinary),
     sqlite_with_rowid=False,
 )
 

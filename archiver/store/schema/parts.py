@@ -26,6 +26,13 @@ parts = Table(
         sqlite_where=text("destroyed_us IS NULL"),
         postgresql_where=text("destroyed_us IS NULL"),
     ),
+    Index(
+        "ix_parts_dead",
+        "pack_id",
+        "pack_length",
+        sqlite_where=text("destroyed_us IS NOT NULL"),
+        postgresql_where=text("destroyed_us IS NOT NULL"),
+    ),
 )
 
 part_refs = Table(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, ForeignKey, LargeBinary, String, Table
+from sqlalchemy import BigInteger, Column, ForeignKey, LargeBinary, SmallInteger, String, Table
 
 from archiver.store.schema.base import metadata
 
@@ -33,11 +33,15 @@ patients = Table(
     metadata,
     Column("id", String, primary_key=True),
     Column("sealed", LargeBinary, nullable=False),
+    # The same for all records of one person; NULL where the record is of before that was told.
+    Column("person", String, index=True),
 )
 
 patient_tokens = Table(
     "patient_tokens",
     metadata,
     Column("token", LargeBinary, primary_key=True),
-    Column("patient_id", String, ForeignKey("patients.id"), primary_key=True),
+    Column("patient_id", String, ForeignKey("patients.id"), primary_key=True, index=True),
+    # See `facts.BY_KEY`.
+    Column("kind", SmallInteger),
 )

@@ -38,5 +38,25 @@ jobs = Table(
     Column("started_us", BigInteger),
     Column("ended_us", BigInteger),
     Column("failures", Integer, nullable=False, server_default=text("0")),
+    # Not to be begun before; set after a failure.
+    Column("due_us", BigInteger),
+    # Who runs it, and when that one last said so: the lease.
+    Column("owner", String),
+    Column("beat_us", BigInteger),
+    # How far it is.
+    Column("done", BigInteger),
+    Column("total", BigInteger),
+    # The code of the last failure; what was counted, as JSON, when it was done.
+    Column("error", String),
+    Column("counts", String),
     Index("ix_jobs_state_id", "state", "id"),
+)
+
+job_marks = Table(
+    "job_marks",
+    metadata,
+    Column("kind", String, primary_key=True),
+    # Until when the schedule has been honoured, and where the next job of this kind goes on.
+    Column("asked_us", BigInteger, nullable=False),
+    Column("cursor", String, nullable=False),
 )

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from multiprocessing import Pipe
 from pathlib import Path
 from typing import cast
@@ -26,7 +27,7 @@ from archiver.capture.prepare import Prepared
 from archiver.capture.smtp import listener as listener
 from archiver.capture.smtp.listener import Answered, Mail, Refused, RemoteIntake
 from archiver.capture.smtp.listeners import Listeners
-from archiver.errors import CaptureError, StoreError
+from archiver.errors import CaptureError, NotFound, StoreError
 from archiver.message.content import whole
 from archiver.store.schema import messages, refusals
 from archiver.vault import Vault, create, open_vault
@@ -207,7 +208,7 @@ class _Line:
 
     def __init__(self, vault: Vault, source_id: str) -> None:
         self.hears, self._said = Pipe(duplex=False)
-        self.intake = RemoteIntake(Post(self._said), vault.preparer.prepare, JournalAddresses(vault.sources))
+        self.intake = RemoteIntake(Post(self._said), vault.preparer, JournalAddresses(vault.sources))
         self.arrival = Arrival(raw=numbered(1, 100), source_id=source_id)
 
     def close(self) -> None:
@@ -263,6 +264,29 @@ def test_a_message_that_cannot_be_prepared_takes_no_other_with_it(line: _Line) -
     assert isinstance(said.prepared, Prepared)
     line.intake.answered(Answered(said.ticket, Receipt("m2", "stored")))
     assert good.result(1).id == "m2"
+
+
+def test_several_are_prepared_and_handed_over_in_one_write(line: _Line) -> None:
+    told: dict[int, Receipt | Exception] = {}
+    bad = Arrival(raw=b"x", source_id=line.arrival.source_id, received_at=cast("None", "never"))
+    unknown = Arrival(raw=b"x", source_id="no such source")
+    arrivals = [line.arrival, bad, unknown, Arrival(raw=numbered(2), source_id=line.arrival.source_id)]
+    line.intake.submit_all([(arrival, partial(told.__setitem__, n)) for n, arrival in enumerate(arrivals)])
+    assert {n: type(answer) for n, answer in told.items()} == {1: StoreError, 2: NotFound}
+    said = list(received(line.hears))
+    assert [each.prepared.size for each in said] == [len(arrivals[0].raw), len(arrivals[3].raw)]
+    for each in said:
+        line.intake.answered(Answered(each.ticket, Receipt(f"m{each.ticket}", "stored")))
+    assert [told[n] for n in (0, 3)] == [Receipt(f"m{each.ticket}", "stored") for each in said]
+
+
+def test_a_broken_pipe_acknowledges_none_of_several(line: _Line) -> None:
+    told: list[Receipt | Exception] = []
+    line.hears.close()
+    line.intake.submit_all([(line.arrival, told.append), (line.arrival, told.append)])
+    line.intake.abandon()
+    line.intake.submit_all([(line.arrival, told.append)])
+    assert [type(answer) for answer in told] == [StoreError] * 3
 
 
 def test_a_full_disk_there_is_told_here(line: _Line) -> None:

@@ -6,10 +6,11 @@ from datetime import date
 
 import pytest
 from sqlalchemy import Column, Date, Integer, LargeBinary, MetaData, Table, select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from archiver.errors import DestructionRefused, StoreError
 from archiver.store.dialect import LIST, Fixed, Insert
-from archiver.store.schema import packs
+from archiver.store.schema import ledger_entries, packs
 from archiver.vault import Vault
 
 COLUMNS = ("id", "committed", "created_us")
@@ -37,8 +38,8 @@ def test_a_list_may_be_of_any_length(vault: Vault) -> None:
         Insert(packs, COLUMNS)(connection, rows(range(2 * LIST + 3)))
         for size in (0, 1, 2, 3, LIST, LIST + 1, 2 * LIST + 3):
             wanted = [f"p{n}" for n in range(size)]
-            assert sorted(row.id for row in among.among(connection, wanted)) == sorted(wanted)
-        assert [row.id for row in among.among(connection, ["p1", "absent"])] == ["p1"]
+            assert sorted(found for (found,) in among.among(connection, wanted)) == sorted(wanted)
+        assert among.among(connection, ["p1", "absent"]) == [("p1",)]
 
 
 def test_a_statement_runs_once_for_each_tuple(vault: Vault) -> None:
@@ -46,7 +47,10 @@ def test_a_statement_runs_once_for_each_tuple(vault: Vault) -> None:
     with vault.records.write() as connection:
         Insert(packs, COLUMNS)(connection, rows(range(3)))
         grow.run(connection, (1, "p0"), (2, "p1"))
-        assert grow.run(connection, (4, "p1")).rowcount == 1
+        assert grow.run(connection, (4, "p1")) == 1
+        assert grow.run(connection, (4, "absent")) == 0
+        assert Fixed("SELECT committed FROM packs WHERE id = ?").first(connection, "p1") == (6,)
+        assert Fixed("SELECT committed FROM packs WHERE id = ?").first(connection, "absent") is None
         assert [r.committed for r in connection.execute(select(packs).order_by(packs.c.id))] == [1, 6, 0]
 
 
@@ -63,3 +67,28 @@ def test_dates_bytes_and_nothing_come_back_as_they_went(vault: Vault) -> None:
         table.create(connection)
         Insert(table, ("n", "day", "raw"))(connection, given)
         assert [dict(r) for r in connection.execute(select(table).order_by(table.c.n)).mappings()] == given
+
+
+def test_what_fails_says_nothing_of_its_values_and_leaves_the_database_usable(vault: Vault) -> None:
+    absent = Fixed("UPDATE no_such_table SET committed = ? WHERE id = ?")
+
+    def work() -> None:
+        with vault.records.write() as connection:
+            Insert(packs, COLUMNS)(connection, rows(range(1)))
+            absent.run(connection, (1, "a private word"))
+
+    with pytest.raises((DBAPIError, StoreError)) as told:
+        work()
+    assert "private" not in f"{told.value} {told.value.__cause__}"
+    with vault.records.read() as connection:
+        assert connection.execute(select(packs)).all() == []
+
+
+def test_a_guard_that_refuses_is_told_as_such(vault: Vault) -> None:
+    """By whichever cursor the statement went: see `archiver.store.guards`."""
+    with vault.records.write() as connection:
+        Insert(ledger_entries, ("log", "idx", "leaf"))(connection, [{"log": 1, "idx": 0, "leaf": b"x"}])
+    with pytest.raises(DestructionRefused), vault.records.write() as connection:
+        Fixed("DELETE FROM ledger_entries WHERE idx = ?").run(connection, (0,))
+    with vault.records.read() as connection:
+        assert len(connection.execute(select(ledger_entries)).all()) >= 1

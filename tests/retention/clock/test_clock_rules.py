@@ -235,9 +235,21 @@ def test_adult_only_rule_is_a_floor_for_minors() -> None:
         ("litigation_hold", {"hold_released": "2024-02-29"}, "2024-03-01"),
         ("litigation_hold", {"hold_released": "2019-02-28"}, "2020-03-02"),
         ("emtala", {"discharged": "2020-03-01"}, "2025-03-02"),
-        ("fetal_monitor", {"born": "2020-03-01"}, "2048-03-02"),
-        ("fetal_monitor", {"born": "1990-03-01"}, ["child_born"]),
-        ("fetal_monitor", {"born": "1990-03-01", "child_born": "2020-03-02"}, "2048-03-03"),
+        # Only advised, and part of the chart, which wants its own facts.
+        ("fetal_monitor", {"born": "2020-03-01", "last_encounter": "2020-03-01"}, "2048-03-02"),
+        ("fetal_monitor", {"born": "1990-03-01", "last_encounter": "2020-03-01"}, ["child_born"]),
+        ("fetal_monitor", {"born": "1990-03-01"}, ["child_born", "last_encounter"]),
+        (
+            "fetal_monitor",
+            {"born": "1990-03-01", "last_encounter": "2020-03-01", "child_born": "2020-03-02"},
+            "2048-03-03",
+        ),
+        ("clinical_trial_device", {"study_ended": "2024-01-01"}, ["approved_or_discontinued"]),
+        (
+            "clinical_trial_device",
+            {"study_ended": "2024-01-01", "approved_or_discontinued": "2025-02-28"},
+            "2027-03-01",
+        ),
     ],
 )
 def test_events(record_type: str, facts: dict[str, str], expected: str | list[str]) -> None:

@@ -48,15 +48,19 @@ def test_counts_are_disjoint_and_complete(house: House) -> None:
     counts = house.runs.run(progress=seen.append)
     assert sum(seen) == 6
     disposition = counts.pop("disposition")
+    assert counts.pop("dispositions") == [disposition]
     assert counts == {
         "as_of": everywhere_today(house.clock.now()).isoformat(),
         "examined": 6,
         "computed": 6,
         "due": 3,
         "held": 1,
+        "extended": 0,
         "missing": 1,
+        "unconfirmed": 0,
         "permanent": 0,
         "proposed": 3,
+        "waiting": [],
     }
     shown = house.dispositions.show(house.officer, disposition)
     assert shown["state"] == "proposed"

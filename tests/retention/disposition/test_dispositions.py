@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select
 
 from archiver.errors import KeyDestroyed, LedgerError, StoreError
 from archiver.ledger.checkpoint import open_checkpoint
 from archiver.ledger.log import Log
-from archiver.store.schema import data_keys, disposition_items, index_removals, messages
+from archiver.store.schema import data_keys, index_removals, messages
 from retention.disposition import certificates
 from retention.refusals import (
     HoldBeingApplied,
@@ -23,7 +24,7 @@ from retention.refusals import (
 from retention.roster.csv_file import Patient
 from search.access import AccessDenied
 from search.language import parse
-from tests.retention.whole_house import OLD, House, mail
+from tests.retention.whole_house import OLD, House, mail, tamper
 
 
 def outcomes(house: House, disposition: str) -> dict[str, int]:
@@ -103,8 +104,7 @@ def test_executed_is_the_end(house: House) -> None:
 def test_changed_items_are_neither_approved_nor_executed(house: House, when: str) -> None:
     house.old(2)
     disposition = house.due(approve=when == "approved")
-    with house.vault.records.write() as connection:
-        connection.execute(update(disposition_items).values(disposal_date=date(2001, 1, 1)))
+    tamper(house.vault, "UPDATE disposition_items SET disposal_date = '2001-01-01'")
     call = house.dispositions.approve if when == "proposed" else house.dispositions.execute
     with pytest.raises(ItemsChanged):
         call(house.second, disposition)
@@ -161,6 +161,7 @@ def test_facts_that_changed_after_the_approval_count(house: House) -> None:
     (one,) = house.capture(house.arrival(mail(body=note)))
     known = Patient("MRN-00123", "Pat", born=date(1950, 1, 1), last_encounter=OLD, discharged=OLD)
     house.patients.import_roster([known])
+    house.confirm_all()
     disposition = house.due()
     later = datetime.now(UTC).date() - timedelta(days=30)
     seen = Patient("MRN-00123", "Pat", born=date(1950, 1, 1), last_encounter=later, discharged=later)
@@ -176,11 +177,9 @@ def test_facts_that_changed_after_the_approval_count(house: House) -> None:
 def test_one_that_went_by_another_disposition_is_gone(house: House) -> None:
     house.old(1)
     first = house.due()
-    with house.vault.records.write() as connection:
-        connection.exec_driver_sql("UPDATE dispositions SET state = 'rejected'")
+    tamper(house.vault, "UPDATE dispositions SET state = 'rejected'")
     second = house.due()
-    with house.vault.records.write() as connection:
-        connection.exec_driver_sql("UPDATE dispositions SET state = 'approved'")
+    tamper(house.vault, "UPDATE dispositions SET state = 'approved'")
     assert outcomes(house, first) == {"destroyed": 1}
     assert outcomes(house, second) == {"gone": 1}
     assert house.dispositions.certificate(house.officer, second)["items"] == []
@@ -242,17 +241,18 @@ def test_an_execution_cut_short_is_finished_by_the_same_call(
     house.index()
     disposition = house.due()
     monkeypatch.setattr("retention.disposition.execution.CHUNK", 2)
-    real = house.vault.archive.destroy
+    real = house.vault.archive.destroy_many
     calls: list[int] = []
 
-    def third_fails(*arguments: object) -> bytes:
+    def second_fails(*arguments: Any) -> Any:
         calls.append(1)
-        if len(calls) == 3:
+        done = real(*arguments)
+        if len(calls) == 2:
             raise StoreError("the disk is full")
-        return real(*arguments)  # type: ignore[arg-type]
+        return done
 
     with monkeypatch.context() as broken:
-        broken.setattr(house.vault.archive, "destroy", third_fails)
+        broken.setattr(house.vault.archive, "destroy_many", second_fails)
         with pytest.raises(StoreError):
             house.dispositions.execute(house.second, disposition)
     # The first chunk stands, the second left no trace.

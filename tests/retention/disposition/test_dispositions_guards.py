@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import text
 
 from archiver.errors import DestructionRefused
+from archiver.store import tokens
 from archiver.store.guards import NEVER_TRUNCATED
 from tests.retention.whole_house import House, mail
 
@@ -80,6 +81,8 @@ def test_an_expired_key_that_nobody_holds_may_go(house: House) -> None:
         "UPDATE messages SET disposed_us = 1",
         "DELETE FROM message_tokens",
         "UPDATE message_tokens SET field = 9",
+        "DELETE FROM borne_tokens",
+        "UPDATE borne_tokens SET field = 9",
         "DELETE FROM deliveries",
         "DELETE FROM ledger_entries",
         "UPDATE ledger_entries SET leaf = leaf",
@@ -99,6 +102,7 @@ def test_an_expired_key_that_nobody_holds_may_go(house: House) -> None:
     ],
 )
 def test_rows_that_guard_others_stay(house: House, held: str, sql: str) -> None:
+    assert tokens.file(house.vault.records, 1) > 0
     refused(house, sql)
 
 

@@ -84,7 +84,7 @@ def test_every_call_is_on_record(house: House) -> None:
     with pytest.raises(NameTaken):
         house.matters.create(house.lawyer, "Doe v. Clinic")
     house.matters.close(house.officer, made["id"])
-    assert house.audit() == [
+    assert [event for event in house.audit() if event[0].startswith("matter.")] == [
         ("matter.create", "success", "ulawyer"),
         ("matter.list", "empty", "uother"),
         ("matter.show", "success", "ulawyer"),

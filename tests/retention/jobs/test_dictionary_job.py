@@ -18,7 +18,7 @@ from archiver.ledger.log import Log
 from archiver.store.schema import wrapped_keys
 from archiver.vault import Vault
 from retention.jobs.dictionary import DictionaryJob
-from retention.jobs.queue import SCHEDULE
+from retention.jobs.kinds import KINDS
 from retention.roster.csv_file import Patient
 from retention.roster.patients import PatientStore
 
@@ -108,4 +108,4 @@ def test_it_ends_at_once_when_the_server_stops(vault: Vault) -> None:
 
 
 def test_the_server_looks_every_hour() -> None:
-    assert "dictionary.train" in SCHEDULE
+    assert "dictionary.train" in KINDS

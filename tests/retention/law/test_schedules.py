@@ -59,7 +59,7 @@ def test_rules_carry_every_cell_of_their_row() -> None:
         with (DEFAULT_DIRECTORY / file).open(encoding="utf-8", newline="") as handle:
             rows += list(csv.DictReader(handle))
     overlaid = {"min_years", "minor_plus_years", "combine"}
-    assert len(shown) == len(rows)
+    assert len(shown) == len(rows) == 390
     for rule, row in zip(shown, rows, strict=True):
         for column, cell in row.items():
             value = rule[column]
@@ -72,14 +72,94 @@ def test_rules_carry_every_cell_of_their_row() -> None:
                 assert ("" if value is None else str(value)) == cell.strip()
 
 
-def test_overlay_only_lengthens_and_is_laid_over() -> None:
+def test_overlay_is_laid_over_with_its_citations() -> None:
     schedule = default_schedule()
     lead = schedule.rule("US-employer-occupational_lead-any")
     assert lead is not None
     assert (lead.min_years, lead.second_event, lead.second_years) == (40, "employment_end", 20)
+    assert {line.field for line in lead.overlay} == {"second_event", "second_years"}
+    assert {line.citation for line in lead.overlay} == {"29 CFR 1910.1025(n)"}
     newborn = schedule.rule("MS-hospital-medical_record-minor")
     assert newborn is not None
-    assert (newborn.min_years, newborn.combine) == (10, "longer_of")
+    assert (newborn.min_years, newborn.combine, newborn.max_years_cap) == (10, "longer_of", 28)
+    washington = schedule.rule("WA-hospital-medical_record-minor")
+    assert washington is not None
+    assert str(washington.effective_from) == "2025-07-27"
+    assert [str(old.effective_to) for old in washington.former] == ["2025-07-26"]
+
+
+def test_every_rule_has_a_digest_and_a_version_of_its_own() -> None:
+    schedule = default_schedule()
+    assert len({rule.digest for rule in schedule.rules}) == 390
+    for rule in schedule.rules:
+        assert len(rule.digest) == 64
+        assert rule.version == f"{schedule.edition}-{rule.digest[:12]}"
+        assert rule.to_json()["digest"] == rule.digest
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "rule_id"),
+    [
+        (
+            STATES,
+            "AK,hospital,medical_record,adult,7,",
+            "AK,hospital,medical_record,adult,8,",
+            "AK-hospital-medical_record-adult",
+        ),
+        (
+            STATES,
+            "Seven years after discharge.",
+            "7 years after discharge.",
+            "AK-hospital-medical_record-adult",
+        ),
+        (
+            "overlay.csv",
+            "The age term binds the record of every patient",
+            "It binds every patient",
+            "NJ-hospital-medical_record-any",
+        ),
+        (
+            "former_versions.csv",
+            "Ten years from the most recent discharge.",
+            "Ten years.",
+            "WA-hospital-medical_record-adult",
+        ),
+        ("age_of_majority.csv", "MT,18,", "MT,19,", "MT-hospital-medical_record_core-any"),
+    ],
+)
+def test_a_rule_s_digest_follows_its_data_alone(
+    folder: Path, file: str, old: str, new: str, rule_id: str
+) -> None:
+    before = {rule.rule_id: rule.digest for rule in Schedule.load(folder).rules}
+    edit(folder, file, old, new)
+    after = {rule.rule_id: rule.digest for rule in Schedule.load(folder).rules}
+    changed = {name for name in before if before[name] != after[name]}
+    assert rule_id in changed
+    assert {name[:2] for name in changed} == {rule_id[:2]}
+    assert len(changed) == 1 or file == "age_of_majority.csv"
+
+
+def test_the_edition_is_no_part_of_a_rule(folder: Path) -> None:
+    edit(folder, "edition.csv", "2026-11.2", "2027-01.1")
+    other = Schedule.load(folder)
+    assert other.edition == "2027-01.1"
+    assert other.version != default_schedule().version
+    assert [one.digest for one in other.rules] == [one.digest for one in default_schedule().rules]
+
+
+def test_clock_levels() -> None:
+    schedule = default_schedule()
+    levels = {
+        "GA-physician-medical_record-any": "entry",
+        "KS-physician-medical_record-minor": "entry",
+        "TX-hospital-medical_record-adult": "patient",
+        "NC-hospital-medical_record-minor": "patient",
+        "US-employer-occupational_medical-any": "event",
+        "US-any-immunization-any": "none",
+        "CA-physician-medical_record-any": "none",
+    }
+    found = {rule.rule_id: rule.clock_level for rule in schedule.rules}
+    assert {name: found[name] for name in levels} == levels
 
 
 def test_find_by_provider() -> None:
@@ -153,6 +233,25 @@ def test_schedules_of_one_state() -> None:
         ("age_of_majority.csv", "AL,19,", "AL,12,", "age"),
         ("age_of_majority.csv", "AK,18,", "AL,18,", "jurisdiction"),
         ("overlay.csv", "age_test,everyone", "age_test,nobody", "value"),
+        ("overlay.csv", "rule_id,field", "rule_id,column", "column"),
+        (
+            "former_versions.csv",
+            "WA-hospital-medical_record-adult,",
+            "WA-hospital-medical_record-elder,",
+            "rule_id",
+        ),
+        ("former_versions.csv", "2025-07-26,10", "2025-06-30,10", "effective_to"),
+        ("former_versions.csv", "2025-07-26,10", "26.07.2025,10", "effective_to"),
+        ("former_versions.csv", "2025-07-26,10", "2025-W30-1,10", "effective_to"),
+        ("former_versions.csv", "2025-07-26,10,discharge,21", "2025-07-26,,discharge,", "min_years"),
+        ("former_versions.csv", "2025-07-26,10,discharge", "2025-07-26,10,none", "runs_from"),
+        (
+            "former_versions.csv",
+            "2025-07-26,10,discharge,21,",
+            "2025-07-26,10,discharge,21,3",
+            "minor_plus_years",
+        ),
+        ("edition.csv", "2026-11-22", "November", "as_of"),
         (
             "overlay.csv",
             "NJ-hospital-medical_record-any,age_test",
@@ -162,6 +261,12 @@ def test_schedules_of_one_state() -> None:
         ("overlay.csv", "NJ-hospital-medical_record-any", "NJ-hospital-medical_record-none", "rule_id"),
         ("overlay.csv", "min_years,10", "min_years,", "value"),
         ("overlay.csv", "second_event,employment_end", "year_end,true", "field"),
+        (
+            "overlay.csv",
+            "US-any-mammography-any,repeat_years,5",
+            "US-any-mammography-any,repeat_years,",
+            "value",
+        ),
         ("record_types.csv", "billing,billing,administrative", "billing,billing,other", "kind"),
         ("record_types.csv", "billing,billing,administrative\n", "", "record_type"),
     ],
@@ -172,6 +277,98 @@ def test_faults_name_file_line_and_column(folder: Path, file: str, old: str, new
         Schedule.load(folder)
     assert says in str(caught.value)
     assert ".csv, line " in str(caught.value)
+
+
+CONTRADICTIONS = [
+    ("NJ-hospital-medical_record-any,age_test,everyone", "field", "said already"),
+    ("AK-hospital-medical_record-adult,min_years,5", "value", "shorten"),
+    ("AK-hospital-medical_record-adult,min_years,7", "value", "already"),
+    ("AK-hospital-medical_record-adult,combine,single", "value", "already"),
+    ("AK-hospital-medical_record-minor,combine,shorter_of", "value", "longer_of"),
+    ("AK-hospital-medical_record-minor,minor_plus_years,5", "field", "minor_until_age"),
+    ("AK-hospital-medical_record-adult,second_event,death", "field", "second_years"),
+    ("AK-hospital-medical_record-adult,second_years,5", "field", "second_event"),
+    ("AK-hospital-medical_record-adult,max_years_cap,12", "field", "cap_from"),
+    ("AK-hospital-medical_record-adult,cap_from,creation", "field", "max_years_cap"),
+    ("AK-hospital-medical_record-adult,destroy_required,true", "field", "max_years_cap"),
+    ("AK-hospital-medical_record-adult,destroy_required,false", "value", "already"),
+    ("AK-hospital-medical_record-adult,age_test,everyone", "field", "term by age"),
+    ("AK-hospital-medical_record-adult,year_end,true", "field", "term by age"),
+    ("AK-hospital-medical_record-adult,age_subject,child", "field", "term by age"),
+    ("AK-hospital-medical_record-adult,discharged_at_death,true", "field", "deceased"),
+    ("AK-hospital-medical_record-adult,notice_before_destruction_days,30", "field", "notice_to"),
+    ("AK-hospital-medical_record-adult,notice_to,", "value", "blank"),
+    ("AK-hospital-medical_record-adult,advises_also,billing", "field", "recommendation"),
+    ("AK-hospital-medical_record-adult,doubtful_for,hospice", "field", "any provider"),
+    ("AK-hospital-medical_record-adult,yields_to_named_provider,true", "field", "any provider"),
+    ("AK-hospital-medical_record-adult,also_providers,wizard", "value", "provider types"),
+    ("AK-hospital-medical_record-adult,also_providers,clinic clinic", "value", "twice"),
+    ("AK-hospital-medical_record-adult,tier_of,medical_record", "value", "another record type"),
+    ("AK-hospital-medical_record-adult,tier_of,gossip", "value", "another record type"),
+    ("AK-hospital-radiology_image-any,tier_of,discharge_summary", "value", "no tier"),
+    ("AK-hospital-radiology_image-any,age_tested_at,creation", "field", "asks for the age"),
+    ("AK-hospital-radiology_image-any,emancipation_ends_minority,true", "field", "asks for the age"),
+    ("AK-hospital-radiology_image-any,contact_includes_entry,true", "field", "the patient moves"),
+    ("NJ-hospital-medical_record-any,age_tested_at,creation", "field", "age_test everyone"),
+    ("WA-physician-medical_record-adult,disability_plus_years,7", "field", "disability_permanent"),
+    ("CT-physician-medical_record-deceased,death_alternative_years,3", "field", "deceased"),
+    ("NC-physician-immunization-any,max_years_cap,7", "field", "without a term"),
+    ("CA-physician-medical_record-any,second_event,death", "field", "without a term"),
+    ("WA-hospital-medical_record-adult,effective_to,2025-01-01", "value", "before effective_from"),
+    ("WA-hospital-medical_record-adult,effective_to,soon", "value", "YYYY-MM-DD"),
+    ("MD-any-medical_record-adult,also_providers,clinic", "field", "any provider"),
+    ("US-any-billing-any,advises_also,billing", "field", "said already"),
+    ("US-any-radiology_image-any,advises_also,radiology_image", "value", "other record types"),
+]
+
+
+@pytest.mark.parametrize(("line", "column", "says"), CONTRADICTIONS, ids=[one[0] for one in CONTRADICTIONS])
+def test_contradictory_overlay_lines_are_refused(folder: Path, line: str, column: str, says: str) -> None:
+    path = folder / "overlay.csv"
+    number = len(path.read_text("utf-8").splitlines()) + 1
+    with path.open("a", encoding="utf-8") as handle:
+        handle.write(f"{line},an act of ours,a test\n")
+    with pytest.raises(ScheduleError) as caught:
+        Schedule.load(folder)
+    assert f"overlay.csv, line {number}, column {column}: " in str(caught.value)
+    assert says in str(caught.value)
+
+
+def test_a_cap_under_the_rule_s_own_years(folder: Path) -> None:
+    with (folder / "overlay.csv").open("a", encoding="utf-8") as handle:
+        handle.write("AK-hospital-medical_record-adult,max_years_cap,5,an act,a test\n")
+        handle.write("AK-hospital-medical_record-adult,cap_from,discharge,an act,a test\n")
+    with pytest.raises(ScheduleError, match=r"column value: is under the rule's own years"):
+        Schedule.load(folder)
+
+
+def test_rows_are_found_by_state_type_and_provider() -> None:
+    schedule = default_schedule()
+    texas = schedule.select("tx", "treatment", "Hospital")
+    assert [rule.rule_id for rule in texas] == [
+        "TX-hospital-medical_record-adult",
+        "TX-hospital-medical_record-minor",
+    ]
+    forensic = schedule.select("TX", "sexual_assault_forensic", "hospital")
+    assert [rule.provider_type for rule in forensic] == ["physician"]
+    orders = schedule.select(record_type="medicare_order_certify")
+    assert {rule.rule_id for rule in orders} == {"US-any-medicare_order_certify-any", "US-any-billing-any"}
+    assert len(schedule.select()) == 390
+    for wrong in (("XX",), (None, "gossip"), (None, None, "wizard")):
+        with pytest.raises(UnknownFact):
+            schedule.select(*wrong)
+
+
+def test_every_rule_can_be_said_in_words() -> None:
+    for document in schedules():
+        words = str(document["in_words"])
+        assert words.endswith(".")
+        assert "None" not in words
+        assert "_" not in words
+        years = document["min_years"]
+        assert years is None or f"{years} year" in words or document["combine"] == "none"
+        if document["permanent"]:
+            assert "permanently" in words
 
 
 def test_the_line_named_is_the_line_at_fault(folder: Path) -> None:

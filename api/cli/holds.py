@@ -1,0 +1,268 @@
+"""`hold`: legal holds, in force from the moment the command returns."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from api.cli.hold_text import change_text, hold_line, preview_text, report_text
+from api.cli.verb import Context, UsageError, Verb, acting
+from archiver.ledger.note import parse_vkey
+from archiver.store import durable
+from retention.holds import receipts
+
+KINDS = {
+    "custodian": "custodians",
+    "patient": "patients",
+    "source": "sources",
+    "message": "message_ids",
+    "query": "query",
+    "after": "after",
+    "before": "before",
+}
+"""Options and the kinds of criteria they give."""
+
+
+def _criteria(args: argparse.Namespace) -> dict[str, Any]:
+    return {
+        kind: getattr(args, option) or ([] if kind.endswith("s") else None) for option, kind in KINDS.items()
+    }
+
+
+def _add_criteria(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--custodian", action="append", metavar="ADDRESS", help="whose mail; repeatable")
+    parser.add_argument("--patient", action="append", metavar="MRN", help="about this patient; repeatable")
+    parser.add_argument("--source", action="append", metavar="NAME", help="brought by it; repeatable")
+    parser.add_argument("--query", metavar="Q", help="what a search for this would find")
+    parser.add_argument("--after", metavar="DATE", help="sent on or after this day")
+    parser.add_argument("--before", metavar="DATE", help="sent before this day")
+    parser.add_argument(
+        "--message", action="append", metavar="ID", help="this one, whatever else is asked for; repeatable"
+    )
+
+
+def _configure_criteria(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--matter", metavar="M", required=True, help="id or name")
+    _add_criteria(parser)
+    parser.add_argument("--purpose", help="accepted for symmetry; a hold shows no content")
+    acting(parser)
+
+
+def _add_review(parser: argparse.ArgumentParser, *, required: bool = False) -> None:
+    when = parser.add_mutually_exclusive_group(required=required)
+    when.add_argument(
+        "--review-on",
+        "--expires-on",
+        metavar="DATE",
+        help="when to look whether it is still needed; it goes on past that day and counts as overdue",
+    )
+    if required:
+        when.add_argument("--no-review", action="store_true", help="take the date away")
+    parser.add_argument("--remind", metavar="ADDRESS", help="who is reminded of that date by mail")
+
+
+def _hold_create(context: Context, args: argparse.Namespace) -> int:
+    hold = context.app.holds.create(
+        context.actor(),
+        args.matter,
+        **_criteria(args),
+        reason=args.reason,
+        review_on=args.review_on,
+        remind=args.remind,
+    )
+    # In force already; what follows lets `hold:` and `matter:` find it, and the matter's people see it.
+    context.app.catch_up()
+    context.say(
+        hold, f"hold {hold['id']} is {hold['state']} since {hold['in_force_at']}: {hold['matched']} messages"
+    )
+    return 0
+
+
+def _configure_hold(parser: argparse.ArgumentParser) -> None:
+    _configure_criteria(parser)
+    _add_review(parser)
+    parser.add_argument("--reason", default="", help="why; kept with it")
+
+
+def _hold_preview(context: Context, args: argparse.Namespace) -> int:
+    preview = context.app.holds.preview(context.actor(), args.matter, **_criteria(args))
+    context.say(preview, lambda: preview_text(preview))
+    return 0
+
+
+def _hold_change(context: Context, args: argparse.Namespace) -> int:
+    changes = {kind: getattr(args, option) for option, kind in KINDS.items()}
+    for option in args.clear or ():
+        if changes[KINDS[option]] is not None:
+            raise UsageError(f"give either --{option} or --clear {option}")
+        changes[KINDS[option]] = [] if KINDS[option].endswith("s") else ""
+    hold = context.app.holds.change(context.actor(), args.hold, reason=args.reason, add=args.add, **changes)
+    context.app.catch_up()
+    context.say(hold, lambda: change_text(hold))
+    return 0
+
+
+def _configure_change(parser: argparse.ArgumentParser) -> None:
+    _one_hold(parser)
+    _add_criteria(parser)
+    parser.add_argument(
+        "--clear", action="append", choices=list(KINDS), help="ask for this no more; repeatable"
+    )
+    parser.add_argument(
+        "--add", action="store_true", help="add the values given to the hold's own, rather than replace those"
+    )
+    parser.add_argument("--reason", required=True, help="why; kept with it")
+
+
+def _hold_list(context: Context, _: argparse.Namespace) -> int:
+    holds = context.app.holds.list(context.actor())
+    context.say_list(holds, hold_line, "no holds yet")
+    return 0
+
+
+def _hold_report(context: Context, args: argparse.Namespace) -> int:
+    report = context.app.holds.report(context.actor(), args.hold)
+    report["notices"] = context.app.notices.list(context.actor(), hold=args.hold)
+    context.say(report, lambda: report_text(report))
+    return 0
+
+
+def _hold_receipt(context: Context, args: argparse.Namespace) -> int:
+    receipt = context.app.holds.receipt(context.actor(), args.hold, args.version)
+    if args.out:
+        path = Path(args.out)
+        try:
+            durable.write(path, json.dumps(receipt, indent=1).encode() + b"\n", mode=0o600)
+        except OSError:
+            raise UsageError(
+                "the receipt can't be written there; give --out a file in a folder of yours"
+            ) from None
+        context.say(receipt, f"written to {path}; check it anywhere with `holdfast hold check-receipt`")
+        return 0
+    context.say(receipt, lambda: json.dumps(receipt, indent=1))
+    return 0
+
+
+def _hold_check(context: Context, args: argparse.Namespace) -> int:
+    try:
+        receipt = json.loads(Path(args.file).read_bytes())
+    except (OSError, ValueError, RecursionError):
+        raise UsageError("the receipt can't be read; give the file that `hold receipt --out` wrote") from None
+    key = args.key or (receipt.get("key") if isinstance(receipt, dict) else None)
+    document = receipts.verify(receipt, parse_vkey(str(key)))
+    said = (
+        f"OK: hold {document['hold']} version {document['version']} was in force at {document['in_force_at']}"
+    )
+    if not args.key:
+        said += f"\nThe key is the receipt's own: compare it with the archive's, {key}"
+    context.say({"good": True, "key_given": bool(args.key), "receipt": document}, said)
+    return 0
+
+
+def _stepping(name: str) -> Any:
+    def run(context: Context, args: argparse.Namespace) -> int:
+        hold = getattr(context.app.holds, name)(context.actor(), args.hold, args.reason)
+        context.app.catch_up()
+        context.say(hold, lambda: f"hold {hold['id']} is now: {hold_line(hold)}")
+        return 0
+
+    return run
+
+
+def _hold_review(context: Context, args: argparse.Namespace) -> int:
+    hold = context.app.holds.review(
+        context.actor(), args.hold, review_on=args.review_on, remind=args.remind, reason=args.reason
+    )
+    context.say(hold, lambda: f"hold {hold['id']} is to be reviewed: {hold.get('review_on', 'no date')}")
+    return 0
+
+
+def _configure_review(parser: argparse.ArgumentParser) -> None:
+    _configure_step(parser)
+    _add_review(parser, required=True)
+
+
+def _one_hold(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("hold", metavar="HOLD", help="id")
+    acting(parser)
+
+
+def _configure_step(parser: argparse.ArgumentParser) -> None:
+    _one_hold(parser)
+    parser.add_argument("--reason", default="", help="why; kept with it")
+
+
+def _configure_receipt(parser: argparse.ArgumentParser) -> None:
+    _one_hold(parser)
+    parser.add_argument(
+        "--version", type=int, metavar="N", help="of this version of its scope; default: the newest"
+    )
+    parser.add_argument("--out", metavar="FILE", help="write it there")
+
+
+def _configure_check(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE", help="as `hold receipt --out` wrote it")
+    parser.add_argument("--key", metavar="VKEY", help="the archive's key, had from another hand")
+
+
+VERBS = (
+    Verb(
+        ("hold", "create"), "place a hold; in force at once", _hold_create, _configure_hold, ("hold.create",)
+    ),
+    Verb(
+        ("hold", "preview"),
+        "count what a hold would cover",
+        _hold_preview,
+        _configure_criteria,
+        ("hold.preview",),
+    ),
+    Verb(
+        ("hold", "change"),
+        "give a hold another scope: wider at once, narrower by two persons",
+        _hold_change,
+        _configure_change,
+        ("hold.change",),
+    ),
+    Verb(("hold", "list"), "list holds", _hold_list, acting, ("hold.list",)),
+    Verb(
+        ("hold", "report"),
+        "who placed it, when, why, on what, how much",
+        _hold_report,
+        _one_hold,
+        ("hold.report", "hold.notices"),
+    ),
+    Verb(
+        ("hold", "receipt"), "a hold's signed receipt", _hold_receipt, _configure_receipt, ("hold.receipt",)
+    ),
+    Verb(("hold", "check-receipt"), "check a receipt; needs no archive", _hold_check, _configure_check),
+    Verb(
+        ("hold", "review"),
+        "say when a hold must be looked at again",
+        _hold_review,
+        _configure_review,
+        ("hold.review",),
+    ),
+    Verb(
+        ("hold", "release"),
+        "ask for a release; a second person approves by the same command",
+        _stepping("release"),
+        _configure_step,
+        ("hold.release",),
+    ),
+    Verb(
+        ("hold", "approve"),
+        "approve, as a second person, a release or a narrower scope",
+        _stepping("approve"),
+        _configure_step,
+        ("hold.approve",),
+    ),
+    Verb(
+        ("hold", "reinstate"),
+        "take back a release that is asked for or cooling off",
+        _stepping("reinstate"),
+        _configure_step,
+        ("hold.reinstate",),
+    ),
+)

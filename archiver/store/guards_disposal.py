@@ -1,0 +1,115 @@
+"""Guards over the end of messages: where their blobs lie, what is decided about them, and by how many."""
+
+from __future__ import annotations
+
+from archiver.store.guard import Guard
+
+EXTENDED = """EXISTS (SELECT 1 FROM extensions x WHERE x.message_pk = m.pk AND x.ended_us IS NULL
+    AND x.until >= {today})"""
+"""Condition on a message `m`: a person gave it a term of its own that isn't over."""
+
+# A blob may move to where a pack that is in use holds it, whole; what is dead may point nowhere.
+_LOST = """NEW.pack_length <> OLD.pack_length OR ({alive} AND NOT EXISTS (SELECT 1 FROM packs p
+    WHERE p.id = NEW.pack_id AND p.retired_us IS NULL AND NEW.pack_offset >= 0
+    AND NEW.pack_offset + NEW.pack_length <= p.committed))"""
+_PLACE = "pack_id, pack_offset, pack_length"
+_REPORTED = "EXISTS (SELECT 1 FROM messages m WHERE m.pk = OLD.message_pk AND m.disposed_us IS NULL)"
+
+# proposed -> approved -> executed; back to proposed when the list changes; rejected from either. Approved is
+# the list that the approver saw, by another person than who made it.
+_BAD_STEP = """NEW.state <> OLD.state AND NOT (
+    (OLD.state = 'proposed' AND NEW.state = 'approved' AND NEW.decided_by IS NOT NULL
+        AND NEW.decided_by <> OLD.created_by AND NEW.approved_sha256 IS NOT NULL
+        AND NEW.approved_sha256 = NEW.items_sha256)
+    OR (OLD.state = 'approved' AND NEW.state = 'proposed')
+    OR (OLD.state IN ('proposed', 'approved') AND NEW.state = 'rejected')
+    OR (OLD.state = 'approved' AND NEW.state = 'executed' AND NEW.executed_by IS NOT NULL
+        AND NEW.sealed_certificate IS NOT NULL AND NEW.approved_sha256 IS NOT NULL
+        AND NEW.approved_sha256 = NEW.items_sha256))"""
+_LIST_CHANGED = "NEW.items_sha256 <> OLD.items_sha256 AND NEW.state <> 'proposed'"
+_NOT_PROPOSED = """(NEW.excluded_us IS NULL AND OLD.excluded_us IS NOT NULL) OR NOT EXISTS (
+    SELECT 1 FROM dispositions d WHERE d.id = OLD.disposition_id AND d.state = 'proposed')"""
+_ENDED_ALONE = """OLD.ended_us IS NOT NULL OR (NEW.ended_us IS NOT NULL AND (
+    NEW.end_asked_by IS NULL OR NEW.end_approved_by IS NULL OR NEW.end_asked_by = NEW.end_approved_by))"""
+
+GUARDS = (
+    Guard(
+        "messages_placed",
+        "messages",
+        "UPDATE",
+        _LOST.replace("{alive}", "OLD.disposed_us IS NULL"),
+        columns=_PLACE,
+    ),
+    Guard(
+        "parts_placed",
+        "parts",
+        "UPDATE",
+        _LOST.replace("{alive}", "OLD.destroyed_us IS NULL"),
+        columns=_PLACE,
+    ),
+    Guard("reports_placed", "reports", "UPDATE", _LOST.replace("{alive}", _REPORTED), columns=_PLACE),
+    Guard("reports_delete", "reports", "DELETE"),
+    Guard(
+        "reports_fixed",
+        "reports",
+        "UPDATE",
+        columns="id, message_pk, sha256, size, captured_us, blob_sha256, form",
+    ),
+    Guard("packs_delete", "packs", "DELETE", "OLD.retired_us IS NULL"),
+    Guard("packs_shrunk", "packs", "UPDATE", "NEW.committed < OLD.committed", columns="committed"),
+    Guard("dispositions_delete", "dispositions", "DELETE"),
+    Guard("dispositions_fixed", "dispositions", "UPDATE", columns="id, as_of, created_us, created_by"),
+    Guard("dispositions_state", "dispositions", "UPDATE", _BAD_STEP, columns="state"),
+    Guard("dispositions_list", "dispositions", "UPDATE", _LIST_CHANGED, columns="items_sha256"),
+    Guard(
+        "dispositions_certified",
+        "dispositions",
+        "UPDATE",
+        "OLD.sealed_certificate IS NOT NULL",
+        columns="sealed_certificate",
+    ),
+    Guard("disposition_items_delete", "disposition_items", "DELETE"),
+    Guard(
+        "disposition_items_fixed",
+        "disposition_items",
+        "UPDATE",
+        columns="disposition_id, message_pk, disposal_date, sealed_rule",
+    ),
+    Guard("disposition_items_excluded", "disposition_items", "UPDATE", _NOT_PROPOSED, columns="excluded_us"),
+    Guard("extensions_delete", "extensions", "DELETE"),
+    Guard(
+        "extensions_fixed",
+        "extensions",
+        "UPDATE",
+        columns="id, message_pk, until, sealed, created_us, created_by",
+    ),
+    Guard("extensions_ended", "extensions", "UPDATE", _ENDED_ALONE, columns="ended_us"),
+    Guard("disposition_draws_delete", "disposition_draws", "DELETE"),
+    Guard("disposition_draws_update", "disposition_draws", "UPDATE"),
+    Guard("disposition_samples_delete", "disposition_samples", "DELETE"),
+    *(
+        Guard(
+            f"{table}_replace",
+            table,
+            "INSERT",
+            f"EXISTS (SELECT 1 FROM {table} WHERE {key})",
+            only_sqlite=True,
+        )
+        for table, key in (
+            ("reports", "id = NEW.id"),
+            ("dispositions", "id = NEW.id"),
+            ("disposition_items", "disposition_id = NEW.disposition_id AND message_pk = NEW.message_pk"),
+            ("extensions", "id = NEW.id"),
+        )
+    ),
+)
+
+NEVER_TRUNCATED = (
+    "reports",
+    "packs",
+    "dispositions",
+    "disposition_items",
+    "extensions",
+    "disposition_draws",
+    "disposition_samples",
+)

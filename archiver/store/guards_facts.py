@@ -1,0 +1,36 @@
+"""Guards over what dates are computed from: while that is unsettled, nothing it may concern is destroyed."""
+
+from __future__ import annotations
+
+from archiver.store.guard import Guard
+
+UNSETTLED = """EXISTS (SELECT 1 FROM name_book n WHERE n.searched_us IS NULL)
+    OR (EXISTS (SELECT 1 FROM name_book n) AND EXISTS (SELECT 1 FROM outbox o WHERE o.message_pk = m.pk))
+    OR EXISTS (SELECT 1 FROM redates r WHERE r.message_pk = m.pk)"""
+"""Condition on a message `m`: a patient's name is still to be looked for in old mail, or patients' names
+in this new one, or its facts have changed and its date isn't computed anew yet."""
+
+GUARDS = (
+    Guard("name_book_delete", "name_book", "DELETE"),
+    Guard("name_book_fixed", "name_book", "UPDATE", columns="id, token, sealed"),
+    # What was said of a unit holds for the mail of its time; only its end may be told, once.
+    Guard("unit_facts_delete", "unit_facts", "DELETE"),
+    Guard("unit_facts_fixed", "unit_facts", "UPDATE", columns="unit_id, version, sealed, from_us"),
+    Guard("unit_facts_ended", "unit_facts", "UPDATE", "OLD.until_us IS NOT NULL", columns="until_us"),
+    Guard("match_decisions_delete", "match_decisions", "DELETE"),
+    Guard(
+        "match_decisions_fixed",
+        "match_decisions",
+        "UPDATE",
+        columns="id, message_pk, patient_id, about, sealed_reason, decided_us, decided_by",
+    ),
+    Guard(
+        "match_decisions_undone",
+        "match_decisions",
+        "UPDATE",
+        "OLD.undone_us IS NOT NULL",
+        columns="undone_us, undone_by",
+    ),
+)
+
+NEVER_TRUNCATED = ("name_book", "unit_facts", "match_decisions", "redates")

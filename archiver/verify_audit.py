@@ -1,0 +1,55 @@
+"""The scrubber's checks of audit details: each opens, and is what its entry in the log committed to."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+
+from sqlalchemy import select
+
+from archiver.errors import LedgerError, SealError
+from archiver.fault import Fault
+from archiver.ledger import log
+from archiver.ledger.log import Log
+from archiver.store.schema import audit_details
+from archiver.vault import Vault
+
+CHUNK = 500
+
+
+def details(vault: Vault, progress: Callable[[str, int, int], None]) -> Iterator[Fault]:
+    """Yield every fault of a sealed detail: gone, unreadable, or not what its entry committed to."""
+    with vault.records.read() as connection:
+        try:
+            size = log.state(connection, Log.AUDIT).size
+        except LedgerError:
+            return
+    for start in range(0, size, CHUNK):
+        stop = min(start + CHUNK, size)
+        with vault.records.read() as connection:
+            try:
+                leaves = log.read(connection, Log.AUDIT, start, stop)
+            except LedgerError:
+                return
+            rows = {
+                row.idx: row
+                for row in connection.execute(
+                    select(audit_details).where(audit_details.c.idx >= start, audit_details.c.idx < stop)
+                )
+            }
+        for index, leaf in enumerate(leaves, start):
+            row = rows.get(index)
+            where = f"audit/{index}"
+            if row is None:
+                yield Fault("missing_row", where, "its sealed detail is gone")
+                continue
+            try:
+                plain = vault.audit.open_detail(index, row.sealed)
+                said = json.loads(leaf)["detail"]
+            except (SealError, ValueError, KeyError):
+                yield Fault("seal_broken", where, "its sealed detail doesn't open")
+                continue
+            if hashlib.sha256(bytes(row.salt) + plain).hexdigest() != said:
+                yield Fault("changed_row", where, "its detail is not what the log committed to")
+        progress("audit details", stop, size)

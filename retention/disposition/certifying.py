@@ -1,0 +1,228 @@
+"""Ends executed dispositions with their certificate."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, func, select, update
+
+from archiver.clock import from_us, rfc3339, to_us
+from archiver.ledger import canonical, log
+from archiver.ledger.log import Log
+from archiver.store import dialect
+from archiver.store.schema import (
+    disposition_items,
+    disposition_parts,
+    dispositions,
+    ledger_entries,
+    messages,
+    parts,
+)
+from archiver.vault import Vault
+from retention.disposition import certificates, samples, summaries
+from retention.disposition import items as items_of
+from retention.disposition.items import Item
+from retention.disposition.sums import add_up
+from retention.fields import SealedFields
+from retention.refusals import WrongState
+from search.access import Actor, Gate
+
+CHUNK = 500
+RULES = 500
+"""Rules that a certificate sums up; of more, those of the most messages."""
+OUTCOMES = ("destroyed", "held", "extended", "not_due", "unconfirmed", "refused", "gone")
+"""`extended`: a person gave it a longer term since; `unconfirmed`: counsel's word on a rule is missing or was
+taken back; `refused`: the database's own guard said no; `gone`: another disposition ended it before."""
+
+
+class Certifier:
+    """Ends executed dispositions with a signed certificate that the captures log commits to."""
+
+    def __init__(self, vault: Vault, gate: Gate) -> None:
+        self._vault = vault
+        self._gate = gate
+        self._fields = SealedFields(vault)
+
+    def certify(self, actor: Actor, disposition_id: str, *, erased: bool) -> None:
+        """Sign the certificate and end the disposition, in one transaction. Raises WrongState."""
+        checkpoint = self._vault.publisher.publish(Log.CAPTURES).decode()
+        with self._vault.records.write(dialect.LOCK_ARCHIVE) as connection:
+            row = _row(connection, disposition_id)
+            if row["state"] != "approved":
+                raise WrongState("this disposition isn't approved any more; nothing further was destroyed")
+            now = self._vault.clock.now()
+            document = self._document(connection, actor, row, checkpoint, erased)
+            gone = self._certified(connection, disposition_id)
+            note = certificates.issue(document, gone, self._vault.publisher.signer(Log.CAPTURES))
+            leaf = {
+                "v": 1,
+                "type": "disposition",
+                "id": disposition_id,
+                "destroyed": len(gone),
+                "sha256": hashlib.sha256(note.encode()).hexdigest(),
+                "at": to_us(now),
+            }
+            index = log.append(connection, Log.CAPTURES, [canonical.leaf(leaf)])
+            connection.execute(
+                update(dispositions)
+                .where(dispositions.c.id == disposition_id)
+                .values(
+                    state="executed",
+                    executed_us=to_us(now),
+                    executed_by=actor.user_id,
+                    sealed_certificate=self._fields.seal(disposition_id, {"note": note, "items": gone}),
+                    ledger_index=index,
+                )
+            )
+            event = self._gate.event(
+                actor,
+                "disposition.execute",
+                "success",
+                objects=(disposition_id,),
+                count=len(gone),
+                detail=document["outcomes"],
+            )
+            self._vault.audit.record_in(connection, event)
+
+    # --- inside -------------------------------------------------------------------------------
+
+    def _document(
+        self, connection: Connection, actor: Actor, row: RowMapping, checkpoint: str, erased: bool
+    ) -> dict[str, Any]:
+        disposition_id = row["id"]
+        now = self._vault.clock.now()
+        days = self._vault.settings.key_backup_days
+        people = summaries.names(connection)
+        outcomes = dict.fromkeys(OUTCOMES, 0)
+
+        def destroyed() -> Iterator[Item]:
+            for item in items_of.read_all(connection, self._fields, disposition_id):
+                outcomes[str(item.outcome)] += 1
+                if item.outcome == "destroyed":
+                    yield item
+
+        sums = add_up(destroyed()).to_json()
+
+        def who(user_id: str | None, us: int | None) -> dict[str, Any]:
+            return {"by": people.get(user_id or "", user_id), "at": summaries.moment(us)}
+
+        return {
+            "archive": self._vault.archive_id,
+            "disposition": disposition_id,
+            "as_of": row["as_of"].isoformat(),
+            "items_sha256": bytes(row["items_sha256"]).hex(),
+            "outcomes": outcomes,
+            "bytes": sums["bytes"],
+            "rules": sums["rules"][:RULES],
+            "proposed": who(row["created_by"], row["created_us"]),
+            "excluded": self._excluded(connection, disposition_id, people),
+            "sample": self._sample(connection, disposition_id, people),
+            "approved": who(row["decided_by"], row["decided_us"]),
+            "begun": who(row["begun_by"], row["begun_us"]),
+            "executed": who(actor.user_id, to_us(now)),
+            "method": certificates.METHOD,
+            # Attachments that ended with these messages, and those that other messages still hold.
+            "parts": _parts(connection, disposition_id),
+            # Backups, and what PostgreSQL hasn't overwritten yet, end with `complete_after`.
+            "erased_in_primary": erased,
+            "complete_after": rfc3339(now + timedelta(days=days)),
+            "checkpoint": checkpoint,
+        }
+
+    def _excluded(
+        self, connection: Connection, disposition_id: str, people: dict[str, str]
+    ) -> dict[str, Any]:
+        """How many messages persons took off the list, and who; the reasons stay sealed in the archive."""
+        found = connection.execute(
+            select(disposition_items.c.excluded_by, func.count().label("number"))
+            .where(
+                disposition_items.c.disposition_id == disposition_id,
+                disposition_items.c.excluded_us.is_not(None),
+            )
+            .group_by(disposition_items.c.excluded_by)
+        ).all()
+        return {
+            "messages": sum(one.number for one in found),
+            "by": sorted(people.get(one.excluded_by, one.excluded_by) for one in found),
+        }
+
+    def _sample(
+        self, connection: Connection, disposition_id: str, people: dict[str, str]
+    ) -> dict[str, Any] | None:
+        sample = samples.latest(connection, self._fields, disposition_id)
+        if sample is None:
+            return None
+        reviewers = {one["opened_by"] for one in sample["messages"] if one["opened_by"]}
+        return {
+            **{name: sample[name] for name in ("seed", "population", "size", "good", "bad", "drawn_at")},
+            "drawn_by": people.get(sample["drawn_by"], sample["drawn_by"]),
+            "reviewed_by": sorted(people.get(one, one) for one in reviewers),
+        }
+
+    def _certified(self, connection: Connection, disposition_id: str) -> list[dict[str, Any]]:
+        """What the certificate says of each destroyed message, in the order of the message ids."""
+        found = []
+        last = -(2**63)
+        while items := items_of.read(connection, self._fields, disposition_id, after=last, limit=CHUNK):
+            last = items[-1].pk
+            gone = {item.pk: item for item in items if item.outcome == "destroyed"}
+            rows = connection.execute(
+                select(
+                    messages.c.pk,
+                    messages.c.sha256,
+                    messages.c.size,
+                    messages.c.captured_us,
+                    messages.c.disposed_us,
+                ).where(messages.c.pk.in_(list(gone)))
+            )
+            found += [_told(gone[row.pk], row) for row in rows]
+        return sorted(found, key=lambda one: str(one["id"]))
+
+
+def _row(connection: Connection, disposition_id: str) -> RowMapping:
+    return (
+        connection.execute(select(dispositions).where(dispositions.c.id == disposition_id)).mappings().one()
+    )
+
+
+def _told(item: Item, row: Any) -> dict[str, Any]:
+    return {
+        "id": item.message_id,
+        "sha256": bytes(row.sha256).hex(),
+        "size": row.size,
+        "captured_at": rfc3339(from_us(row.captured_us)),
+        "disposed_at": rfc3339(from_us(row.disposed_us)),
+        "disposal_date": item.disposal_date.isoformat(),
+        "rule_id": item.rule["rule_id"],
+        "citation": item.rule["citation"],
+        "ledger_index": item.ledger_index,
+    }
+
+
+def _parts(connection: Connection, disposition_id: str) -> dict[str, int]:
+    """How many parts ended with a disposition's messages, as their leaves say, and how many live on."""
+    kept = connection.scalar(
+        select(func.count())
+        .select_from(disposition_parts)
+        .join(parts, parts.c.id == disposition_parts.c.part_id)
+        .where(disposition_parts.c.disposition_id == disposition_id, parts.c.destroyed_us.is_(None))
+    )
+    return {"destroyed": sum(_ended(connection, disposition_id)), "kept": int(kept or 0)}
+
+
+def _ended(connection: Connection, disposition_id: str) -> Iterator[int]:
+    leaves: Sequence[bytes] = connection.scalars(
+        select(ledger_entries.c.leaf)
+        .join(disposition_items, disposition_items.c.ledger_index == ledger_entries.c.idx)
+        .where(
+            ledger_entries.c.log == Log.CAPTURES,
+            disposition_items.c.disposition_id == disposition_id,
+            disposition_items.c.outcome == "destroyed",
+        )
+    ).all()
+    for leaf in leaves:
+        told: Any = canonical.loads(bytes(leaf))
+        yield int(told.get("parts", {}).get("destroyed", 0))

@@ -1,0 +1,208 @@
+"""Imports a roster of any length: read twice, checked wholly before anything is changed, applied in chunks.
+
+Each chunk is a transaction, durable for itself: an import that is interrupted is resumed by running it again,
+since what is the same already changes nothing. Memory grows with the patients that encounters are of (some
+200 bytes each), not with the encounters.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import select
+
+from archiver.classify import normalise_identifier
+from archiver.store import dialect, tokens
+from archiver.store.schema import BY_OPEN, patient_tokens
+from archiver.vault import Vault
+from config.errors import HoldfastError
+from retention.acts import by_system
+from retention.errors import RosterError
+from retention.roster.changes import CHUNK, FHIR_FIELDS, Change, Changes, Met
+from retention.roster.csv_file import Row
+from retention.roster.fhir import Meeting, Reader
+from retention.roster.patient import Patient
+from retention.roster.reading import File, files_of, read
+from retention.roster.tokens import open_token
+
+Progress = Callable[[str, int, int], object]
+"""Told what is done, how much of it, and of how much."""
+
+_NOTHING: Final = Met()
+
+
+@dataclass(slots=True)
+class _Plan:
+    """What the first reading found: how many there are, and what the encounters say, by patient."""
+
+    patients: int = 0
+    encounters: int = 0
+    met: dict[str, Met] = field(default_factory=dict)
+    seen: dict[str, str] = field(default_factory=dict)
+
+
+class RosterImport:
+    """Imports rosters into one archive. Safe from any thread; two at once take turns chunk by chunk."""
+
+    def __init__(self, vault: Vault, changes: Changes) -> None:
+        self._vault = vault
+        self._changes = changes
+
+    def run(self, path: Path, progress: Progress | None = None, *, dry_run: bool = False) -> dict[str, Any]:
+        """Import a file or a folder: CSV, FHIR R4 JSON (Bundle or one resource) or ndjson, each also gzipped.
+
+        Returns `{read, added, changed, unchanged, persons, encounters, encounters_open,
+        encounters_elsewhere}`: `persons` are records that became another person's by a link, `elsewhere`
+        are encounters of patients whose record isn't in these files. With `dry_run` the files are checked
+        and nothing is changed. Raises RosterError, before anything has changed, for whatever can't be read.
+        """
+        tell = progress or (lambda *_: None)
+        files = files_of(path)
+        reader = Reader(self._vault.settings.roster_number_systems)
+        plan = self._plan(files, reader, tell)
+        counts: dict[str, Any] = {
+            "read": plan.patients,
+            "added": 0,
+            "changed": 0,
+            "unchanged": 0,
+            "persons": 0,
+            "encounters": plan.encounters,
+            "encounters_open": sum(len(met.open) for met in plan.met.values()),
+            "encounters_elsewhere": 0,
+        }
+        if dry_run:
+            return counts
+        event = by_system("roster.import", "begun", "operator", count=plan.patients)
+        self._vault.audit.record(event)
+        try:
+            # What many messages bear is found quickly by token once it is filed.
+            tokens.file(self._vault.records, 1)
+            self._apply(files, reader, plan, counts, tell)
+        except HoldfastError as error:
+            self._vault.audit.record(
+                by_system("roster.import", "failed", "operator", reason=error.code, detail=counts)
+            )
+            raise
+        self._vault.audit.record(
+            by_system("roster.import", "success", "operator", count=plan.patients, detail=counts)
+        )
+        return counts
+
+    # --- first reading ------------------------------------------------------------------------
+
+    def _plan(self, files: list[File], reader: Reader, tell: Progress) -> _Plan:
+        plan = _Plan()
+        open_before = self._open_before()
+        for item, where in _items(files, reader, tell, "checked"):
+            if isinstance(item, Meeting):
+                plan.encounters += 1
+                self._meet(plan.met.setdefault(item.patient, Met()), item, open_before)
+                continue
+            plan.patients += 1
+            for name in _names_of(item):
+                if name in plan.seen:
+                    raise RosterError(f"{where}: the same patient as in {plan.seen[name]}")
+                plan.seen[name] = where
+        return plan
+
+    def _meet(self, met: Met, one: Meeting, open_before: frozenset[bytes]) -> None:
+        if one.open_since:
+            met.open[one.id] = one.open_since
+            return
+        if open_before and open_token(self._vault.blind, one.id) in open_before:
+            met.over.add(one.id)
+        if one.last is not None:
+            met.last = max(met.last or one.last, one.last)
+            if one.stay:
+                met.discharged = max(met.discharged or one.last, one.last)
+
+    def _open_before(self) -> frozenset[bytes]:
+        with self._vault.records.read() as connection:
+            found = connection.scalars(select(patient_tokens.c.token).where(patient_tokens.c.kind == BY_OPEN))
+            return frozenset(map(bytes, found))
+
+    # --- second reading -----------------------------------------------------------------------
+
+    def _apply(
+        self, files: list[File], reader: Reader, plan: _Plan, counts: dict[str, Any], tell: Progress
+    ) -> None:
+        chunk: list[Change] = []
+        done = 0
+        for item, _ in _items(files, reader, None, ""):
+            if isinstance(item, Meeting):
+                continue
+            chunk.append(self._change(item, plan))
+            if len(chunk) == CHUNK:
+                done = self._commit(chunk, counts, tell, done, plan.patients)
+                chunk = []
+        done = self._commit(chunk, counts, tell, done, plan.patients)
+        # Patients of whom there are only encounters here. Their record may be known, or come later.
+        rest = sorted(plan.met)
+        counts["encounters_elsewhere"] = len(rest)
+        for start in range(0, len(rest), CHUNK):
+            more = [_met_elsewhere(name, plan.met[name]) for name in rest[start : start + CHUNK]]
+            done = self._commit(more, counts, tell, done, plan.patients + len(rest))
+
+    def _change(self, item: Row | Patient, plan: _Plan) -> Change:
+        patient = item.patient if isinstance(item, Row) else item
+        found = [plan.met.pop(name) for name in _names_of(item) if name in plan.met]
+        met = _joined(found) if found else None
+        return Change(patient, item.given if isinstance(item, Row) else FHIR_FIELDS, met)
+
+    def _commit(
+        self, chunk: list[Change], counts: dict[str, Any], tell: Progress, done: int, total: int
+    ) -> int:
+        if not chunk:
+            return done
+        with self._vault.records.write(dialect.LOCK_ARCHIVE) as connection:
+            found: Counter[str] = self._changes.apply(connection, chunk)
+        for name in ("added", "changed", "unchanged", "persons"):
+            counts[name] += found[name]
+        tell("patients", done + len(chunk), max(total, done + len(chunk)))
+        return done + len(chunk)
+
+
+def _items(
+    files: list[File], reader: Reader, tell: Progress | None, what: str
+) -> Iterator[tuple[Row | Patient | Meeting, str]]:
+    total, done = sum(file.size for file in files), 0
+
+    def advance(more: int) -> None:
+        nonlocal done
+        done += more
+        if tell is not None:
+            tell(what, done, max(total, done))
+
+    for file in files:
+        number = 0
+        for item in read(file, reader, advance):
+            number += not isinstance(item, Meeting)
+            line = f"line {item.line}" if isinstance(item, Row) else f"patient {number}"
+            yield item, f"{file.where}{line}"
+
+
+def _names_of(item: Row | Patient) -> tuple[str, ...]:
+    """What encounters name a patient by, and what must not be there twice."""
+    if isinstance(item, Row):
+        return (f"mrn:{normalise_identifier('mrn', item.patient.mrn)}",)
+    return item.fhir
+
+
+def _met_elsewhere(name: str, met: Met) -> Change:
+    number = name.removeprefix("mrn:") if name.startswith("mrn:") else ""
+    patient = Patient(mrn=number, name="", fhir=() if number else (name,))
+    return Change(patient, frozenset(), met)
+
+
+def _joined(found: list[Met]) -> Met:
+    one = Met()
+    for met in found:
+        one.last = max((day for day in (one.last, met.last) if day), default=None)
+        one.discharged = max((day for day in (one.discharged, met.discharged) if day), default=None)
+        one.open |= met.open
+        one.over |= met.over
+    return one

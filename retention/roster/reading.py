@@ -1,0 +1,197 @@
+"""A roster as files: CSV, FHIR JSON, ndjson of a bulk export, each also gzipped; one file or a folder.
+
+Read as a stream, as often as wanted; memory doesn't grow with the files.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Final, Literal
+
+from retention.errors import RosterError
+from retention.roster.csv_file import Row, read_rows
+from retention.roster.fhir import Meeting, Reader
+from retention.roster.json_stream import MAX_PIECE, bundle, loads
+from retention.roster.patient import Patient
+
+Kind = Literal["csv", "json", "ndjson"]
+_KINDS: Final[dict[str, Kind]] = {".csv": "csv", ".json": "json", ".ndjson": "ndjson", ".jsonl": "ndjson"}
+_SNIFFED: Final = 1 << 16
+_TELL_EVERY: Final = 1 << 20
+
+Progress = Callable[[int], object]
+"""Told how many bytes of the files were read since it was told last."""
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """One file of a roster. `where` names it in faults: by number, since names of files may be patients'."""
+
+    path: Path
+    kind: Kind
+    where: str
+    mark: tuple[int, int]
+
+    @property
+    def size(self) -> int:
+        """Bytes on disk."""
+        return self.mark[0]
+
+
+def files_of(path: Path) -> list[File]:
+    """The roster files at a path: the file itself, or those of a folder by name, hidden ones left out.
+
+    Raises RosterError where there is none, or one of a kind that isn't read.
+    """
+    if path.is_dir():
+        found = sorted(p for p in path.iterdir() if p.is_file() and not p.name.startswith("."))
+        known = [p for p in found if _suffix(p) in _KINDS]
+        if not known:
+            raise RosterError(
+                "the folder holds no roster: no file ends in .csv, .json, .ndjson, .jsonl (or .gz)"
+            )
+        return [_file(p, f"file {n} of {len(known)}, ") for n, p in enumerate(known, 1)]
+    return [_file(path, "")]
+
+
+def read(file: File, reader: Reader, progress: Progress | None = None) -> Iterator[Row | Patient | Meeting]:
+    """The patients and encounters of a file, in its order. Raises RosterError naming where."""
+    try:
+        with file.path.open("rb") as plain:
+            if _mark(file.path) != file.mark:
+                raise RosterError(f"{file.where}the file has changed while it was read; import it again")
+            counted = _Counted(plain, progress)
+            unpacked = file.path.suffix.lower() == ".gz"
+            stream = gzip.GzipFile(fileobj=counted) if unpacked else io.BufferedReader(counted, 1 << 18)
+            yield from _READ[file.kind](file, stream, reader)  # type: ignore[arg-type]
+            counted.tell_rest()
+    except (OSError, EOFError) as error:
+        damaged = isinstance(error, (gzip.BadGzipFile, EOFError))
+        raise RosterError(f"{file.where}the file {'is damaged' if damaged else 'can not be read'}") from None
+    except UnicodeDecodeError:
+        raise RosterError(f"{file.where}the file isn't UTF-8 text") from None
+
+
+# --- kinds ----------------------------------------------------------------------------------------
+
+
+def _csv(file: File, stream: IO[bytes], _: Reader) -> Iterator[Row]:
+    lines = io.TextIOWrapper(stream, "utf-8-sig", newline="")
+    try:
+        yield from read_rows(lines)
+    except RosterError as error:
+        raise RosterError(f"{file.where}{error}") from None
+
+
+def _json(file: File, stream: IO[bytes], reader: Reader) -> Iterator[Patient | Meeting]:
+    try:
+        for number, entry in bundle(stream.read):
+            where = f"{file.where}entry {number}"
+            if entry.get("resource") is None:
+                raise RosterError(f"entry {number}: has no resource")
+            url = entry.get("fullUrl")
+            found = reader.read(entry["resource"], where, url if isinstance(url, str) else "")
+            if found is not None:
+                yield found
+    except RosterError as error:
+        raise error if str(error).startswith(file.where) else RosterError(f"{file.where}{error}") from None
+
+
+def _ndjson(file: File, stream: IO[bytes], reader: Reader) -> Iterator[Patient | Meeting]:
+    number = 0
+    for line in _lines(stream):
+        number += 1
+        # Bulk exports hold many other resources; these two words stand in what we look for.
+        if b'"Patient"' not in line and b'"Encounter"' not in line and b'"Bundle"' not in line:
+            if line.strip() and not line.lstrip().startswith(b"{"):
+                raise RosterError(f"{file.where}line {number}: must be a JSON object")
+            continue
+        where = f"{file.where}line {number}"
+        value = loads(line, where)
+        if isinstance(value, dict) and value.get("resourceType") == "Bundle":
+            raise RosterError(f"{where}: a Bundle must be a file of its own, ending in .json")
+        found = reader.read(value, where)
+        if found is not None:
+            yield found
+
+
+def _lines(stream: IO[bytes]) -> Iterator[bytes]:
+    while line := stream.readline(MAX_PIECE + 1):
+        if len(line) > MAX_PIECE:
+            raise RosterError(f"a line is longer than {MAX_PIECE >> 20} MiB")
+        yield line
+
+
+_READ: Final[dict[Kind, Callable[[File, IO[bytes], Reader], Iterator[Row | Patient | Meeting]]]] = {
+    "csv": _csv,
+    "json": _json,
+    "ndjson": _ndjson,
+}
+
+# --- inside ---------------------------------------------------------------------------------------
+
+
+def _suffix(path: Path) -> str:
+    name = path.name.lower().removesuffix(".gz")
+    return Path(name).suffix
+
+
+def _file(path: Path, where: str) -> File:
+    try:
+        return File(path, _kind(path), where, _mark(path))
+    except FileNotFoundError:
+        raise RosterError("the roster file is not there; check the spelling") from None
+    except (OSError, EOFError):
+        raise RosterError(f"{where}the file can not be read") from None
+
+
+def _mark(path: Path) -> tuple[int, int]:
+    told = path.stat()
+    return told.st_size, told.st_mtime_ns
+
+
+def _kind(path: Path) -> Kind:
+    """By its name; JSON of one object a line is told from a document by its first line."""
+    kind = _KINDS.get(_suffix(path))
+    if kind == "ndjson":
+        return kind
+    with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as stream:
+        first = stream.read(_SNIFFED).removeprefix(b"\xef\xbb\xbf").lstrip()
+    if kind is None and not first.startswith(b"{"):
+        return "csv"
+    if kind == "csv":
+        return kind
+    line, newline, rest = first.partition(b"\n")
+    if newline and rest.lstrip().startswith(b"{") and line.rstrip().endswith(b"}"):
+        return "ndjson"
+    return "json"
+
+
+class _Counted(io.RawIOBase):
+    """A stream that tells how far it is read."""
+
+    def __init__(self, stream: IO[bytes], progress: Progress | None) -> None:
+        self._stream = stream
+        self._progress = progress
+        self._untold = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+        data = self._stream.read(len(buffer))
+        buffer[: len(data)] = data
+        self._untold += len(data)
+        if self._untold >= _TELL_EVERY:
+            self.tell_rest()
+        return len(data)
+
+    def tell_rest(self) -> None:
+        """Tell what wasn't told yet."""
+        if self._progress is not None and self._untold:
+            self._progress(self._untold)
+        self._untold = 0

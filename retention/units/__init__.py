@@ -1,0 +1,1 @@
+"""The organisation's units: whose mail it is, and so whose law."""

@@ -1,0 +1,191 @@
+"""Corrections: what adds counts at once, what takes away needs two; similar mail follows; all of it ends with
+the message."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from sqlalchemy import select
+
+from archiver import learning
+from archiver.capture.ports import Arrival
+from archiver.ledger import canonical, log
+from archiver.ledger.log import Log
+from archiver.store.schema import corrections, learnt_models, learnt_types, messages, outbox, redates
+from archiver.vault import Vault
+from retention.dating.corrections import Corrections
+from retention.errors import FactsError, UnknownFact
+from retention.jobs.learning import LearningJob
+from retention.law.schedules import default_schedule
+from retention.refusals import NotThere, SecondPersonNeeded, WrongState
+from search.access import AccessDenied, Actor, Gate, Role
+
+PUMP = (
+    "Please find enclosed the calibration sheet for infusion pump %d of ward %d, back from maintenance."
+)
+ONE = Actor("u1", "one", Role.RECORDS_MANAGER, "cli")
+TWO = Actor("u2", "two", Role.COMPLIANCE_OFFICER, "cli")
+
+
+@pytest.fixture
+def people(vault: Vault) -> None:
+    from archiver.store.schema import users
+
+    with vault.records.write() as connection:
+        for actor in (ONE, TWO):
+            connection.execute(
+                users.insert().values(id=actor.user_id, name=actor.name, role=actor.role, created_us=1)
+            )
+
+
+@pytest.fixture
+def service(vault: Vault, people: None) -> Corrections:
+    return Corrections(vault, Gate(vault.audit), default_schedule())
+
+
+def store(vault: Vault, bodies: Sequence[str]) -> list[str]:
+    known = {source.name: source.id for source in vault.sources.all()}
+    source = known.get("desk") or vault.sources.add("import", "desk").id
+    batch = [
+        vault.preparer.prepare(
+            Arrival(f"From: a@x.example\r\nSubject: note\r\n\r\n{body}\r\n".encode(), source)
+        )
+        for body in bodies
+    ]
+    return [done.receipt.id for done in vault.archive.commit(batch)]
+
+
+def types_of(vault: Vault, message_id: str) -> set[str]:
+    pk = vault.archive.find(message_id)
+    return {name for name, _ in vault.archive.scan_records([pk])[pk].meta["record_types"]}
+
+
+def test_what_adds_counts_at_once_and_what_takes_away_needs_a_second_person(
+    vault: Vault, service: Corrections
+) -> None:
+    (message,) = store(vault, ["Lunch on Friday?"])
+    made = service.make(ONE, message, ["billing", "treatment"], "an account is attached")
+    assert (made["state"], made["types"]) == ("in_force", ["billing", "medical_record"])
+    assert types_of(vault, message) == {"billing", "medical_record"}
+    with vault.records.read() as connection:
+        pk = vault.archive.find(message)
+        assert connection.scalar(select(messages.c.verdict_version).where(messages.c.pk == pk)) is None
+        assert connection.scalar(select(redates.c.message_pk)) == pk
+        assert connection.scalar(select(outbox.c.message_pk).where(outbox.c.message_pk == pk)) == pk
+    less = service.make(ONE, message, ["billing"], "no chart after all")
+    assert less["state"] == "asked"
+    assert types_of(vault, message) == {"billing", "medical_record"}
+    with pytest.raises(WrongState):
+        service.make(TWO, message, ["dental"], "another")
+    with pytest.raises(SecondPersonNeeded):
+        service.approve(ONE, less["n"])
+    done = service.approve(TWO, less["n"], "agreed")
+    assert (done["state"], done["decided_by"], done["decision_reason"]) == ("in_force", "u2", "agreed")
+    assert types_of(vault, message) == {"billing"}
+    shown = service.show(TWO, message)
+    assert (shown["by"], [one["state"] for one in shown["corrections"]]) == ("person", ["in_force", "ended"])
+    assert [one["n"] for one in service.page(TWO)] == [less["n"], made["n"]]
+
+
+def test_a_refused_one_changes_nothing(vault: Vault, service: Corrections) -> None:
+    (message,) = store(vault, ["The copay and the claim of this patient account are due; see the remittance advice"])
+    before = types_of(vault, message)
+    assert "billing" in before
+    asked = service.make(ONE, message, [], "a joke")
+    assert [one["n"] for one in service.page(TWO, asked=True)] == [asked["n"]]
+    assert service.refuse(TWO, asked["n"], "it is none")["state"] == "refused"
+    assert types_of(vault, message) == before
+    with pytest.raises(WrongState):
+        service.approve(TWO, asked["n"])
+
+
+def test_what_makes_no_sense_is_refused_and_on_record(vault: Vault, service: Corrections) -> None:
+    (message,) = store(vault, ["Lunch?"])
+    with pytest.raises(UnknownFact):
+        service.make(ONE, message, ["nonsense"], "because")
+    with pytest.raises(FactsError):
+        service.make(ONE, message, ["billing"], "  ")
+    with pytest.raises(NotThere):
+        service.make(ONE, "m-nothing", ["billing"], "because")
+    with pytest.raises(NotThere):
+        service.approve(ONE, 99)
+    with pytest.raises(AccessDenied):
+        service.make(Actor("u3", "three", Role.LEGAL, "cli"), message, ["billing"], "because")
+    with vault.records.read() as connection:
+        leaves = log.read(connection, Log.AUDIT, 0, log.state(connection, Log.AUDIT).size)
+        assert connection.scalar(select(corrections.c.id)) is None
+    told = [canonical.loads(leaf) for leaf in leaves]
+    assert [t["outcome"] for t in told] == ["failed"] * 4 + ["denied"]  # type: ignore[index,call-overload]
+
+
+def test_similar_mail_follows_here_and_to_come_and_nothing_is_taken_away(
+    vault: Vault, service: Corrections
+) -> None:
+    first, second, third = store(vault, [PUMP % (4431, 7), PUMP % (9982, 3), "Lunch on Friday?"])
+    service.make(ONE, first, ["medical_record", "radiology_image"], "goes with the chart")
+    job = LearningJob(vault)
+    studied = job.run()
+    assert studied is not None
+    assert (studied.examples, studied.looked, studied.changed) == (1, 3, 1)
+    assert types_of(vault, second) >= {"medical_record", "radiology_image"}
+    assert types_of(vault, third) == {"correspondence"}
+    assert service.show(ONE, second)["by"] == "learnt"
+    assert job.run() is None  # nothing new
+    (later,) = store(vault, [PUMP % (1, 2)])
+    assert learning.due(vault)
+    studied = job.run()
+    assert studied is not None
+    assert (studied.looked, studied.changed) == (1, 1)
+    assert "radiology_image" in types_of(vault, later)
+    # Two persons say that it was no record at all: the rules' own types stay, what was learnt goes.
+    asked = service.make(ONE, first, [], "it is about a machine")
+    service.approve(TWO, asked["n"])
+    job.run()
+    assert types_of(vault, second) == set(service.show(ONE, second)["by_rules"])
+
+
+def test_a_study_killed_anywhere_goes_on_there(
+    vault: Vault, service: Corrections, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(learning, "CHUNK", 2)
+    ids = store(vault, [PUMP % (n, n) for n in range(9)])
+    service.make(ONE, ids[0], ["dental"], "so it is")
+
+    class Killed(BaseException):
+        pass
+
+    def once(word: str, done: int, _: int) -> None:
+        if word == "looking at mail" and done >= 3:
+            raise Killed
+
+    with pytest.raises(Killed):
+        learning.study(vault, once)
+    studied = learning.study(vault)
+    assert (studied.looked, studied.changed) == (5, 5)
+    assert all("dental" in types_of(vault, one) for one in ids)
+
+
+def test_what_is_said_ends_with_the_message(vault: Vault, service: Corrections) -> None:
+    ids = store(vault, [PUMP % (1, 1), PUMP % (2, 2)])
+    service.make(ONE, ids[0], ["dental"], "a reason that names Mrs Quill")
+    learning.study(vault)
+    pk = vault.archive.find(ids[0])
+    with vault.records.write(0x486F6C64) as connection:
+        connection.execute(
+            messages.update()
+            .where(messages.c.pk == pk)
+            .values(disposal_date=vault.clock.now().date().replace(year=2001), permanent=False)
+        )
+        connection.execute(redates.delete())
+        connection.execute(outbox.delete())
+    with vault.records.write(0x486F6C64) as connection:
+        vault.archive.destroy(connection, pk, "d1")
+    with vault.records.read() as connection:
+        assert connection.scalar(select(learnt_models.c.id)) is None
+        left = connection.scalars(select(learnt_types.c.message_pk)).all()
+        assert left == [vault.archive.find(ids[1])]
+    (shown,) = service.page(TWO)
+    assert (shown["types"], shown["reason"], shown["state"]) == (None, None, "in_force")
+    learning.study(vault)
+    assert "dental" not in types_of(vault, ids[1])
