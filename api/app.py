@@ -48,7 +48,8 @@ from retention.units.units import Units
 from search.access import Gate
 from search.engine.fts import FtsReader, FtsWriter, erase_index
 from search.errors import IndexLocked
-from search.indexer import FreshTexts, Indexer
+from search.fresh_texts import FreshTexts
+from search.indexer import Indexer
 from search.productions import Productions
 from search.reading_room import ReadingRoom
 

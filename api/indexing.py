@@ -21,7 +21,8 @@ from archiver.capture.prepare import Prepared
 from archiver.commit import Committed
 from config.errors import HoldfastError
 from config.settings import Settings
-from search.indexer import FreshTexts, Indexer, News, news_of
+from search.fresh_texts import FreshTexts, News, news_of
+from search.indexer import Indexer
 
 WAITING = 2
 """Committed batches that wait to be handed to the indexer's process; then committing waits."""

@@ -27,7 +27,7 @@ from config.settings import Endpoint, Settings
 from retention.jobs.runner import JobRunner
 from search.engine.fts import FtsWriter
 from search.errors import IndexLocked
-from search.indexer import FreshTexts
+from search.fresh_texts import FreshTexts
 
 ROLES = ("http", "smtp", "imap", "index", "jobs")
 PUBLISH_EVERY = 1.0

@@ -19,7 +19,7 @@ from typing import Any, Final
 from sqlalchemy import delete, select, update
 
 from archiver.clock import to_us
-from archiver.errors import DamagedStore, StoreError
+from archiver.errors import ArchiverError, DamagedStore, StoreError
 from archiver.ledger.audit import AuditEvent
 from archiver.message.content import Raw, clipped
 from archiver.store import dialect, places
@@ -176,8 +176,8 @@ class Compactor:
         target = self._target or self._begin()
         try:
             there = target.append([(blob.id, self._content(blob)) for blob in blobs])
-        except StoreError:
-            self._target = None  # abandoned: what may lie in it belongs to nobody
+        except ArchiverError:
+            self._let_go()  # what may lie in it belongs to nobody, and so is dead
             raise
         for blob, place in zip(blobs, there, strict=True):
             if _sha256(self._vault.packs, place, blob.id) != blob.blob_sha256:

@@ -14,6 +14,7 @@ from sqlalchemy import select
 from archiver.archive import Archive
 from archiver.capture.prepare import Preparer
 from archiver.capture.spool import sweep
+from archiver.classify import Classifier
 from archiver.clock import Clock, SystemClock
 from archiver.errors import KeyUnavailable, StoreError
 from archiver.ledger import log
@@ -106,7 +107,8 @@ def open_vault(settings: Settings, clock: Clock | None = None) -> Vault:
         policy.configure(_extraction(settings))
         use = settings.compression_dictionary == "on"
         dictionaries = DictionaryStore(records, keyring, archive_id, clock, use=use)
-        preparer = Preparer(archive_id, keyring, blind, dictionaries)
+        classifier = Classifier(record_numbers=settings.record_number_forms)
+        preparer = Preparer(archive_id, keyring, blind, dictionaries, classifier)
         field_key = keyring.branch_key("field")
         sweep(settings.spool_dir)
         return Vault(

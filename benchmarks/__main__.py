@@ -10,7 +10,19 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import classifying, floors, holding, importing, ledgers, memory, searching, smtp, soak, stages
+from benchmarks import (
+    classifying,
+    floors,
+    holding,
+    importing,
+    ledgers,
+    memory,
+    rosters,
+    searching,
+    smtp,
+    soak,
+    stages,
+)
 from benchmarks.corpus import DEFAULT
 from benchmarks.measure import machine
 from benchmarks.run import Run
@@ -26,6 +38,7 @@ BENCHMARKS: dict[str, Callable[[Run], None]] = {
     "memory": memory.run,
     "search": searching.run,
     "holds": holding.run,
+    "rosters": rosters.run,
     "soak": soak.run,
 }
 ASKED_FOR = frozenset({"soak"})

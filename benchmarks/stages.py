@@ -26,6 +26,7 @@ from benchmarks.home import Home
 from benchmarks.run import Run
 from search import indexer
 from search.engine.fts import FtsWriter
+from search.fresh_texts import FreshTexts
 
 SAMPLE = 4_000
 COMMIT = 256
@@ -100,7 +101,7 @@ def _parts(stage: Callable[..., object], raws: list[bytes]) -> None:
     stage("  prepare: compress and seal the raw bytes", lambda: [seal(key, b"bench", raw) for raw in raws], 3)
 
 
-class _Keep(indexer.FreshTexts):
+class _Keep(FreshTexts):
     """Texts of a whole sample, so that the index stage measures no second parse."""
 
     def __init__(self) -> None:

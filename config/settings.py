@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from config.coverage import CoverageSettings
 from config.errors import ConfigError
 from config.notices import NoticeSettings
+from config.record_numbers import pattern_of
 
 PREFIX = "HOLDFAST_"
 NOT_SETTINGS = frozenset({"HOLDFAST_TOKEN"})
@@ -95,6 +96,7 @@ class Settings(CoverageSettings, NoticeSettings):
     provider_type: str
     jurisdictions: tuple[Annotated[str, Field(pattern=r"^[A-Z]{2}$")], ...]
     roster_number_systems: tuple[Annotated[str, Field(min_length=1, max_length=500)], ...]
+    record_number_forms: tuple[str, ...]
     retention_default_years: Annotated[int, Field(ge=6, le=100)]
     hold_cooling_days: Annotated[int, Field(ge=0, le=365)]
     disposition_sample: Annotated[int, Field(ge=0, le=1_000)]
@@ -144,6 +146,16 @@ class Settings(CoverageSettings, NoticeSettings):
     @classmethod
     def _systems(cls, value: object) -> object:
         return value.split() if isinstance(value, str) else value
+
+    @field_validator("record_number_forms", mode="before")
+    @classmethod
+    def _forms(cls, value: object) -> object:
+        if isinstance(value, str):
+            value = [part.strip() for part in value.split(",") if part.strip()]
+        if isinstance(value, (list, tuple)):
+            for form in value:
+                pattern_of(str(form))
+        return value
 
     @field_validator("database_url")
     @classmethod

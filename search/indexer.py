@@ -8,18 +8,13 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
 from sqlalchemy import Row, bindparam, delete, select
 
-from archiver.capture.prepare import Prepared
 from archiver.capture.reading import clear_copy
-from archiver.classify import classify
-from archiver.commit import Committed
 from archiver.errors import DamagedStore, KeyDestroyed, NotFound, SealError
 from archiver.message.indexable import IndexText, custodians_of, index_text
 from archiver.message.model import Envelope
@@ -38,33 +33,17 @@ from archiver.store.schema import (
 from archiver.vault import Vault
 from config.errors import HoldfastError
 from search.engine.ports import IndexDocument, IndexWriter
+from search.fresh_texts import BATCH, BATCH_BYTES, FreshTexts, weight_of
 
 log = logging.getLogger(__name__)
 
-BATCH = 6_000
-"""Most documents a transaction of the index. Each rewrites many of the same pages, and sealing pages is a
-third of the cost of indexing: at 60,000 messages 290 us each by 6,000, 390 by 2,000."""
-BATCH_BYTES = 64 * 2**20
-"""Most text a transaction, roughly: it is all in memory."""
-GATHER_SECONDS = 0.5
-"""How long new mail waits for more, so that a trickle isn't indexed in tiny, dear transactions."""
-GATHER_SECONDS_BULK = 5.0
-"""The same beside an import, where nobody waits for the newest message."""
 FILE_SECONDS = 5.0
 """How often it is looked whether tokens are to be filed."""
-KEEP_TEXTS = 8_000
-KEEP_BYTES = 96 * 2**20
+AT_LEISURE = 500
+"""Messages opened and parsed in one go beside an import, while none are at hand."""
 
 Standing = Callable[[Sequence[int]], None]
 """Called with freshly indexed keys before they leave the outbox: places standing query holds."""
-
-News = Sequence[tuple[int, IndexText | None]]
-"""Keys of committed messages, each with the text of a new one."""
-
-
-def news_of(done: Sequence[tuple[Prepared, Committed]]) -> News:
-    """What the indexer needs of a committed batch."""
-    return [(committed.pk, prepared.text if committed.fresh else None) for prepared, committed in done]
 
 
 class People(Protocol):
@@ -83,70 +62,6 @@ class People(Protocol):
         are in the index: whoever searches old mail for such a name either finds them there, or they are
         found here."""
         ...
-
-
-class FreshTexts:
-    """Index texts of just committed messages, bounded in number and bytes; losing one costs only time.
-
-    `patience` is how many seconds `offer` waits for the indexer to make room before it drops the oldest:
-    none beside a server, whose senders wait for answers; some beside an import, which would otherwise
-    run ahead and have most of its messages opened and parsed again. An indexer that takes nothing in
-    that time isn't waited for again until it does.
-    """
-
-    def __init__(self, patience: float = 0.0) -> None:
-        self._texts: OrderedDict[int, IndexText] = OrderedDict()
-        self._bytes = 0
-        self._room = threading.Condition()
-        self._patience = patience
-        self._awaited = self.patient = patience > 0
-        self.arrived = threading.Event()
-
-    def offer(self, done: Sequence[tuple[Prepared, Committed]]) -> None:
-        """Keep the texts of new messages; a duplicate's old text is no longer the whole story."""
-        self.put(news_of(done))
-
-    def put(self, news: News) -> None:
-        """The same, of what `news_of` gave."""
-        weight = sum(_weight(text) for _, text in news if text is not None)
-        with self._room:
-            if self._awaited and not self._fits(len(news), weight):
-                self.arrived.set()
-                self._awaited = self._room.wait_for(lambda: self._fits(len(news), weight), self._patience)
-            for pk, text in news:
-                old = self._texts.pop(pk, None)
-                self._bytes -= _weight(old) if old else 0
-                if text is not None:
-                    self._texts[pk] = text
-                    self._bytes += _weight(text)
-            while self._texts and (len(self._texts) > KEEP_TEXTS or self._bytes > KEEP_BYTES):
-                _, dropped = self._texts.popitem(last=False)
-                self._bytes -= _weight(dropped)
-        self.arrived.set()
-
-    def gather(self, stop: threading.Event) -> None:
-        """Wait until a batch is worth its transaction: for long beside an import, else for half a second."""
-        until = time.monotonic() + (GATHER_SECONDS_BULK if self._patience else GATHER_SECONDS)
-        while not stop.is_set() and (left := until - time.monotonic()) > 0:
-            with self._room:
-                if len(self._texts) >= BATCH or self._bytes >= KEEP_BYTES // 2:
-                    return
-            stop.wait(min(left, 0.1))
-
-    def take(self, pk: int) -> IndexText | None:
-        """Hand out a text once."""
-        with self._room:
-            text = self._texts.pop(pk, None)
-            if text is not None:
-                self._bytes -= _weight(text)
-                self._awaited = self._patience > 0
-                self._room.notify()
-            return text
-
-    def _fits(self, number: int, weight: int) -> bool:
-        return not self._texts or (
-            len(self._texts) + number <= KEEP_TEXTS and self._bytes + weight <= KEEP_BYTES
-        )
 
 
 class Indexer:
@@ -169,13 +84,14 @@ class Indexer:
         self._cut_short = False
         self._layout_checked = False
 
-    def run_once(self, limit: int = BATCH) -> int:
+    def run_once(self, limit: int = BATCH, *, at_hand: bool = False) -> int:
         """Index up to `limit` messages of the outbox; return how many left it. Durable on return.
 
-        Fewer than are there where their text is more than `BATCH_BYTES`.
+        Fewer than are there where their text is more than `BATCH_BYTES`. `at_hand`: only those whose texts
+        are in memory.
         """
         self._queue_for_new_layout()
-        queued = self._queued(limit)
+        queued = self._at_hand(limit) if at_hand else self._queued(limit)
         if not queued:
             return 0
         texts, failures, taken = self._texts([row.message_pk for row in queued])
@@ -206,18 +122,25 @@ class Indexer:
 
     def _queued(self, limit: int) -> list[Row[Any]]:
         """What to index next. Mail that is only to be indexed anew has numbers below zero, and waits for
-        that which nobody can find yet.
-
-        Beside an import the newest comes first: its texts are at hand. An indexer that lagged once would
-        else open and parse what is oldest for ever, while texts of newer mail come and are dropped.
-        """
-        order = outbox.c.seq.desc() if self._fresh.patient else outbox.c.seq
+        that which nobody can find yet."""
         with self._vault.records.read() as connection:
-            new = select(outbox).where(outbox.c.seq >= 0).order_by(order).limit(limit)
+            new = select(outbox).where(outbox.c.seq >= 0).order_by(outbox.c.seq).limit(limit)
             queued = list(connection.execute(new))
             if len(queued) < limit:
                 again = select(outbox).where(outbox.c.seq < 0).order_by(outbox.c.seq.desc())
                 queued += connection.execute(again.limit(limit - len(queued)))
+        return queued
+
+    def _at_hand(self, limit: int) -> list[Row[Any]]:
+        """Those queued whose texts are in memory."""
+        pks = self._fresh.held(limit)
+        queued: list[Row[Any]] = []
+        with self._vault.records.read() as connection:
+            for start in range(0, len(pks), 500):
+                these = outbox.c.message_pk.in_(pks[start : start + 500])
+                queued += connection.execute(select(outbox).where(these))
+        for pk in set(pks).difference([row.message_pk for row in queued]):
+            self._fresh.take(pk)  # indexed or disposed of in the meantime
         return queued
 
     def drain_relabels(self) -> int:
@@ -272,14 +195,19 @@ class Indexer:
         Seconds in which no mail comes go to tidying the index. Tokens of new mail are filed beside it
         (archiver/store/tokens.py).
         """
-        untidy = True
+        untidy, leisure = True, False
         threading.Thread(target=self._file, args=(stop,), name="file", daemon=True).start()
         while not stop.is_set():
             self._fresh.arrived.clear()
             try:
                 self.drain_relabels()
                 self.drain_removals()
-                done = self.run_once()
+                # Beside an import the texts at hand come first. An indexer that lagged once, and then
+                # opened and parsed what is oldest while newer texts come and are dropped, would for ever.
+                if self._fresh.patient:
+                    done = self.run_once(at_hand=True) or (self.run_once(AT_LEISURE) if leisure else 0)
+                else:
+                    done = self.run_once()
                 if done >= BATCH or self._cut_short:
                     continue
                 untidy = self._writer.tidy() if untidy and not done else untidy or done > 0
@@ -290,6 +218,7 @@ class Indexer:
                 stop.wait(1.0)
             if self._fresh.arrived.wait(1.0):
                 self._fresh.gather(stop)
+            leisure = not self._fresh.held(1)
 
     def _file(self, stop: threading.Event) -> None:
         """File tokens until `stop`, in a thread of its own: it takes seconds, and mail shouldn't wait."""
@@ -338,7 +267,7 @@ class Indexer:
                 continue
             except (NotFound, KeyDestroyed):
                 continue  # disposed of since it was queued
-            weight += _weight(text)
+            weight += weight_of(text)
             texts[pk] = text
         return texts, failures, len(pks)
 
@@ -408,7 +337,7 @@ def derive(vault: Vault, pk: int) -> IndexText:
         parsed,
         clear,
         envelopes,
-        classify(clear if clear is not None else parsed),
+        vault.preparer.classifier.classify(clear if clear is not None else parsed),
         custodians_of(parsed, envelopes, declared),
     )
     return _as_corrected(text, record) if "record_types_by" in record.meta else text
@@ -437,7 +366,3 @@ def _document(pk: int, text: IndexText, labels: set[str]) -> IndexDocument:
         header=text.header,
         tags=(*text.tags, *labels),
     )
-
-
-def _weight(text: IndexText) -> int:
-    return 512 + len(text.body) + len(text.attachment) + len(text.header) + len(text.to)

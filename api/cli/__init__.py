@@ -10,6 +10,7 @@ from typing import Any
 
 from api.cli import (
     care,
+    classify,
     corrections,
     find,
     hold_notices,
@@ -50,6 +51,7 @@ VERBS: tuple[Verb, ...] = (
     *review.VERBS,
     *out.VERBS,
     *care.VERBS,
+    *classify.VERBS,
     *jobs.VERBS,
     *corrections.VERBS,
 )

@@ -1,4 +1,4 @@
-"""`verify`, `reindex`, `keys`, `doctor`, `classify`: looking after an archive."""
+"""`verify`, `reindex`, `keys`, `doctor`: looking after an archive."""
 
 from __future__ import annotations
 
@@ -11,10 +11,8 @@ from sqlalchemy import func, select
 
 from api.cli.verb import Context, LaterError, UsageError, Verb
 from api.doctor import check_all
-from archiver.classify import classify
 from archiver.errors import LedgerError
 from archiver.ledger.offline import verify_proof_file
-from archiver.message.parse import parse
 from archiver.store.schema import data_keys, part_keys, wrapped_keys
 from archiver.verify import Fault, Scrubber
 from search.verify_index import check_index
@@ -132,40 +130,6 @@ def _doctor(context: Context, _: argparse.Namespace) -> int:
     return 0 if all(c["ok"] for c in checks) else 1
 
 
-def _classify(context: Context, args: argparse.Namespace) -> int:
-    if args.roster:
-        raise LaterError("classify --roster comes in a later version; leave it out")
-    for name in args.files:
-        try:
-            raw = Path(name).read_bytes()
-        except OSError:
-            raise UsageError("a file given to classify can't be read; check the spelling") from None
-        if args.text:
-            found = classify(raw.decode("utf-8", "replace"))
-        else:
-            found = classify(parse(raw))
-        document = {
-            "file": name,
-            "phi": [
-                {"type": f.type, "start": f.start, "end": f.end, "text": f.text, "why": f.why}
-                for f in found.phi
-            ],
-            "record_types": [
-                {"type": r.type, "confidence": r.confidence, "why": r.why} for r in found.record_types
-            ],
-            "jurisdictions": list(found.jurisdictions),
-            "language": found.language,
-        }
-        context.say(document, json.dumps(document, indent=1, ensure_ascii=False))
-    return 0
-
-
-def _configure_classify(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("files", nargs="+", metavar="FILE", help="a message, or plain text with --text")
-    parser.add_argument("--text", action="store_true", help="the files are plain text, not messages")
-    parser.add_argument("--roster", metavar="FILE", help="not built yet")
-
-
 def _later(what: str) -> Any:
     def run(_context: Context, _args: argparse.Namespace) -> int:
         raise LaterError(f"{what} comes in a later version")
@@ -189,7 +153,6 @@ VERBS = (
     Verb(("keys", "status"), "the key hierarchy, without keys", _keys_status, audits=("keys.status",)),
     Verb(("keys", "rotate"), "begin a new epoch key", _keys_rotate, audits=("keys.rotate",)),
     Verb(("doctor",), "is this installation configured as HIPAA asks", _doctor, audits=("archive.doctor",)),
-    Verb(("classify",), "what is in a file; needs no archive", _classify, _configure_classify),
     Verb(("backup", "create"), "comes later", _later("backup"), _any),
     Verb(("backup", "verify"), "comes later", _later("backup"), _any),
     Verb(("restore",), "comes later", _later("restore"), _any),

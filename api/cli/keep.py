@@ -197,13 +197,10 @@ def _configure_certificate(parser: argparse.ArgumentParser) -> None:
 
 
 def _verify(context: Context, args: argparse.Namespace) -> int:
-    path = Path(args.path)
     try:
-        if path.is_dir():
-            path = path / "certificate.json"
-        certificate = json.loads(path.read_bytes())
+        certificate = _read(Path(args.path), args.key)
     except (OSError, ValueError):
-        raise UsageError("name a certificate.json, or the folder it is in") from None
+        raise UsageError("name a certificate.json, or the folder of a certificate's files") from None
     try:
         if not isinstance(certificate, dict):
             raise LedgerError("this isn't a certificate as `disposition certificate --json` writes it")
@@ -223,8 +220,25 @@ def _verify(context: Context, args: argparse.Namespace) -> int:
     return 1 if faults else 0
 
 
+def _read(path: Path, key: str | None) -> Any:
+    """A certificate from its file, or put together from what is attached to its PDF."""
+    if not path.is_dir():
+        return json.loads(path.read_bytes())
+    if (path / "certificate.json").exists():
+        return json.loads((path / "certificate.json").read_bytes())
+    if key is None:
+        raise UsageError("these files don't name the key they are checked against; give it with --key")
+    lines = (path / "items.jsonl").read_bytes().splitlines()
+    return {
+        "note": (path / "certificate.note").read_bytes().decode(),
+        "items": [json.loads(line) for line in lines],
+        "proof": (path / "certificate.tlog-proof").read_bytes().decode(),
+        "vkey": key,
+    }
+
+
 def _configure_verify(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("path", metavar="PATH", help="certificate.json, or the folder it is in")
+    parser.add_argument("path", metavar="PATH", help="certificate.json, or a folder of its files")
     parser.add_argument("--key", metavar="VKEY", help="the captures log's public key, had from elsewhere")
 
 

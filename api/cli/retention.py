@@ -163,7 +163,7 @@ def _simulate(context: Context, args: argparse.Namespace) -> int:
     context.app.gate.require(actor, Action.RETENTION_READ)
     context.app.gate.record(actor, "retention.simulate", "success")
     with context.progress() as bar:
-        task = bar.add_task("judging what is not dated yet", total=None)
+        task = bar.add_task("counting", total=None)
         counts = context.app.runs.simulate(on, lambda done: bar.advance(task, done))
 
     def shown() -> str:
@@ -189,7 +189,7 @@ def _forecast(context: Context, args: argparse.Namespace) -> int:
     actor = context.actor()
     context.app.gate.require(actor, Action.RETENTION_READ)
     with context.progress() as bar:
-        task = bar.add_task("judging what is not dated yet", total=None)
+        task = bar.add_task("counting", total=None)
         found = context.app.forecaster.forecast(args.years, lambda done: bar.advance(task, done))
     context.app.gate.record(actor, "retention.forecast", "success", count=found["examined"])
     context.say(found, lambda: _forecast_text(found))

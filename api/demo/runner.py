@@ -274,6 +274,11 @@ def _retention(state: State) -> None:
     )
     first = items[0]
     terminal.note(f"the first of the due list is due since {first['disposal_date']} by {first['rule_id']}")
+    terminal.note("A rule of the law lets nothing go before counsel has confirmed it. What is to come:")
+    word = ("--counsel", "R. Vance", "--reason", "review of the schedules")
+    terminal.run("retention", "schedules", "confirm", "--state", "NC", *word, who="rita")
+    terminal.run("retention", "forecast", "--years", "5", who="rita", lines=16)
+    terminal.run("retention", "explain", first["id"], who="rita", lines=5)
     terminal.run("disposition", "approve", state.disposition, who="rita", lines=4)
     terminal.run("disposition", "execute", state.disposition, who="rita", code=3)
     state.late_id = items[-1]["id"]

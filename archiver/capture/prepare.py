@@ -20,7 +20,7 @@ from archiver.capture.ports import Arrival, Receipt
 from archiver.capture.reading import Kept, read
 from archiver.capture.sealing import Body, PreparedPart, Sealer
 from archiver.capture.vouched import Vouched, vouched
-from archiver.classify import classify, identifiers
+from archiver.classify import CLASSIFIER_VERSION, Classifier, identifiers
 from archiver.coverage.beats import recognise
 from archiver.message.content import PIECE, head
 from archiver.message.envelope import resolve_envelope
@@ -94,7 +94,10 @@ class Preparer:
         keyring: Keyring,
         blind: BlindIndex,
         dictionaries: DictionaryStore | None = None,
+        classifier: Classifier | None = None,
     ) -> None:
+        self.classifier = classifier or Classifier()
+        """Says what is in a message; the index asks it too."""
         self._archive_id = archive_id
         self._keyring = keyring
         self._blind = blind
@@ -139,7 +142,7 @@ class Preparer:
         reading = read(arrival)
         parsed, clear, report = reading.parsed, reading.clear, reading.report
         yield
-        found = classify(clear if clear is not None else parsed)
+        found = self.classifier.classify(clear if clear is not None else parsed)
         yield
         envelope = resolve_envelope(
             parsed,
@@ -155,6 +158,7 @@ class Preparer:
         text = index_text(message_id, size, parsed, clear, (envelope,), found, custodians)
         yield
         meta = describe(parsed, clear)
+        meta["classifier"] = CLASSIFIER_VERSION
         meta["record_types"] = [[r.type, r.confidence] for r in found.record_types]
         meta["jurisdictions"] = found.jurisdictions
         meta["phi"] = sorted({f.type for f in found.phi}) if found.phi else []

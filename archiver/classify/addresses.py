@@ -21,7 +21,8 @@ _SUFFIXES = (
 _MILITARY_WORDS = frozenset({"apo", "fpo", "dpo"})
 _NO_ROADS = _MILITARY_WORDS | {"box"}
 _SUFFIX_SET = frozenset(_SUFFIXES.split())
-STREET_WORDS = _NO_ROADS | _SUFFIX_SET
+_UNIT_WORDS = frozenset({"apt", "apartment", "suite", "ste", "unit"})
+STREET_WORDS = _NO_ROADS | _SUFFIX_SET | _UNIT_WORDS
 """Without one of these words, in small letters, `streets` finds nothing."""
 # Where a street's number can be, in the sketch of a text (see shapes.py), and what it must be there.
 _STREET_BEGINS = re.compile(
@@ -43,7 +44,6 @@ _UNIT = re.compile(
     r"|\#)\.?[ ]?\#?[ ]?[A-Za-z0-9-]{1,6}(?![A-Za-z0-9]))?",
     re.IGNORECASE,
 )
-_UNIT_WORDS = frozenset({"apt", "apartment", "suite", "ste", "unit"})
 _UNIT_NUMBER = re.compile(r"[ ]\#?[0-9]{1,5}[A-Z]?(?![0-9A-Za-z])")
 _BOX = re.compile(
     r"Box[ ]\#?[0-9]{1,6}(?:,?\s{1,2}(?:APO|FPO|DPO)[ ](?:AA|AE|AP)[ ][0-9]{5})?", re.IGNORECASE

@@ -59,18 +59,7 @@ class Classifier:
         Raises `ConfigError` only, at the first call, when a lexicon of this installation is malformed.
         """
         text = parsed if isinstance(parsed, str) else text_of(parsed)
-        lowered = text.lower()
-        if text.isascii():
-            bare = text.encode("ascii").translate(_ASCII).decode("ascii")
-            words = bare.split()
-            distinct = set(words)
-            plain = distinct if _CONTROL not in bare else _plain_words(distinct)
-        else:
-            if len(lowered) != len(text):
-                lowered = _lowered_alike(text)
-            words = lowered.translate(_MARKS).split()
-            distinct = set(words)
-            plain = _plain_words(distinct)
+        lowered, words, distinct, plain = words_of(text)
         known = distinct & known_words()
         told = (known if plain is distinct else plain) & telling_words()
         found = find_phi(text, lowered, told)
@@ -82,8 +71,9 @@ class Classifier:
             found += photos(parsed, len(text))
         phi = settle(found)
         states = named_states(text, lowered) if not told.isdisjoint(STATE_WORDS) else set()
-        states.update([finding.why[-2:] for finding in phi if finding.why.startswith("zip_of_")])
         kinds = {finding.type for finding in phi}
+        if "address" in kinds:
+            states.update([finding.why[-2:] for finding in phi if finding.why.startswith("zip_of_")])
         types, clinical = judge(words, distinct, known, kinds)
         if clinical:
             phi = settle([*phi, *find_in_clinical(text, lowered, plain)])
@@ -104,6 +94,22 @@ def known_words() -> frozenset[str]:
     """Every word that says anything to the detectors, the lexicons or the vote on languages: a text's words
     are looked up here once."""
     return telling_words() | load_lexicons().telling | STOP_WORDS
+
+
+def words_of(text: str) -> tuple[str, list[str], set[str], set[str]]:
+    """Return a text in small letters, as long as the text; its words in order; the set of them; and every
+    run of ASCII letters and digits, as a pattern's `\\b` sees words."""
+    lowered = text.lower()
+    if text.isascii():
+        bare = text.encode("ascii").translate(_ASCII).decode("ascii")
+        words = bare.split()
+        distinct = set(words)
+        return lowered, words, distinct, distinct if _CONTROL not in bare else _plain_words(distinct)
+    if len(lowered) != len(text):
+        lowered = _lowered_alike(text)
+    words = lowered.translate(_MARKS).split()
+    distinct = set(words)
+    return lowered, words, distinct, _plain_words(distinct)
 
 
 def _lowered_alike(text: str) -> str:

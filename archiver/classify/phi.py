@@ -43,6 +43,7 @@ _SHAPES = frozenset(
 _FAX_WORDS = frozenset({"fax", "faxed", "faxes", "faxing", "facsimile"})
 _URL_WORDS = frozenset({"http", "https", "ftp", "sftp", "www"})
 _UDI_WORD = "01"
+_OFTEN = _FAX_WORDS | _URL_WORDS | MONTHS | STATE_WORDS
 
 
 @lru_cache(maxsize=1)
@@ -61,29 +62,36 @@ def find_phi(text: str, lowered: str, told: set[str]) -> list[PHIFinding]:
     glued: list[int] = []
     outline = sketch_of(text)
     found = shapes(text, outline, not _FAX_WORDS.isdisjoint(told), glued)
-    if told:
-        if labels := told & LABEL_WORDS:
-            found += labelled(text, lowered, labels)
-        if months := told & MONTHS:
-            found += named_days(text, lowered, months)
-        if medicines := told & drug_words():
-            found += drugs(text, lowered, medicines)
-        if roads := told & STREET_WORDS:
-            found += streets(text, lowered, outline, roads)
-        if codes := told & CODE_WORDS:
-            found += procedures(text, lowered, codes)
-        if years := told & AGE_WORDS:
-            found += ages(text, lowered, years)
-        if not _URL_WORDS.isdisjoint(told):
-            found += _urls(text)
-        if _UDI_WORD in told:
-            found += _found(_UDI, text, "device_id", "udi_form")
+    if months := told & MONTHS:
+        found += named_days(text, lowered, months)
+    if not _URL_WORDS.isdisjoint(told):
+        found += _urls(text)
+    if not _OFTEN.issuperset(told):
+        found += _told(text, lowered, outline, told)
     if glued:
         found += labelled_at_once(text, lowered, glued)
     if _COLONS.search(text) is not None:
         found += _machines(text)
     if ", " in text:
         found += towns(text)
+    return found
+
+
+def _told(text: str, lowered: str, outline: bytes, told: set[str]) -> list[PHIFinding]:
+    """What most texts have no word for."""
+    found: list[PHIFinding] = []
+    if labels := told & LABEL_WORDS:
+        found += labelled(text, lowered, labels)
+    if medicines := told & drug_words():
+        found += drugs(text, lowered, medicines)
+    if roads := told & STREET_WORDS:
+        found += streets(text, lowered, outline, roads)
+    if codes := told & CODE_WORDS:
+        found += procedures(text, lowered, codes)
+    if years := told & AGE_WORDS:
+        found += ages(text, lowered, years)
+    if _UDI_WORD in told:
+        found += _found(_UDI, text, "device_id", "udi_form")
     return found
 
 

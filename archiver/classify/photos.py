@@ -18,6 +18,8 @@ def photos(parsed: ParsedMessage, end: int) -> list[PHIFinding]:
     found = []
     for part in parsed.parts:
         kind = part.content_type
+        if kind.startswith("text/"):
+            continue
         if kind in _ANY_SIZE or (kind.startswith("image/") and kind not in _DRAWN and part.size >= SMALLEST):
             found.append(PHIFinding("photo", end, end, "", "picture_part"))
     return found

@@ -135,6 +135,10 @@ class PackFolder:
 class PackWriter:
     """Appends blobs to one pack. Not thread-safe: the committer owns it."""
 
+    pack_id: str
+    _descriptor: int
+    _end: int
+
     def __init__(self, folder: PackFolder, candidates: Iterable[PackTail] = ()) -> None:
         """Take over a pack that no living process writes to, or begin a new one."""
         self._folder = folder
@@ -213,10 +217,11 @@ class PackWriter:
             self._folder.path(self.pack_id).unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Release the pack for the next writer."""
+        """Release the pack for the next writer. Calling it again does nothing."""
+        descriptor, self._descriptor = self._descriptor, -1
         # After an I/O error even close may complain; there is nothing left to lose by then.
         with contextlib.suppress(OSError):
-            os.close(self._descriptor)
+            os.close(descriptor)
 
     def _take(self, tail: PackTail) -> bool:
         path = self._folder.path(tail.pack_id)

@@ -6,7 +6,8 @@ hold and a message that must meet can't miss one another.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import date
 from typing import Any
 
 from sqlalchemy import (
@@ -19,6 +20,7 @@ from sqlalchemy import (
     func,
     or_,
     select,
+    true,
     union,
 )
 
@@ -150,10 +152,29 @@ def date_matches() -> ColumnElement[bool]:
         return and_(or_(first.is_(None), moment >= first), or_(end.is_(None), moment < end))
 
     bounds = holds.c.sent_from_us, holds.c.sent_before_us
+    return _dated(inside, bounds, (holds.c.from_day, holds.c.before_day))
+
+
+def dated_within(
+    sent_from_us: int | None, sent_before_us: int | None, from_day: date | None, before_day: date | None
+) -> ColumnElement[bool]:
+    """The same for a range that isn't a hold's yet."""
+
+    def inside(moment: Column[Any], first: Any, end: Any) -> ColumnElement[bool]:
+        return and_(true() if first is None else moment >= first, true() if end is None else moment < end)
+
+    return _dated(inside, (sent_from_us, sent_before_us), (from_day, before_day))
+
+
+def _dated(
+    inside: Callable[[Column[Any], Any, Any], ColumnElement[bool]],
+    bounds: tuple[Any, Any],
+    days: tuple[Any, Any],
+) -> ColumnElement[bool]:
     return or_(
         inside(messages.c.sent_us, *bounds),
         # Relays and mailboxes stamp what the sender can't: the anchor is never earlier than they say.
-        inside(messages.c.anchor, holds.c.from_day, holds.c.before_day),
+        inside(messages.c.anchor, *days),
         and_(messages.c.anchor_basis == "captured", inside(messages.c.captured_us, *bounds)),
     )
 

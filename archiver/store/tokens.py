@@ -42,6 +42,7 @@ _UNTIL, _FORGOTTEN = 1, 2
 """Rows of `filed_tokens`: up to where is filed, and how often a message's tokens were forgotten."""
 
 _FILE = Fixed("INSERT INTO message_tokens (field, token, message_pk) VALUES (?, ?, ?) ON CONFLICT DO NOTHING")
+_UNFILE = Fixed("DELETE FROM message_tokens WHERE field = ? AND token = ? AND message_pk = ?")
 
 Condition = Callable[[ColumnElement[Any], ColumnElement[Any]], ColumnElement[bool]]
 """What is asked of a token, given the columns of its field and its value."""
@@ -104,14 +105,12 @@ def forget(connection: Connection, seqs: Mapping[int, int]) -> None:
     """
     mine = borne_tokens.c.seq.in_(seqs.values())
     pks = {seq: pk for pk, seq in seqs.items()}
-    for row in connection.execute(select(borne_tokens).where(mine)).all():
-        connection.execute(
-            delete(message_tokens).where(
-                message_tokens.c.field == row.field,
-                message_tokens.c.token == row.token,
-                message_tokens.c.message_pk == pks[row.seq],
-            )
-        )
+    rows = [
+        (row.field, bytes(row.token), pks[row.seq])
+        for row in connection.execute(select(borne_tokens).where(mine)).all()
+    ]
+    if rows:
+        _UNFILE.run(connection, *rows)
     connection.execute(delete(borne_tokens).where(mine))
     # Whoever is filing just now has read them before, and must not put them back.
     often = _number(connection, _FORGOTTEN) + 1

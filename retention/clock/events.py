@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import date
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
 from retention.clock.dates import year_end
 from retention.clock.facts import Case
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """Where a term starts: its date and what it is called, or the fact without which it isn't known.
 
     With neither `day` nor `missing` the event never happened (nobody died, say).

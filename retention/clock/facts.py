@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime
 from itertools import product
 from operator import attrgetter
-from typing import Final, cast
+from typing import Final, NamedTuple, cast
 
 from retention.errors import FactsError, UnknownFact
 from retention.law.rules import ANY_PROVIDER
@@ -133,8 +133,7 @@ class Facts:
             yield _case(self, combination)
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
+class Case(NamedTuple):
     """One possibility: every fact has one value or is unknown. `dates` is keyed by `Facts` field names."""
 
     record_types: tuple[str, ...] | None

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date
+from typing import NamedTuple
 
 from retention.clock.dates import ONE_DAY
 from retention.law.words import years
@@ -12,8 +12,7 @@ from retention.law.words import years
 _ENDINGS = {1: "st", 2: "nd", 3: "rd"}
 
 
-@dataclass(frozen=True, slots=True)
-class Term:
+class Term(NamedTuple):
     """One term of a rule: the last day it asks for, what it is, how its day came about where that isn't
     plain, and the other rule it comes from, if any."""
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date
+from typing import NamedTuple
 
 from retention.clock import sentences
 from retention.clock.dates import ONE_DAY, add_months, add_years, is_under, year_end
@@ -17,8 +17,7 @@ from retention.law.rules import FormerVersion, Rule
 from retention.law.words import notice, years
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """A rule that applies: its candidate, or the names of the facts it lacks.
 
     `decides` is False for a rule that only adds to the others (on death, an adult rule standing in for a

@@ -25,6 +25,8 @@ from retention.policy.store import Policy
 Keeps = Literal["permanent", "missing", "held", "unconfirmed", "extended", "date"]
 """What keeps a message, the strongest reason first: only `date` ends by itself."""
 COUNTS: Final = ("due", "held", "unconfirmed", "extended", "missing", "permanent", "later")
+STRETCH: Final = 100_000
+"""Messages that the database counts at a time."""
 NOBODY: Final = Grounds(UNKNOWN, UNKNOWN, "")
 """The grounds of a message that was never dated."""
 
@@ -68,7 +70,8 @@ class Cells:
                 progress(len(verdicts))
         yield from (Cell(*key, messages=number, size=sizes[key]) for key, number in found.items())
         with self._vault.records.read() as connection:
-            yield from self._counted(connection, policy, on)
+            for among in _stretches(connection):
+                yield from self._counted(connection, policy, on, among, progress)
 
     def on(self, on: date, progress: Callable[[int], None] | None = None) -> dict[str, Any]:
         """The counts of a day, over everything and for each State and record type."""
@@ -105,7 +108,14 @@ class Cells:
 
     # --- inside -------------------------------------------------------------------------------
 
-    def _counted(self, connection: Connection, policy: Policy, on: date) -> Iterator[Cell]:
+    def _counted(
+        self,
+        connection: Connection,
+        policy: Policy,
+        on: date,
+        among: ColumnElement[bool],
+        progress: Callable[[int], None] | None,
+    ) -> Iterator[Cell]:
         columns = messages.c
         keeps = case(
             (columns.permanent, "permanent"),
@@ -122,9 +132,11 @@ class Cells:
         keys = (columns.grounds_id, keeps, year, month, past)
         counted = connection.execute(
             select(*keys, func.count().label("number"), func.sum(columns.size).label("bytes"))
-            .where(and_(columns.disposed_us.is_(None), current))
+            .where(and_(among, columns.disposed_us.is_(None), current))
             .group_by(*keys)
         ).all()
+        if progress is not None:
+            progress(sum(row.number for row in counted))
         opened = self._verdicts.grounds.open(
             connection, {row.grounds_id for row in counted if row.grounds_id is not None}
         )
@@ -156,6 +168,20 @@ class Cells:
         elif until is not None and until >= max(day, on):
             keeps = "extended"
         return keeps, grounds, (day.year, day.month), day <= on
+
+
+def _stretches(connection: Connection) -> Iterator[ColumnElement[bool]]:
+    """Conditions that part all messages into stretches: what a database sorts in memory stays small."""
+    last: int | None = None
+    while True:
+        query = select(messages.c.pk).order_by(messages.c.pk).offset(STRETCH - 1).limit(1)
+        end = connection.scalar(query if last is None else query.where(messages.c.pk > last))
+        behind = messages.c.pk.is_not(None) if last is None else messages.c.pk > last
+        if end is None:
+            yield behind
+            return
+        yield and_(behind, messages.c.pk <= end)
+        last = end
 
 
 def _later(day: Any, other: date) -> Any:

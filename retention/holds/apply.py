@@ -63,7 +63,7 @@ class HoldApplier:
                 update(holds).where(holds.c.id == hold_id, holds.c.state == "applying").values(state="active")
             )
             if changed.rowcount:
-                found = versions.tally(connection, [hold_id])
+                found = versions.tally(connection, versions.held_by([hold_id]))
                 self._events.add(
                     connection, versions.known_as(row), row["version"], events.APPLIED, "system", **found
                 )

@@ -7,19 +7,16 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
-from archiver.clock import to_us
-from archiver.store import standing
 from archiver.vault import Vault
 from retention.acts import change, look
-from retention.holds import items as hold_items
 from retention.holds import versions
 from retention.holds.apply import HoldApplier
 from retention.holds.ending import Ending
 from retention.holds.matters import find_matter, open_matter
 from retention.holds.placing import Placing
-from retention.holds.query import tree_of
+from retention.holds.preview import Preview
 from retention.holds.receipts import Receipts
-from retention.holds.report import Reporting, unseen
+from retention.holds.report import Reporting
 from retention.holds.reviews import Reviews
 from retention.refusals import BadCriteria, HoldBeingApplied, NotThere, WrongState
 from search.access import Action, Actor, Gate
@@ -36,11 +33,11 @@ class Holds:
     def __init__(self, vault: Vault, gate: Gate, reader: IndexReader) -> None:
         self._vault = vault
         self._gate = gate
-        self._reader = reader
         self._applier = HoldApplier(vault, reader)
         self._placing = Placing(vault, self._applier)
         self._ending = Ending(vault)
         self._reporting = Reporting(vault)
+        self._preview = Preview(vault, reader)
         self._receipts = Receipts(vault)
         self.reviews = Reviews(vault)
 
@@ -85,25 +82,12 @@ class Holds:
         with a query also `not_searchable`: how many messages within the other criteria it can't see fully,
         yet, or at all.
         """
-        with change(self._vault, self._gate, actor, Action.HOLD_MANAGE, "hold.preview") as act:
+        with look(self._vault, self._gate, actor, Action.HOLD_MANAGE, "hold.preview") as act:
             act.detail["matter"] = matter
             scope = self._placing.read(act, criteria)
             row = open_matter(self._vault, act.connection, actor, matter)
             act.objects.append(row["id"])
-            # The very rows and conditions of a real hold, never committed: so preview can't differ.
-            trial = act.connection.begin_nested()
-            hold_id = self._placing.insert(act.connection, actor, row["id"], scope, "")
-            if scope.by_index:
-                now = self._vault.clock.now()
-                rowids = list(self._reader.all_rowids(tree_of(scope.interpreted or "", now)))
-                hold_items.add(act.connection, hold_id, rowids, to_us(now))
-            else:
-                standing.match(act.connection, hold_id=hold_id)
-            found: dict[str, Any] = dict(versions.tally(act.connection, [hold_id]))
-            found |= self._reporting.breakdown(act.connection, [hold_id], [scope])
-            if scope.by_index:
-                found["not_searchable"] = unseen(act.connection, hold_id)
-            trial.rollback()
+            found = self._preview.of(act.connection, scope)
             act.count = found["matched"]
             return found
 

@@ -11,12 +11,10 @@ from sqlalchemy import (
     RowMapping,
     Select,
     distinct,
-    exists,
     extract,
     func,
     or_,
     select,
-    true,
 )
 
 from archiver.clock import from_us, rfc3339
@@ -34,9 +32,9 @@ from archiver.store.schema import (
 )
 from archiver.vault import Vault
 from retention.fields import SealedFields
-from retention.holds import events, items, versions
+from retention.holds import events, versions
 from retention.holds.events import Events
-from retention.holds.scope import HoldScope
+from retention.holds.scope import HoldScope, within
 from retention.holds.versions import Versions
 
 
@@ -56,7 +54,7 @@ class Reporting:
         ids = [row["id"] for row in standing_rows]
         scopes = [HoldScope.from_json(self._open(row)["scope"]) for row in standing_rows]
         history = self._events.of(connection, versions.known_as(found[0]))
-        report = versions.summary(connection, found) | versions.tally(connection, ids)
+        report = versions.summary(connection, found) | versions.tally(connection, versions.held_by(ids))
         report |= {
             "matter_name": self._fields.open(matter["id"], matter["sealed"])["name"],
             "criteria": told[-1]["criteria"],
@@ -68,24 +66,28 @@ class Reporting:
             "release": self._release(found, history),
             "versions": told,
             "history": history,
-            **self.breakdown(connection, ids, scopes),
+            **self.breakdown(connection, versions.held_by(ids), scopes, ids),
         }
         if newest["by_index"]:
-            report["not_searchable"] = unseen(connection, newest["id"])
+            report["not_searchable"] = unseen(connection, within(self._vault, connection, scopes[-1]))
         return report
 
     def breakdown(
-        self, connection: Connection, ids: Sequence[str], scopes: Sequence[HoldScope]
+        self,
+        connection: Connection,
+        held: Select[Any],
+        scopes: Sequence[HoldScope],
+        own: Sequence[str] = (),
     ) -> dict[str, Any]:
-        """Messages of these rows by the custodians their criteria name, by source, and by month of their
-        vouched date; how many are under other holds too. Somebody of each kind may count several times."""
-        held = select(hold_items.c.message_pk).where(hold_items.c.hold_id.in_(ids))
+        """Messages with the keys `held` by the custodians that criteria name, by source, and by month of
+        their vouched date; how many are under other holds than the rows `own` too. A message may count for
+        several custodians and sources."""
         named = dict.fromkeys(address for scope in scopes for address in scope.custodians)
         return {
             "custodians": {address: self._of_custodian(connection, held, address) for address in named},
             "sources": self._by_source(connection, held),
             "months": _by_month(connection, held),
-            "also_held": _also_held(connection, ids),
+            "also_held": _also_held(connection, held, own),
         }
 
     # --- inside -------------------------------------------------------------------------------
@@ -181,15 +183,11 @@ class Reporting:
         ]
 
 
-def unseen(connection: Connection, row_id: str) -> dict[str, int]:
-    """Messages within a version's other criteria that its query can't see: yet, fully, or at all."""
+def unseen(connection: Connection, within: ColumnElement[bool]) -> dict[str, int]:
+    """Messages within all criteria but a query that the query can't see: yet, fully, or at all."""
 
     def number(condition: ColumnElement[bool]) -> int:
-        query = (
-            select(func.count())
-            .select_from(messages.join(holds, true()))
-            .where(items.covers(row_id), condition)
-        )
+        query = select(func.count()).select_from(messages).where(within, condition)
         return int(connection.scalar(query) or 0)
 
     return {
@@ -222,24 +220,16 @@ def _by_month(connection: Connection, held: Select[Any]) -> list[dict[str, Any]]
     ]
 
 
-def _also_held(connection: Connection, ids: Sequence[str]) -> int:
-    """How many messages of these rows an unreleased hold beside them has taken in as well."""
-    other = hold_items.alias("other")
-    theirs = holds.alias("theirs")
-    elsewhere = exists().where(
-        other.c.message_pk == hold_items.c.message_pk,
-        other.c.hold_id.not_in(ids),
-        theirs.c.id == other.c.hold_id,
-        theirs.c.state != "released",
-    )
-    return int(
-        connection.scalar(
-            select(func.count(distinct(hold_items.c.message_pk))).where(
-                hold_items.c.hold_id.in_(ids), elsewhere
-            )
+def _also_held(connection: Connection, held: Select[Any], own: Sequence[str]) -> int:
+    """How many of these messages an unreleased hold beside `own` has taken in as well."""
+    counted = (
+        select(func.count(distinct(hold_items.c.message_pk)))
+        .join(holds, holds.c.id == hold_items.c.hold_id)
+        .where(
+            holds.c.state != "released", hold_items.c.hold_id.not_in(own), hold_items.c.message_pk.in_(held)
         )
-        or 0
     )
+    return int(connection.scalar(counted) or 0)
 
 
 def _moment(us: int | None) -> str | None:

@@ -7,13 +7,16 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, and_, or_, select
 
 from archiver.classify import normalise_identifier
 from archiver.clock import to_us
 from archiver.errors import NotFound
+from archiver.store import standing, tokens
 from archiver.store.schema import (
+    CUSTODIAN,
     PATIENT,
+    deliveries,
     hold_custodians,
     hold_items,
     hold_patients,
@@ -163,15 +166,12 @@ def lay_down(vault: Vault, connection: Connection, hold_id: str, scope: HoldScop
 
     Raises NotThere, AlreadyDisposed.
     """
-    tokens = {vault.blind.token("address", one) for one in scope.custodians}
-    if tokens:
+    custodians = _custodian_tokens(vault, scope)
+    if custodians:
         connection.execute(
-            hold_custodians.insert(), [{"hold_id": hold_id, "token": token} for token in sorted(tokens)]
+            hold_custodians.insert(), [{"hold_id": hold_id, "token": token} for token in sorted(custodians)]
         )
-    pairs = {(PATIENT, vault.blind.token("mrn", mrn)) for mrn in scope.patients}
-    if scope.patients:
-        # All that the roster knows them by now; what it learns later is added to the hold when it does.
-        pairs |= PatientStore(vault).hold_pairs(connection, scope.patients)
+    pairs = _patient_pairs(vault, connection, scope)
     if pairs:
         connection.execute(
             hold_patients.insert(),
@@ -181,11 +181,61 @@ def lay_down(vault: Vault, connection: Connection, hold_id: str, scope: HoldScop
         connection.execute(
             hold_sources.insert(), [{"hold_id": hold_id, "source_id": one} for one in sorted(scope.sources)]
         )
-    pks = {_find(connection, message_id) for message_id in scope.message_ids}
+    pks = named_messages(connection, scope)
     if pks:
         connection.execute(
             hold_items.insert(), [{"hold_id": hold_id, "message_pk": pk} for pk in sorted(pks)]
         )
+
+
+def within(vault: Vault, connection: Connection, scope: HoldScope) -> ColumnElement[bool]:
+    """SQL condition on `messages`: alive and within all but the scope's query, as `standing` has it for the
+    rows of a hold. Messages named by id are not asked for here."""
+    met: list[ColumnElement[bool]] = [messages.c.disposed_us.is_(None)]
+    if mine := _custodian_tokens(vault, scope):
+        met.append(
+            messages.c.pk.in_(
+                tokens.bearers(lambda field, token: and_(field == CUSTODIAN, token.in_(sorted(mine))))
+            )
+        )
+    if pairs := _patient_pairs(vault, connection, scope):
+        about = sorted({field for field, _ in pairs})
+        met.append(
+            messages.c.pk.in_(
+                tokens.bearers(
+                    lambda field, token: or_(
+                        *(
+                            and_(field == one, token.in_([t for of, t in sorted(pairs) if of == one]))
+                            for one in about
+                        )
+                    )
+                )
+            )
+        )
+    if scope.sources:
+        brought = select(deliveries.c.message_pk).where(deliveries.c.source_id.in_(scope.sources))
+        met.append(messages.c.pk.in_(brought))
+    met.append(
+        standing.dated_within(scope.sent_from_us, scope.sent_before_us, scope.from_day, scope.before_day)
+    )
+    return and_(*met)
+
+
+def named_messages(connection: Connection, scope: HoldScope) -> set[int]:
+    """Keys of the messages that a scope names by id. Raises NotThere, AlreadyDisposed."""
+    return {_find(connection, message_id) for message_id in scope.message_ids}
+
+
+def _custodian_tokens(vault: Vault, scope: HoldScope) -> set[bytes]:
+    return {vault.blind.token("address", one) for one in scope.custodians}
+
+
+def _patient_pairs(vault: Vault, connection: Connection, scope: HoldScope) -> set[tuple[int, bytes]]:
+    pairs = {(PATIENT, vault.blind.token("mrn", mrn)) for mrn in scope.patients}
+    if scope.patients:
+        # All that the roster knows them by now; what it learns later is added to the hold when it does.
+        pairs |= PatientStore(vault).hold_pairs(connection, scope.patients)
+    return pairs
 
 
 def _find(connection: Connection, object_id: str) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, distinct, exists, func, select
+from sqlalchemy import Connection, RowMapping, Select, distinct, exists, func, select
 
 from archiver.clock import from_us, rfc3339
 from archiver.store import standing
@@ -113,9 +113,13 @@ def count(connection: Connection, versions: Versions) -> int:
     return int(connection.scalar(select(func.count(counted)).where(hold_items.c.hold_id.in_(ids))) or 0)
 
 
-def tally(connection: Connection, ids: Sequence[str]) -> dict[str, int]:
-    """Number and size of the messages that any of these rows has taken in."""
-    held = select(hold_items.c.message_pk).where(hold_items.c.hold_id.in_(ids))
+def held_by(ids: Sequence[str]) -> Select[Any]:
+    """The keys of the messages that any of these rows has taken in."""
+    return select(hold_items.c.message_pk).where(hold_items.c.hold_id.in_(ids))
+
+
+def tally(connection: Connection, held: Select[Any]) -> dict[str, int]:
+    """Number and size of the messages with these keys."""
     counted = connection.execute(
         select(func.count().label("matched"), func.sum(messages.c.size).label("bytes")).where(
             messages.c.pk.in_(held)

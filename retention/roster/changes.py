@@ -17,6 +17,7 @@ from sqlalchemy import Connection, bindparam, delete, select, update
 from archiver.capture.prepare import new_id
 from archiver.classify import normalise_identifier
 from archiver.store import dialect, standing
+from archiver.store.dialect import Insert
 from archiver.store.schema import (
     BY_FHIR,
     BY_KEY,
@@ -47,6 +48,11 @@ EVERYTHING: Final = frozenset(field.name for field in fields(Patient))
 _MET: Final = frozenset({"last_encounter", "discharged", "open_encounters"})
 FHIR_FIELDS: Final = EVERYTHING - _MET
 """What a FHIR Patient speaks of; encounters come as resources of their own."""
+
+# Written out once: a roster has as many rows as a year's mail.
+_PATIENTS: Final = Insert(patients, ("id", "sealed", "person"))
+_TOKENS: Final = Insert(patient_tokens, ("token", "patient_id", "kind"))
+_LINKS: Final = Insert(patient_links, ("patient_id", "other"))
 
 
 @dataclass(slots=True)
@@ -147,10 +153,7 @@ class Changes:
         sealed = {one: self._fields.seal(one, record.patient.to_json()) for one, record in pending.items()}
         fresh = [one for one, record in pending.items() if record.fresh]
         known = [one for one, record in pending.items() if not record.fresh]
-        if fresh:
-            connection.execute(
-                patients.insert(), [{"id": one, "sealed": sealed[one], "person": one} for one in fresh]
-            )
+        _PATIENTS(connection, [{"id": one, "sealed": sealed[one], "person": one} for one in fresh])
         if known:
             connection.execute(
                 update(patients).where(patients.c.id == bindparam("of_id")).values(sealed=bindparam("now")),
@@ -168,10 +171,8 @@ class Changes:
             for one, record in pending.items()
             for other in sorted(record.links)
         ]
-        if tokens:
-            connection.execute(patient_tokens.insert(), tokens)
-        if links:
-            connection.execute(patient_links.insert(), links)
+        _TOKENS(connection, tokens)
+        _LINKS(connection, links)
 
     def _learn_names(self, connection: Connection, names: Mapping[bytes, dict[str, str]]) -> None:
         for chunk in _chunks(sorted(names)):

@@ -40,6 +40,7 @@ _LINKS: Final = frozenset({"replaced-by", "replaces", "refer", "seealso"})
 _PREVIOUS: Final = frozenset({"old", "maiden"})
 _NOT_A_NAME: Final = frozenset({"anonymous", "nickname", "temp"})
 
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _ID: Final = re.compile(r"[A-Za-z0-9.-]{1,64}")
 _DAY: Final = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?", re.ASCII)
 _TIME: Final = re.compile(r"(\d{4}-\d{2}-\d{2})T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2})", re.ASCII)
@@ -307,11 +308,7 @@ class _Node:
         value = self._value.get(name)
         if value is None:
             return ""
-        if (
-            not isinstance(value, str)
-            or len(value) > most
-            or any(ord(c) < 32 or ord(c) == 127 for c in value)
-        ):
+        if not isinstance(value, str) or len(value) > most or _CONTROL.search(value):
             raise self.fault(name, f"must be text of at most {most} characters, without control characters")
         return value.strip()
 

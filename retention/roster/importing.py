@@ -43,6 +43,8 @@ class _Plan:
     encounters: int = 0
     met: dict[str, Met] = field(default_factory=dict)
     seen: dict[str, str] = field(default_factory=dict)
+    files: dict[Path, File] = field(default_factory=dict)
+    """Those with patients: in a bulk export, encounters have files of their own."""
 
 
 class RosterImport:
@@ -81,7 +83,7 @@ class RosterImport:
         try:
             # What many messages bear is found quickly by token once it is filed.
             tokens.file(self._vault.records, 1)
-            self._apply(files, reader, plan, counts, tell)
+            self._apply(reader, plan, counts, tell)
         except HoldfastError as error:
             self._vault.audit.record(
                 by_system("roster.import", "failed", "operator", reason=error.code, detail=counts)
@@ -97,12 +99,13 @@ class RosterImport:
     def _plan(self, files: list[File], reader: Reader, tell: Progress) -> _Plan:
         plan = _Plan()
         open_before = self._open_before()
-        for item, where in _items(files, reader, tell, "checked"):
+        for item, where, file in _items(files, reader, tell, "checked"):
             if isinstance(item, Meeting):
                 plan.encounters += 1
                 self._meet(plan.met.setdefault(item.patient, Met()), item, open_before)
                 continue
             plan.patients += 1
+            plan.files[file.path] = file
             for name in _names_of(item):
                 if name in plan.seen:
                     raise RosterError(f"{where}: the same patient as in {plan.seen[name]}")
@@ -127,12 +130,10 @@ class RosterImport:
 
     # --- second reading -----------------------------------------------------------------------
 
-    def _apply(
-        self, files: list[File], reader: Reader, plan: _Plan, counts: dict[str, Any], tell: Progress
-    ) -> None:
+    def _apply(self, reader: Reader, plan: _Plan, counts: dict[str, Any], tell: Progress) -> None:
         chunk: list[Change] = []
         done = 0
-        for item, _ in _items(files, reader, None, ""):
+        for item, _, _ in _items(list(plan.files.values()), reader, None, ""):
             if isinstance(item, Meeting):
                 continue
             chunk.append(self._change(item, plan))
@@ -168,7 +169,7 @@ class RosterImport:
 
 def _items(
     files: list[File], reader: Reader, tell: Progress | None, what: str
-) -> Iterator[tuple[Row | Patient | Meeting, str]]:
+) -> Iterator[tuple[Row | Patient | Meeting, str, File]]:
     total, done = sum(file.size for file in files), 0
 
     def advance(more: int) -> None:
@@ -180,9 +181,12 @@ def _items(
     for file in files:
         number = 0
         for item in read(file, reader, advance):
-            number += not isinstance(item, Meeting)
+            if isinstance(item, Meeting):
+                yield item, "", file
+                continue
+            number += 1
             line = f"line {item.line}" if isinstance(item, Row) else f"patient {number}"
-            yield item, f"{file.where}{line}"
+            yield item, f"{file.where}{line}", file
 
 
 def _names_of(item: Row | Patient) -> tuple[str, ...]:

@@ -159,6 +159,14 @@ CALLS: dict[str, Call] = {
     "disposition reject": officer("@due", "--reason", "not yet"),
     "disposition execute": officer("@approved"),
     "disposition certificate": officer("@executed"),
+    "disposition sample": officer("@due", "--size", "2"),
+    "disposition review": officer("@sampled", "@sample", purpose=True),
+    "disposition mark": officer("@sampled", "@sample", "--ok"),
+    "disposition exclude": officer("@due", "--message", "@listed", "--reason", "a lease"),
+    "disposition extend": officer("--message", "@listed", "--years", "2", "--reason", "a grant"),
+    "disposition extensions": officer(),
+    "disposition unextend": officer("@own_term", "--reason", "no need"),
+    "compact": operator("--fast"),
     "export create": officer("--query", "walkmarker", purpose=True),
     "export status": officer("@export"),
     "export download": officer("@export", "--out", "@out", purpose=True),
@@ -183,6 +191,7 @@ CALLS: dict[str, Call] = {
     "retention compute": operator("@facts"),
     "retention schedules": operator(),
     "export verify": operator("@exported"),
+    "disposition verify": operator("@certificate"),
     "hold check-receipt": operator("@receipt"),
     "classify": operator("@file"),
     "backup create": operator(codes=(2,)),
@@ -247,7 +256,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> World:
         for name in ("term", "ending"):
             ids[name] = enact(app, other, {"do": "set", "says": {"scope": {"state": "CA"}, "years": 20}})
         enact(app, other, {"do": "remove", "id": ids["ending"]})
-        for name in ("executed", "approved", "due"):
+        for name in ("executed", "approved", "sampled", "due"):
             if name != "executed":
                 more = [
                     Arrival(mail(number + len(ids) * 10), source, attested_by="Ann") for number in range(2)
@@ -256,9 +265,16 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> World:
             found = app.runs.run(None)
             assert found["proposed"], (due, found)
             ids[name] = found["disposition"]
-            if name != "due":
+            if name in ("executed", "approved"):
                 app.dispositions.approve(who, ids[name])
         app.dispositions.execute(other, ids["executed"])
+        certificate = home.base / "certificate"
+        certificate.write_text(json.dumps(app.dispositions.certificate(who, ids["executed"])))
+        ids["certificate"] = str(certificate)
+        ids["listed"] = app.dispositions.show(who, ids["due"])["items"][0]["id"]
+        ids["sample"] = app.samples.draw(who, ids["sampled"], 1)["messages"][0]["id"]
+        app.samples.open(other, Purpose.AUDIT, ids["sampled"], ids["sample"])
+        ids["own_term"] = app.extensions.extend(who, [held], years=1, reason="a grant")[0]["id"]
         with app.indexing() as indexing:
             assert indexing is not None
             indexing[0].drain_removals()

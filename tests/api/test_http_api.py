@@ -349,11 +349,16 @@ def test_a_disposition_is_approved_executed_and_certified(house: House) -> None:
     assert isinstance(shown["next"], str | None)
     early = manager.get(f"{API}/dispositions/{made}/certificate")
     assert (early.status_code, problem(early)["code"]) == (409, "wrong_state")
-    assert manager.post(f"{API}/dispositions/{made}/approve").json()["state"] == "approved"
+    blind = manager.post(f"{API}/dispositions/{made}/approve", json={"list_sha256": "0" * 64})
+    assert (blind.status_code, problem(blind)["code"]) == (409, "items_changed")
+    seen = {"list_sha256": shown["list_sha256"]}
+    assert manager.post(f"{API}/dispositions/{made}/approve", json=seen).json()["state"] == "approved"
     alone = manager.post(f"{API}/dispositions/{made}/execute")
     assert (alone.status_code, problem(alone)["code"]) == (403, "second_person_needed")
     assert officer.post(f"{API}/dispositions/{made}/execute").json()["outcomes"] == {"destroyed": 1}
     assert manager.get(f"{API}/dispositions/{made}/certificate").json()["note"]
+    paper = manager.get(f"{API}/dispositions/{made}/certificate.pdf")
+    assert (paper.headers["content-type"], paper.content[:5]) == ("application/pdf", b"%PDF-")
     answer = officer.get(f"{API}/messages/{gone}", headers=LEGAL)
     assert (answer.status_code, problem(answer)["code"]) == (410, "disposed")
     assert manager.post(f"{API}/dispositions/{made}/reject", json={"reason": "late"}).status_code == 409

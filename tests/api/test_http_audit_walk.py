@@ -73,6 +73,11 @@ class Stage:
         """The records manager."""
         return self.house.app.accounts.authenticate(self.house.tokens[Role.RECORDS_MANAGER], "api")
 
+    def own_term(self) -> str:
+        """A fresh term of a message's own."""
+        made = self.house.app.extensions.extend(self.second, [self.message], years=1, reason="a grant")
+        return str(made[0]["id"])
+
     def term(self) -> str:
         """A new own term of another person's, whose end that one asks for."""
         app, manager = self.house.app, self.manager
@@ -119,6 +124,19 @@ def _fresh(stage: Stage) -> str:
 
 PURPOSE = {"X-Purpose": "legal"}
 CALLS: dict[tuple[str, str], Call] = {
+    ("POST", f"{API}/dispositions/{{id}}/approve"): _json(list_sha256="0" * 64),
+    ("POST", f"{API}/dispositions/{{id}}/exclude"): _json(messages=lambda s: [s.message], reason="a lease"),
+    ("POST", f"{API}/dispositions/{{id}}/sample"): _json(size=1),
+    ("GET", f"{API}/dispositions/{{id}}/sample/{{message}}"): lambda _: {"headers": PURPOSE},
+    ("POST", f"{API}/dispositions/{{id}}/sample/{{message}}"): _json(good=True),
+    ("POST", f"{API}/extensions"): _json(messages=lambda s: [s.message], years=1, reason="a grant"),
+    ("POST", f"{API}/extensions/{{id}}/end"): _json(reason="no need"),
+    ("POST", "/dispositions/{id}/exclude"): lambda s: {
+        "data": {f"message.{s.message}": "on", "reason": "a lease", "what": "exclude"}
+    },
+    ("POST", "/dispositions/{id}/sample"): lambda _: {"data": {"size": "1"}},
+    ("POST", "/dispositions/{id}/sample/{message}"): lambda _: {"data": {"purpose": "operations"}},
+    ("POST", "/dispositions/{id}/mark/{message}"): lambda _: {"data": {"word": "good"}},
     ("POST", f"{API}/search"): _json(query="zebrafinch", purpose="operations"),
     ("GET", f"{API}/messages/{{id}}"): lambda _: {"headers": PURPOSE},
     ("GET", f"{API}/messages/{{id}}/raw"): lambda _: {"headers": PURPOSE},
@@ -225,6 +243,7 @@ def _address(stage: Stage, method: str, path: str) -> str:
         "notices": stage.notice,
         "retention": stage.message,
         "dispositions": "dnothing",
+        "extensions": stage.own_term() if kind == "extensions" else "",
         "exports": stage.export,
         "corrections": stage.house.ids[2],
         "roster": "MRN-1",
@@ -232,7 +251,7 @@ def _address(stage: Stage, method: str, path: str) -> str:
         "users": stage.user,
         "sources": stage.house.app.vault.sources.all()[0].id,
     }
-    return path.replace("{id}", ids[kind])
+    return path.replace("{id}", ids[kind]).replace("{message}", stage.message)
 
 
 def _desk(path: str) -> bool:

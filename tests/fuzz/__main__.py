@@ -15,6 +15,7 @@ MODULES = {
     "targets": ("journal", "mbox", "mime", "smtp_data"),
     "documents": ("calendar", "emlx", "html", "lzfu", "msg", "office", "packed", "rtf", "tnef"),
     "store": ("base64_lines", "ledger", "manifest", "query", "sealed", "taken_apart"),
+    "words": ("classify", "roster"),
     "wire": ("answers", "commands", "envelope", "names"),
 }
 """Each module of targets, with its functions: imported only where it is instrumented."""

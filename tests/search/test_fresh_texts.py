@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from archiver.message.indexable import IndexText
-from search import indexer
-from search.indexer import FreshTexts
+from search import fresh_texts
+from search.fresh_texts import FreshTexts
 
 
 def batch(*pks: int, fresh: bool = True) -> list[Any]:
@@ -21,7 +21,7 @@ def batch(*pks: int, fresh: bool = True) -> list[Any]:
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(indexer, "KEEP_TEXTS", 4)
+    monkeypatch.setattr(fresh_texts, "KEEP_TEXTS", 4)
 
 
 def test_without_patience_the_oldest_text_is_dropped() -> None:

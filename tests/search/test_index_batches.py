@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from archiver.message.indexable import IndexText
-from search import indexer
-from search.indexer import FreshTexts
+from search import fresh_texts, indexer
+from search.fresh_texts import FreshTexts
 from tests.retention.whole_house import House, found, mail
 
 
@@ -56,22 +56,22 @@ def test_the_running_indexer_goes_on_at_once_after_a_batch_cut_short(
 
 
 def test_beside_a_server_mail_waits_half_a_second_for_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(indexer, "GATHER_SECONDS", 0.2)
+    monkeypatch.setattr(fresh_texts, "GATHER_SECONDS", 0.2)
     texts = FreshTexts()
     _offered(texts, 3)
     assert 0.2 <= _gathering(texts) < 5
 
 
 def test_beside_an_import_a_full_batch_waits_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(indexer, "GATHER_SECONDS_BULK", 60.0)
-    monkeypatch.setattr(indexer, "BATCH", 3)
+    monkeypatch.setattr(fresh_texts, "GATHER_SECONDS_BULK", 60.0)
+    monkeypatch.setattr(fresh_texts, "BATCH", 3)
     texts = FreshTexts(patience=1.0)
     _offered(texts, 3)
     assert _gathering(texts) < 30
 
 
 def test_gathering_ends_when_the_run_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(indexer, "GATHER_SECONDS_BULK", 60.0)
+    monkeypatch.setattr(fresh_texts, "GATHER_SECONDS_BULK", 60.0)
     texts = FreshTexts(patience=1.0)
     stop = threading.Event()
     waiting = threading.Thread(target=texts.gather, args=(stop,))

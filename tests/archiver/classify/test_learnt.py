@@ -11,9 +11,7 @@ from hypothesis import strategies as st
 from archiver.classify.learnt import ENOUGH, Example, LearntModel, available, learn
 from archiver.errors import DamagedStore
 
-PUMP = (
-    "Please find enclosed the calibration sheet for infusion pump {} of ward {}, back from maintenance."
-)
+PUMP = "Please find enclosed the calibration sheet for infusion pump {} of ward {}, back from maintenance."
 LUNCH = "Menu of the canteen for week {}: soup, salad, pasta and {} kinds of cake."
 
 

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import re
-from collections import Counter
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from archiver.classify import classify, identifiers, normalise_identifier, text_of
 from archiver.classify.checks import luhn, valid_card, valid_dea, valid_mbi, valid_npi, valid_ssn
-from archiver.classify.phi import _SHAPES, _shapes
+from archiver.classify.reasons import reason
 from archiver.message.model import ParsedMessage
 
 FOUND = {
@@ -40,7 +35,7 @@ FOUND = {
     "DOB: 03/04/1950": [("date_of_birth", "03/04/1950")],
     "born on March 5th, 1950": [("date_of_birth", "March 5th, 1950")],
     "date of birth 5 March 1950": [("date_of_birth", "5 March 1950")],
-    "met on 03/04/1950": [],
+    "met on 03/04/1950": [("date", "03/04/1950")],
     "E11.9 and I10": [("icd10", "E11.9")],
     "diagnosis I10": [("icd10", "I10")],
     "vitamin B12": [],
@@ -56,6 +51,66 @@ FOUND = {
     "000-12-3456 and 666-12-3456 and 536-00-4399": [],
     "invoice 12-536-90-4399": [],
     "the year 2026, room 12345, 10:30": [],
+    "SSN: 987-65-4320": [("ssn", "987-65-4320")],
+    "SSN ending 1234": [("ssn", "1234")],
+    "912-70-1234 is a taxpayer number": [("ssn", "912-70-1234")],
+    "mRNA-1273 and mrna 12345": [],
+    "Medicare number 1EG4-TE5-MK73": [("mbi", "1EG4-TE5-MK73")],
+    "Medicaid ID AB12345C": [("medicaid_id", "AB12345C")],
+    "Medi-Cal: 91234567A": [("medicaid_id", "91234567A")],
+    "Medicaid ID ZZ-1": [],
+    "Fax: (415) 555-2671": [("fax", "(415) 555-2671")],
+    "415-555-2671 fax": [("fax", "415-555-2671")],
+    "call 415-555-2671 x123": [("phone", "415-555-2671 x123")],
+    "tel 030 1234 5678": [("phone", "030 1234 5678")],
+    "+44 20 7946 0958": [("phone", "+44 20 7946 0958")],
+    "Fax: 9498777106": [("fax", "9498777106")],
+    "9498777106 units": [],
+    "seen 2024-02-29": [("date", "2024-02-29")],
+    "seen 02/30/2024 and 13/13/2024": [],
+    "9/1/2001-9/30/2001": [("date", "9/1/2001"), ("date", "9/30/2001")],
+    "on March 5th, we": [("date", "March 5th")],
+    "5-Mar-2021": [("date", "5-Mar-2021")],
+    "the 5th of March 2021": [("date", "5th of March 2021")],
+    "in April 2023.": [("date", "April 2023")],
+    "it may be; march on; may 5 people come": [],
+    "version 1.2.2020.1": [],
+    "a 92-year-old, 93 yo, aged 94, 95 y/o": [
+        ("age", "92-year-old"),
+        ("age", "93 yo"),
+        ("age", "94"),
+        ("age", "95 y/o"),
+    ],
+    "45-year-old, 99 dollars old": [],
+    "https://x.example/a?b=1, www.y.example.": [("url", "https://x.example/a?b=1"), ("url", "www.y.example")],
+    "see http://x.example/2001/11/05/a": [("url", "http://x.example/2001/11/05/a")],
+    "from 192.168.10.20": [("ip", "192.168.10.20")],
+    "version 1.2.3.4": [],
+    "fe80::1ff:fe23:4567:890a": [("ip", "fe80::1ff:fe23:4567:890a")],
+    "at 10:23:15:22": [],
+    "12 Elm Street, Apt 4B": [("address", "12 Elm Street, Apt 4B")],
+    "5 minutes down the street": [],
+    "mail to 12 elm street": [("address", "12 elm street")],
+    "P.O. Box 123": [("address", "P.O. Box 123")],
+    "in Fresno, CA": [("address", "Fresno, CA")],
+    "Jane Roe, MD": [],
+    "CPT 99213, 36415 and J1885": [("cpt", "99213"), ("cpt", "36415"), ("cpt", "J1885")],
+    "zone 99213": [],
+    "NDC 0002-8215-01": [("ndc", "0002-8215-01")],
+    "bottle 50242-0040-62": [("ndc", "50242-0040-62")],
+    "on metformin and Lipitor": [("drug", "metformin"), ("drug", "Lipitor")],
+    "account number 55512345": [("account", "55512345")],
+    "on account of 2000 reasons": [],
+    "routing number 021000021": [("routing", "021000021")],
+    "routing number 021000022": [],
+    "IBAN GB29 NWBK 6016 1331 9268 19": [("iban", "GB29 NWBK 6016 1331 9268 19")],
+    "IBAN GB29 NWBK 6016 1331 9268 18": [],
+    "driver's license D1234567": [("license", "D1234567")],
+    "license plate ABC-1234": [("license_plate", "ABC-1234")],
+    "VIN 1HGCM82633A004352": [("vin", "1HGCM82633A004352")],
+    "UDI (01)00844588003288(17)270101(21)A99": [("device_id", "(01)00844588003288(17)270101(21)A99")],
+    "device serial number X12-34567": [("device_id", "X12-34567")],
+    "36257583983048 on card": [("credit_card", "36257583983048")],
 }
 
 
@@ -65,7 +120,7 @@ def test_findings(text: str) -> None:
     assert [(f.type, f.text) for f in found] == FOUND[text]
     for finding in found:
         assert text[finding.start : finding.end] == finding.text
-        assert finding.why
+        assert reason(finding.why)
 
 
 def test_check_digits() -> None:
@@ -91,7 +146,31 @@ def test_offsets_survive_letters_that_change_length() -> None:
     assert [text[f.start : f.end] for f in classify(text).phi] == ["MRN-00123", "03/04/1950"]
 
 
-@given(st.text(alphabet="0123456789-. ()+@abMRNSDOB:/#,İ\n", max_size=120))
+@given(
+    st.text(alphabet="0123456789-. ()+@abMRNSDOB:/#,İ\n", max_size=120)
+    | st.lists(
+        st.sampled_from(
+            [
+                *(
+                    "patient ",
+                    "MRN ",
+                    "12345",
+                    "Mr. ",
+                    "Smith ",
+                    "March ",
+                    "5 ",
+                    "2021",
+                    ", ",
+                    "CA",
+                    "http://",
+                ),
+                *("(01)", "Main ", "St ", "99 ", "yo ", "415-555-2671", " fax", "::", "a1:", "at ", "Mercy "),
+                *("Hospital", "İ"),
+            ]
+        ),
+        max_size=25,
+    ).map("".join)
+)
 def test_any_text_gives_exact_spans_that_do_not_overlap(text: str) -> None:
     end = 0
     for finding in classify(text).phi:
@@ -130,56 +209,3 @@ def test_offsets_of_a_message_point_into_its_text() -> None:
     parsed = ParsedMessage(subject="about MRN-1", body_text="and MRN-2", attachment_text="and MRN-3")
     text = text_of(parsed)
     assert [text[f.start : f.end] for f in classify(parsed).phi] == ["MRN-1", "MRN-2", "MRN-3"]
-
-
-LABELS = {
-    "MEDICAL_RECORD_NUMBER": "mrn",
-    "SOCIAL_SECURITY_NUMBER": "ssn",
-    "PHONE_NUMBER": "phone",
-    "FAX_NUMBER": "phone",
-    "EMAIL_ADDRESS": "email",
-    "HEALTH_PLAN_BENEFICIARY_NUMBER": "health_plan_id",
-}
-
-
-def bare(text: str) -> str:
-    return re.sub(r"[^0-9a-z@]", "", text.lower())
-
-
-def test_recall_and_precision_on_labelled_queries(corpora: Path) -> None:
-    """Floors just below what was measured: see the docs for the figures themselves."""
-    hits: Counter[str] = Counter()
-    missed: Counter[str] = Counter()
-    surplus: Counter[str] = Counter()
-    for block in (corpora / "asq-phi/synthetic_dataset.txt").read_text("utf-8").split("===QUERY===")[1:]:
-        query, _, tags = block.partition("===PHI_TAGS===")
-        found = list(classify(query).phi)
-        for line in tags.strip().splitlines():
-            label = json.loads(line)
-            kind = LABELS.get(label["identifier_type"])
-            if kind is None:
-                continue
-            value = bare(label["value"])
-            match = next((f for f in found if f.type == kind and bare(f.text) in value), None)
-            if match is None:
-                missed[kind] += 1
-            else:
-                hits[kind] += 1
-                found.remove(match)
-        surplus.update(f.type for f in found if f.type != "date_of_birth")
-    recall = {kind: hits[kind] / (hits[kind] + missed[kind]) for kind in hits}
-    assert recall["mrn"] >= 0.98
-    assert recall["phone"] >= 0.98
-    assert recall["email"] == 1
-    assert recall["ssn"] >= 0.9
-    assert recall["health_plan_id"] >= 0.9
-    assert sum(surplus.values()) <= 6
-
-
-@given(
-    st.text("0123456789" * 3 + "@-. ()/1aAbBzZE9\n", max_size=60)
-    | st.text("0123456789ABCDEZaz-. ", max_size=40)
-    | st.text("0129 -@.aA\u0130\u00e9\u0663", max_size=40)
-)
-def test_the_quick_look_misses_no_shape(text: str) -> None:
-    assert [m.span() for m in _shapes(text)] == [m.span() for m in _SHAPES.finditer(text)]

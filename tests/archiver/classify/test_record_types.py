@@ -9,8 +9,9 @@ import pytest
 
 import archiver.classify.records as records
 from archiver.classify import classify
-from archiver.classify.records import clinical_types, load_lexicons, record_types
+from archiver.classify.records import NOT_ABOUT_PATIENTS, clinical_types, load_lexicons, record_types
 from config.errors import ConfigError
+from retention.law.schedules import Schedule
 
 CLEAR = {
     "medical_record": "Progress note: patient presented with chest pain. Assessment and plan below.",
@@ -28,6 +29,10 @@ CLEAR = {
     "discharge_summary": "Discharge summary and hospital course attached.",
     "hipaa_documentation": "New notice of privacy practices and the business associate agreement.",
     "controlled_substance": "PDMP check done before the oxycodone script, a controlled substance.",
+    "administrative": "Staff meeting on Friday; the purchase order and the payroll need a signature.",
+    "patient_communication": "Dear patient, your test results are in the patient portal.",
+    "business_associate": "Please sign the business associate agreement with the new vendor.",
+    "not_a_record": "Automatic reply: I am out of the office until Monday.",
     "occupational_medical": "Needlestick: see occupational health for the bloodborne pathogen protocol.",
 }
 
@@ -45,7 +50,7 @@ def test_clear_texts(kind: str) -> None:
     [
         "",
         "Lunch at noon? The patient approach pays: surgery on the budget, then a discharge of the debt.",
-        "Meeting minutes: the contract, the invoice and the pipeline. No claims were made.",
+        "The contract, the invoice and the pipeline. No claims were made.",
         "Is the office open on Monday?",
     ],
 )
@@ -55,7 +60,31 @@ def test_other_mail_is_correspondence(text: str) -> None:
 
 def test_every_type_has_a_lexicon_and_a_test() -> None:
     assert {lexicon.type for lexicon in load_lexicons().types} == set(CLEAR)
-    assert clinical_types() == set(CLEAR) - {"hipaa_documentation"}
+    others = {"hipaa_documentation", "administrative", "business_associate", "not_a_record"}
+    assert clinical_types() == set(CLEAR) - others
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "Your lab results: hemoglobin 12.",
+        "MRN 12345",
+        "The patient was seen.",
+        "Payroll and the purchase order are attached.",
+        "DOB 03/04/1950",
+    ],
+)
+def test_mail_is_no_record_only_where_nothing_speaks_for_one(more: str) -> None:
+    automatic = CLEAR["not_a_record"]
+    assert [r.type for r in classify(automatic).record_types] == ["not_a_record"]
+    assert "not_a_record" not in {r.type for r in classify(f"{automatic} {more}").record_types}
+
+
+def test_every_type_is_one_of_the_schedules() -> None:
+    schedule = Schedule.load()
+    for lexicon in load_lexicons().types:
+        assert schedule.canonical(lexicon.type)
+    assert {lexicon.type for lexicon in load_lexicons().types} | {"correspondence"} >= NOT_ABOUT_PATIENTS
 
 
 def test_long_text_needs_more() -> None:

@@ -54,9 +54,10 @@ def people(row: Cells) -> Iterator[dict[str, Any]]:
         for born in (date(1940, 5, 5), date(2010, 7, 7)):
             yield {**seen, "born": born, "died": died}
             yield {**seen, "born": born, "died": died, "use_death_alternative": True}
-    for freed in (date(2019, 1, 1), date(2020, 3, 1), date(2021, 1, 1)):
-        for use in (True, False):
-            yield {**seen, "born": date(2003, 5, 5), "emancipated_on": freed, "use_emancipation": use}
+    for born in (date(2003, 5, 5), date(2012, 5, 5)):
+        for freed in (date(2019, 1, 1), date(2020, 3, 1), date(2021, 1, 1), date(2028, 2, 29)):
+            for use in (True, False):
+                yield {**seen, "born": born, "emancipated_on": freed, "use_emancipation": use}
     for ended in (None, date(2021, 2, 28), date(2045, 1, 1)):
         yield {**seen, "born": date(1950, 6, 1), "incompetent": True, "disability_ended": ended}
         yield {**seen, "born": date(2010, 6, 1), "incompetent": True, "disability_ended": ended}
@@ -68,6 +69,7 @@ def people(row: Cells) -> Iterator[dict[str, Any]]:
     yield {**seen, "born": date(1950, 6, 1), "proceedings_concluded": date(2026, 2, 28)}
     yield {**seen, "born": date(1950, 6, 1), "claim_submitted": date(2020, 5, 5)}
     yield {**seen, "born": date(1950, 6, 1), "audit_closed": date(2024, 2, 29)}
+    yield {**seen, "born": date(1950, 6, 1), "audit_closed": date(2018, 2, 28)}
     yield {**seen, "born": date(1950, 6, 1), "follow_recommendations": True}
     yield {**seen, "born": date(2010, 6, 1), "follow_recommendations": True}
     # Two clocks of the patient that don't agree.

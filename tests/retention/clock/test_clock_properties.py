@@ -100,7 +100,7 @@ def speaks_of_later_events(result: Result) -> bool:
     return any(rule is not None and rule.events_from is not None for rule in named)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(complete(), st.data())
 def test_more_facts_never_shorten_unless_a_rule_says_so(facts: Facts, data: st.DataObject) -> None:
     unknown = data.draw(st.sets(st.sampled_from(ALL), max_size=4))
@@ -129,7 +129,7 @@ def test_taking_away_a_fact_shows_which_may_shorten() -> None:
     assert shortened >= {"discharged", "died", "use_death_alternative"}
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(complete(), days, st.sampled_from(["died", "emancipated_on"]))
 def test_death_and_emancipation_never_shorten_unasked(facts: Facts, day: date, name: str) -> None:
     unasked = but(facts, use_death_alternative=None, use_emancipation=None)

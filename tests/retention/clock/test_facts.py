@@ -26,8 +26,13 @@ def test_reads_every_field() -> None:
             "died": [],
             "captured_at": "2025-06-30T23:00:00-05:00",
             "incompetent": False,
+            "use_death_alternative": True,
+            "use_emancipation": [True, None],
+            "emancipated_on": "2024-01-01",
         }
     )
+    assert (facts.use_death_alternative, facts.use_emancipation) == (True, (True, None))
+    assert facts.emancipated_on == date(2024, 1, 1)
     assert facts.record_types == ("treatment", "billing")
     assert facts.jurisdictions == ("NC", "US")
     assert facts.provider_type == ("hospital", "clinic")
@@ -35,7 +40,8 @@ def test_reads_every_field() -> None:
     assert facts.died is None
     assert facts.captured_at == date(2025, 7, 1)
     cases = list(facts.cases())
-    assert len(cases) == 4
+    assert len(cases) == 8
+    assert {case.use_emancipation for case in cases} == {True, False}
     assert {case.provider_type for case in cases} == {"hospital", "clinic"}
 
 
@@ -63,6 +69,8 @@ def test_a_single_name_stands_for_a_list_of_one() -> None:
         ({"record_types": [7]}, ["record_types"]),
         ({"jurisdictions": ["nc"]}, ["jurisdictions", "NC", "US"]),
         ({"incompetent": "yes"}, ["incompetent"]),
+        ({"use_death_alternative": 1}, ["use_death_alternative"]),
+        ({"follow_recommendations": "always"}, ["follow_recommendations"]),
         ({"anchor": ["2025-01-01"] * 257}, ["anchor", "256"]),
     ],
 )

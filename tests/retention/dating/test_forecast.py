@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import func, select
 
 from archiver.store.schema import messages
+from retention.dating import cells
 from retention.dating.cells import COUNTS
 from retention.disposition.extensions import Extensions
 from retention.errors import RetentionError
@@ -103,3 +104,14 @@ def test_years_that_make_no_sense(policy: PolicyHouse) -> None:
     for years in (0, 51):
         with pytest.raises(RetentionError):
             policy.forecaster.forecast(years)
+
+
+def test_counting_in_stretches_gives_the_same(mixed: PolicyHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    mixed.house.runs.run(propose=False)
+    whole = mixed.forecaster.forecast(5)
+    seen: list[int] = []
+    for stretch in (1, 3, 16, 17):
+        monkeypatch.setattr(cells, "STRETCH", stretch)
+        seen.clear()
+        assert mixed.forecaster.forecast(5, seen.append) == whole
+        assert sum(seen) == whole["examined"]

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import select
 
 from archiver.errors import DestructionRefused
-from archiver.store.schema import messages
+from archiver.message.model import Recipient
 from retention.law.schedules import default_schedule
 from retention.refusals import NameTaken, NotThere, WrongState
 from retention.units.book import Said, UnitBook, UnitFacts
@@ -51,7 +49,7 @@ def test_participants_bring_their_units_law(house: House) -> None:
 def test_envelopes_and_owners_count(house: House) -> None:
     unit = house.units.add(None, "Dental", domains=["dental.example"], states=["VA"])
     hidden = house.capture(
-        house.arrival(mail(), smtp_recipients=("quiet@dental.example",)),
+        house.arrival(mail(), smtp_recipients=(Recipient("quiet@dental.example", "recipient"),)),
         house.arrival(mail(), custodians=("owner@dental.example",)),
     )
     for one in hidden:
@@ -155,11 +153,6 @@ def test_at_rest_units_are_unreadable(house: House) -> None:
             for row in connection.exec_driver_sql(f"SELECT * FROM {table}"):
                 said = b"".join(v if isinstance(v, bytes) else str(v).encode() for v in row)
                 assert not any(word in said.lower() for word in (b"quagga", b"zeb@"))
-
-
-def dated(house: House, pk: int) -> date | None:
-    with house.vault.records.read() as connection:
-        return connection.scalar(select(messages.c.disposal_date).where(messages.c.pk == pk))
 
 
 _unit = st.tuples(

@@ -1,0 +1,74 @@
+"""What a hold would cover, counted beside everybody's work: nothing is locked, nothing is written down.
+
+The keys found go into a table of the connection's own, which no other one sees and no file keeps; what is
+counted of them is what a hold's report counts. A test places a hold after each preview and compares.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from sqlalchemy import BigInteger, Column, Connection, MetaData, Table, delete, exists, select
+from sqlalchemy.schema import CreateTable, DropTable
+
+from archiver.store import dialect
+from archiver.store.schema import messages
+from archiver.vault import Vault
+from retention.holds import versions
+from retention.holds.query import tree_of
+from retention.holds.report import Reporting, unseen
+from retention.holds.scope import HoldScope, named_messages, within
+from search.engine.ports import IndexReader
+
+_CHUNK: Final = 5_000
+_FOUND: Final = Table(
+    "holdfast_preview",
+    MetaData(),
+    Column("message_pk", BigInteger, primary_key=True, autoincrement=False),
+    prefixes=["TEMPORARY"],
+)
+
+
+class Preview:
+    """Counts what criteria would cover."""
+
+    def __init__(self, vault: Vault, reader: IndexReader) -> None:
+        self._vault = vault
+        self._reader = reader
+        self._reporting = Reporting(vault)
+
+    def of(self, connection: Connection, scope: HoldScope) -> dict[str, Any]:
+        """The counts of a scope (see `Holds.preview`), in the caller's reading transaction.
+
+        Raises SearchError while the index can't be asked, NotThere, AlreadyDisposed.
+        """
+        connection.execute(CreateTable(_FOUND))
+        condition = within(self._vault, connection, scope)
+        if scope.by_index:
+            tree = tree_of(scope.interpreted or "", self._vault.clock.now())
+            self._fill(connection, self._reader.all_rowids(tree))
+            stays = exists().where(messages.c.pk == _FOUND.c.message_pk, condition)
+            connection.execute(delete(_FOUND).where(~stays))
+        elif scope.standing:
+            found = select(messages.c.pk).where(condition)
+            connection.execute(_FOUND.insert().from_select(["message_pk"], found))
+        self._fill(connection, named_messages(connection, scope))
+        held = select(_FOUND.c.message_pk)
+        counts: dict[str, Any] = dict(versions.tally(connection, held))
+        counts |= self._reporting.breakdown(connection, held, [scope])
+        if scope.by_index:
+            counts["not_searchable"] = unseen(connection, condition)
+        connection.execute(DropTable(_FOUND))
+        return counts
+
+    def _fill(self, connection: Connection, pks: Iterable[int]) -> None:
+        insert = dialect.insert_or_ignore(connection, _FOUND)
+        rows: list[dict[str, int]] = []
+        for pk in pks:
+            rows.append({"message_pk": pk})
+            if len(rows) == _CHUNK:
+                connection.execute(insert, rows)
+                rows = []
+        if rows:
+            connection.execute(insert, rows)
