@@ -136,6 +136,10 @@ class Archive:
         """Descriptions for a machine that hands them to nobody."""
         return self._describe(pks)
 
+    def scan_page(self, records: Sequence[Record]) -> Iterator[Opened | None]:
+        """As `open_page`, for a machine that hands the content to nobody."""
+        return self.open_page(records)
+
     def scan_report(self, report_id: str) -> Opened:
         """Open a report for a machine that hands its content to nobody."""
         return self._open(report_id)

@@ -30,16 +30,33 @@ PATIENTS = 100_000
 ENCOUNTERS = 10
 """Of each patient."""
 _GIVEN = (
-    "James Mary Robert Patricia John Jennifer Michael Linda David Elizabeth William Barbara Richard Susan Joseph "
-    "Jessica Thomas Sarah Charles Karen Daniel Lisa Matthew Nancy Anthony Betty Mark Sandra Steven Kimberly Paul "
-    "Donna Andrew Emily Kenneth Michelle Kevin Carol Brian Amanda George Melissa Jeff Stacy Greg Tracy Chris Kay"
+    "James Mary Robert Patricia John Jennifer Michael Linda David Elizabeth William Barbara "
+    "Richard Susan Joseph Jessica Thomas Sarah Charles Karen Daniel Lisa Matthew Nancy Anthony "
+    "Betty Mark Sandra Steven Kimberly Paul Donna Andrew Emily Kenneth Michelle Kevin Carol Brian "
+    "Amanda George Melissa Jeff Stacy Greg Tracy Chris Kay "
 )
 _FAMILY = (
-    "Smith Johnson Williams Brown Jones Garcia Miller Davis Martinez Wilson Anderson Thomas Taylor Moore Jackson "
-    "Martin Lee Thompson White Harris Clark Lewis Robinson Walker Young Allen King Wright Scott Hill Green Adams "
-    "Nelson Baker Hall Campbell Mitchell Carter Roberts Phillips Evans Turner Parker Collins Edwards Stewart Cook"
+    "Smith Johnson Williams Brown Jones Garcia Miller Davis Martinez Wilson Anderson Thomas "
+    "Taylor Moore Jackson Martin Lee Thompson White Harris Clark Lewis Robinson Walker Young "
+    "Allen King Wright Scott Hill Green Adams Nelson Baker Hall Campbell Mitchell Carter Roberts "
+    "Phillips Evans Turner Parker Collins Edwards Stewart Cook "
 )
-_SYLLABLES = "bar cor den fel gan hol jes kir lam mor nar pol quin ros sel tor ul ver wil zan".split()
+_SYLLABLES = (
+    "bar",
+    "cor",
+    "den",
+    "fel",
+    "gan",
+    "hol",
+    "jes",
+    "kir",
+    "lam",
+    "mor",
+    "nar",
+    "pol",
+    "quin",
+    "ros",
+)
 
 
 def run(run: Run) -> None:
@@ -56,7 +73,8 @@ def run(run: Run) -> None:
             begun, used = time.perf_counter(), time.process_time()
             counts = app.roster.run(folder)
             wall, cpu = time.perf_counter() - begun, time.process_time() - used
-        note = f"{counts['added']:,} patients, {counts['encounters']:,} encounters; a capture waits {max(waits):.2f} s"
+        waited = f"a capture waits {max(waits):.2f} s"
+        note = f"{counts['added']:,} patients, {counts['encounters']:,} encounters; {waited}"
         run.add("rosters", "import: time on the clock", wall, "s", note=note)
         run.add("rosters", "import: processor time", cpu, "s")
         run.add("rosters", "import: memory of the process at its peak", _peak_mib(), "MiB")
@@ -90,7 +108,7 @@ def write_export(folder: Path) -> None:
                 "id": f"p{number}",
                 "identifier": [{"type": {"coding": [{"code": "MR"}]}, "value": f"{number:08}"}],
                 "name": [{"family": last, "given": chance.sample(given, 2)}],
-                "birthDate": f"{chance.randint(1930, 2024)}-{chance.randint(1, 12):02}-{chance.randint(1, 28):02}",
+                "birthDate": _day(chance, 1930, 2024),
                 "address": [{"state": chance.choice(("NC", "VA", "SC"))}],
                 "telecom": [
                     {"system": "phone", "value": f"919-{chance.randint(200, 999)}-{number % 10_000:04}"},
@@ -100,7 +118,7 @@ def write_export(folder: Path) -> None:
             file.write(json.dumps(told) + "\n")
     with gzip.open(folder / "Encounter.ndjson.gz", "wt", compresslevel=1) as file:
         for number in range(PATIENTS * ENCOUNTERS):
-            day = f"{chance.randint(2000, 2025)}-{chance.randint(1, 12):02}-{chance.randint(1, 28):02}"
+            day = _day(chance, 2000, 2025)
             told = {
                 "resourceType": "Encounter",
                 "id": f"e{number}",
@@ -110,6 +128,10 @@ def write_export(folder: Path) -> None:
                 "period": {"start": f"{day}T08:00:00-05:00", "end": f"{day}T09:00:00-05:00"},
             }
             file.write(json.dumps(told) + "\n")
+
+
+def _day(chance: random.Random, first: int, last: int) -> str:
+    return f"{chance.randint(first, last)}-{chance.randint(1, 12):02}-{chance.randint(1, 28):02}"
 
 
 def _mail(app: App, run: Run) -> None:

@@ -249,7 +249,7 @@ def _configure_id(parser: argparse.ArgumentParser) -> None:
 def _configure_option(parser: argparse.ArgumentParser) -> None:
     about = "; ".join(f"{name}: {words}" for name, words in OPTIONS.items())
     parser.add_argument("option", choices=tuple(OPTIONS), help=about)
-    parser.add_argument("turn", choices=("on", "off"))
+    parser.add_argument("turn", choices=("on", "off"), help="on takes two persons, off one")
     _deciding(parser)
 
 

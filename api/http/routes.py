@@ -63,7 +63,7 @@ ROUTES: Final[Mapping[tuple[str, str], Audited]] = {
     ("GET", f"{API}/matters/{{id}}/notice"): Audited(("notice.plan",), Action.HOLD_READ),
     ("POST", f"{API}/matters/{{id}}/notice"): Audited(("notice.plan",), Action.HOLD_MANAGE),
     ("GET", f"{API}/holds/{{id}}/notices/preview"): Audited(("notice.preview",), Action.HOLD_READ),
-    ("POST", f"{API}/holds/{{id}}/notices"): Audited(("notice.start",), Action.HOLD_MANAGE),
+    ("POST", f"{API}/holds/{{id}}/notices"): Audited(("notice.start", "notice.queue"), Action.HOLD_MANAGE),
     ("GET", f"{API}/retention/messages/{{id}}"): Audited(("retention.explain",), Action.RETENTION_READ),
     ("GET", f"{API}/retention/schedules"): Audited(("retention.schedules",), Action.RETENTION_READ),
     ("POST", f"{API}/retention/compute"): Audited(("retention.compute",), Action.RETENTION_READ),
@@ -228,7 +228,7 @@ ROUTES: Final[Mapping[tuple[str, str], Audited]] = {
         for step in ("change", "release", "approve", "reinstate", "review")
     },
     ("POST", "/holds/{id}/notices/preview"): Audited(("notice.preview", *_HOLD_PAGE), Action.HOLD_READ),
-    ("POST", "/holds/{id}/notices"): Audited(("notice.start", *_HOLD_PAGE), Action.HOLD_MANAGE),
+    ("POST", "/holds/{id}/notices"): Audited(("notice.start", "notice.queue", *_HOLD_PAGE), Action.HOLD_MANAGE),
     ("GET", "/notices"): Audited(("hold.notices",), Action.HOLD_READ),
     ("POST", "/notices/{id}/resend"): Audited(("notice.resend",), Action.HOLD_MANAGE),
     ("GET", "/patients"): Audited(("roster.status",), Action.RETENTION_READ),

@@ -11,12 +11,18 @@ from archiver.classify.places import STATE_CODES, STATE_NAMES
 from archiver.classify.scan import at_words, tried_at
 from archiver.classify.words import bag, word_list
 
+# After USPS Publication 28, C1, without what is hardly ever a street and often something else.
 _SUFFIXES = (
-    "street st avenue ave road rd drive dr lane ln boulevard blvd court ct way place pl circle cir terrace"
-    " parkway pkwy highway hwy plaza trail loop broadway square alley pike crossing route turnpike"
-    " path mall heights hts hollow corner cove crescent glen grove knoll landing manor meadow meadows mews "
-    "overpass"
-    " ridge row trace trafficway vista walk track key trl xing"
+    "street st avenue ave road rd drive dr lane ln boulevard blvd court ct way place pl circle cir"
+    " terrace parkway pkwy highway hwy plaza trail trl loop broadway square alley pike crossing xing"
+    " route turnpike path mall heights hts hollow corner corners cove crescent glen grove knoll knolls"
+    " landing manor meadow meadows mews overpass ridge row trace track trafficway vista walk key annex"
+    " arcade bayou beach bend bluff branch bridge brook burg bypass camp canyon cape causeway center"
+    " cliff creek crest crossroad curve dale dam divide estate estates expressway falls ferry flat flats"
+    " ford forest forge fork fort freeway garden gardens gateway harbor haven hill hills inlet island"
+    " isle junction lake lakes lock lodge mill mills mission motorway mountain neck orchard oval park"
+    " passage pine pines port ports prairie radial ranch rapids river shoal shore shores skyway springs"
+    " spur stravenue stream throughway underpass valley viaduct village ville"
 )
 _MILITARY_WORDS = frozenset({"apo", "fpo", "dpo"})
 _NO_ROADS = _MILITARY_WORDS | {"box"}
@@ -26,7 +32,7 @@ STREET_WORDS = _NO_ROADS | _SUFFIX_SET | _UNIT_WORDS
 """Without one of these words, in small letters, `streets` finds nothing."""
 # Where a street's number can be, in the sketch of a text (see shapes.py), and what it must be there.
 _STREET_BEGINS = re.compile(
-    rb"0(?<!00)(?<![Aa/.:$-]0)0{0,5}+(?:-0{1,4}+)?[Aa]?,?[ ]{1,2}(?:A|00?0?(?:aa|AA))"
+    rb"0(?<!00)(?<![Aa/.:$-]0)0{0,5}+(?:-0{1,4}+)?[Aa]?,?[ ]{1,2}(?:A(?:[a.]|AA|[ ]A)|00?0?(?:aa|AA))"
 )
 _STREET = re.compile(
     r"[0-9]{1,6}+(?:-[0-9]{1,4})?[A-Za-z]?,?[ ]{1,2}"
@@ -118,9 +124,8 @@ def streets(text: str, lowered: str, outline: bytes, words: set[str]) -> list[PH
             )
     for match in tried_at(_MILITARY, text, lowered, words & _MILITARY_WORDS):
         found.append(PHIFinding("address", match.start(), match.end(), match.group(), "military_post"))
-    # `way` and `place` are words of every day: most texts have no street's name among them.
     roads = words - _NO_ROADS
-    if any(f" {road.capitalize()}" in text or f" {road.upper()}" in text for road in roads):
+    if roads:
         for begins in _STREET_BEGINS.finditer(outline):
             street = _STREET.match(text, begins.start())
             if street is not None and (end := _end_of_street(street)):

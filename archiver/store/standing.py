@@ -79,7 +79,7 @@ def match(
             query = query.where(messages.c.pk.in_(chunk))
         if span is not None:
             query = query.where(messages.c.pk.between(*span))
-        if hold_id is not None and names_somebody(connection, hold_id):
+        if hold_id is not None and pks is None and names_somebody(connection, hold_id):
             # The same as above said again, so that the token index leads and not every message is tried.
             query = query.where(messages.c.pk.in_(_named(hold_id)))
         insert = dialect.insert_or_ignore(connection, hold_items)
@@ -93,6 +93,12 @@ def names_somebody(connection: Connection, hold_id: str) -> bool:
         connection.execute(select(table.c.hold_id).where(table.c.hold_id == hold_id).limit(1)).first()
         for table in tables
     )
+
+
+def bearing(connection: Connection, hold_id: str) -> list[int]:
+    """Keys of the messages of the custodians and patients that a hold names, ascending; some may not be
+    within its other criteria."""
+    return sorted(connection.scalars(_named(hold_id)))
 
 
 def _named(hold_id: str) -> CompoundSelect[Any]:

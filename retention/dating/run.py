@@ -87,8 +87,9 @@ class RetentionRun:
 
     def refresh(self, progress: Progress | None = None) -> int:
         """Compute every date that isn't up to date; how many were. Durable chunk by chunk."""
-        rows.tell_unconfirmed(self._vault)
         policies, records = self._verdicts.policies, self._vault.records
+        policies.notice()
+        rows.tell_unconfirmed(self._vault)
         done = 0
         for chunk in rows.stale(records, self._verdicts, policies.current()):
             pks = list(chunk.seqs)

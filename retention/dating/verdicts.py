@@ -6,6 +6,7 @@ kept (promise 5).
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,7 +18,7 @@ from typing import Any
 from archiver.archive import Record
 from archiver.classify.records import CORRESPONDENCE, NOT_ABOUT_PATIENTS
 from archiver.clock import from_us
-from archiver.errors import DamagedStore, SealError
+from archiver.errors import ArchiverError, DamagedStore, SealError
 from archiver.record_types import BY_PERSON
 from archiver.vault import Vault
 from retention.clock.clock import Clock
@@ -93,7 +94,9 @@ class Verdicts:
         self.version = hashlib.sha256(json.dumps([_LOGIC, schedule.version]).encode()).hexdigest()[:32]
         """Changes with the schedule; the policy is followed by its epoch, patients' facts one by one."""
         self.policies = PolicyStore(vault, schedule)
-        self.policies.notice()
+        # Whoever comes to verify or repair a damaged database must get in; a run or a disposal looks again.
+        with contextlib.suppress(ArchiverError):
+            self.policies.notice()
         self.grounds = GroundsStore(vault, self.policies.tokens)
 
     @property

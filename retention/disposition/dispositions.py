@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, select, update
 
 from archiver.clock import to_us
+from archiver.errors import SealError
 from archiver.ledger.log import Log
 from archiver.ledger.proof import format_proof
 from archiver.store.schema import dispositions, users
@@ -102,6 +103,8 @@ class Dispositions:
 
         Raises BadTerm, WrongState, NotThere (also for a message that isn't on the list).
         """
+        self._gate.require(actor, Action.DISPOSITION_DECIDE)
+        ready = lists.shorter(self._vault.records, self._fields, message_ids, disposition_id)
         with change(self._vault, self._gate, actor, Action.DISPOSITION_DECIDE, "disposition.exclude") as act:
             act.detail["reason"] = reason
             row = self._find(act, disposition_id)
@@ -110,7 +113,8 @@ class Dispositions:
             if len(lists.on_list(act.connection, disposition_id, pks)) != len(pks):
                 raise NotThere("a message named isn't on this list; `holdfast disposition show` names those")
             now_us = to_us(self._vault.clock.now())
-            lists.take_off(act.connection, self._fields, disposition_id, pks, actor, reason, now_us)
+            left = ready.get(disposition_id)
+            lists.take_off(act.connection, self._fields, disposition_id, pks, actor, reason, now_us, left)
             act.count = len(pks)
             return self._summary(act.connection, self._find(act, disposition_id))
 
@@ -120,6 +124,8 @@ class Dispositions:
         `list_sha256` is the hash of the list that was looked at: for another one nothing is approved. Raises
         SecondPersonNeeded, WrongState, ItemsChanged, ReviewMissing, NotThere.
         """
+        self._gate.require(actor, Action.DISPOSITION_DECIDE)
+        found = self._added_up(disposition_id)
         with change(self._vault, self._gate, actor, Action.DISPOSITION_DECIDE, "disposition.approve") as act:
             row = self._find(act, disposition_id)
             if row["state"] != "proposed":
@@ -131,7 +137,7 @@ class Dispositions:
             now_hash = bytes(row["items_sha256"])
             if list_sha256 is not None and list_sha256.strip().lower() != now_hash.hex():
                 raise ItemsChanged("the list isn't the one you looked at any more; show it again and decide")
-            act.count = self._check_items(act.connection, row)
+            act.count = self._check_items(row, found)
             fewest = self._vault.settings.disposition_sample
             samples.require(act.connection, self._fields, disposition_id, fewest)
             act.detail["list_sha256"] = now_hash.hex()
@@ -183,6 +189,8 @@ class Dispositions:
         the index calls. After `seconds` it returns before the end, `executing` still true, and `resume` goes
         on. Raises SecondPersonNeeded, WrongState, ItemsChanged, HoldBeingApplied (retry), NotThere.
         """
+        self._gate.require(actor, Action.DISPOSITION_EXECUTE)
+        found = self._added_up(disposition_id)
         with change(self._vault, self._gate, actor, Action.DISPOSITION_EXECUTE, "disposition.execute") as act:
             act.outcome = "begun"
             row = self._find(act, disposition_id)
@@ -190,7 +198,7 @@ class Dispositions:
                 raise WrongState(f"this disposition is {row['state']}; only an approved one can be executed")
             if row["decided_by"] == actor.user_id and not self._is_person(act.connection, row["created_by"]):
                 raise SecondPersonNeeded("you approved this disposition; another person must execute it")
-            act.count = self._check_items(act.connection, row)
+            act.count = self._check_items(row, found)
             if bytes(row["approved_sha256"] or b"") != bytes(row["items_sha256"]):
                 raise ItemsChanged("this list isn't the one that was approved; reject it")
             if row["begun_us"] is None:
@@ -201,8 +209,8 @@ class Dispositions:
                 )
         self._executor.run(actor, disposition_id, progress, seconds)
         with self._vault.records.read() as connection:
-            found = self._summary(connection, self._row(connection, disposition_id))
-            return {**found, "index_pending": summaries.index_pending(connection)}
+            shown = self._summary(connection, self._row(connection, disposition_id))
+            return {**shown, "index_pending": summaries.index_pending(connection)}
 
     def resume(self, progress: Progress | None = None) -> int:
         """Finish executions that were begun and not ended, by a job; how many. Raises as `execute` does."""
@@ -238,10 +246,17 @@ class Dispositions:
                 "its execution has begun: execute it again to finish; a hold still keeps what it covers"
             )
 
-    def _check_items(self, connection: Connection, row: RowMapping) -> int:
-        found = add_up(items_of.read_all(connection, self._fields, row["id"]))
+    def _added_up(self, disposition_id: str) -> Sums:
+        """A list's sums and hash as its items say; before any transaction, as a long one takes seconds."""
+        try:
+            with self._vault.records.read() as connection:
+                return add_up(items_of.read_all(connection, self._fields, disposition_id))
+        except SealError:
+            return Sums()  # an item was altered: no list has this hash, which the refusal then says
+
+    def _check_items(self, row: RowMapping, found: Sums) -> int:
         if found.sha256 != bytes(row["items_sha256"]):
-            raise ItemsChanged("the items of this disposition were changed after it was made; reject it")
+            raise ItemsChanged("the list was changed just now, or its items by another hand: show it again")
         self._remember(row, found)
         return found.messages
 

@@ -56,6 +56,8 @@ class Extensions:
         They leave every list that isn't being executed, so that its approval is void. Durable on return: from
         then on the database refuses to destroy them before. Raises BadTerm, NotThere, AlreadyDisposed.
         """
+        self._gate.require(actor, Action.DISPOSITION_DECIDE)
+        ready = lists.shorter(self._vault.records, self._fields, message_ids)
         with change(self._vault, self._gate, actor, Action.DISPOSITION_DECIDE, "disposition.extend") as act:
             act.detail["reason"] = reason
             day = self._day(until, years)
@@ -84,7 +86,16 @@ class Extensions:
             act.count = len(rows)
             for disposition_id, concerned in self._listed(act.connection, list(pks)).items():
                 act.objects.append(disposition_id)
-                lists.take_off(act.connection, self._fields, disposition_id, concerned, actor, reason, now_us)
+                lists.take_off(
+                    act.connection,
+                    self._fields,
+                    disposition_id,
+                    concerned,
+                    actor,
+                    reason,
+                    now_us,
+                    ready.get(disposition_id),
+                )
             made = [row["id"] for row in rows]
             return [self._shown(row) for row in self._rows(act.connection, extensions.c.id.in_(made))]
 

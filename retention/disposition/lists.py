@@ -3,16 +3,57 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import Connection, select, update
 
-from archiver.store.schema import disposition_items, dispositions
+from archiver.store.records import Records
+from archiver.store.schema import disposition_items, dispositions, messages
 from retention.disposition import items as items_of
 from retention.fields import SealedFields
 from search.access import Actor
 
 OPEN = ("proposed", "approved")
 """States of a disposition that is not over."""
+_MOST = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Shorter:
+    """The hash of a list without some messages, as it was computed when the list had the hash `of`."""
+
+    of: bytes
+    left: bytes
+
+
+def shorter(
+    records: Records, fields: SealedFields, message_ids: Sequence[str], disposition_id: str | None = None
+) -> dict[str, Shorter]:
+    """The hashes that open lists, or one list, will have without these messages.
+
+    Found before the transaction that takes them off: a long list's hash takes seconds, in which nothing could
+    be captured.
+    """
+    chosen = select(disposition_items.c.disposition_id).join(
+        messages, messages.c.pk == disposition_items.c.message_pk
+    )
+    found, off = {}, set(message_ids)
+    with records.read() as connection:
+        concerned = (
+            chosen.where(messages.c.id.in_(list(message_ids)[:_MOST]))
+            if disposition_id is None
+            else [disposition_id]
+        )
+        rows = connection.execute(
+            select(dispositions.c.id, dispositions.c.items_sha256).where(
+                dispositions.c.id.in_(concerned), dispositions.c.state.in_(OPEN)
+            )
+        ).all()
+        for row in rows:
+            items = items_of.read_all(connection, fields, row.id)
+            left = items_of.digest(item for item in items if item.message_id not in off)
+            found[row.id] = Shorter(bytes(row.items_sha256), left)
+    return found
 
 
 def take_off(
@@ -23,11 +64,13 @@ def take_off(
     actor: Actor,
     reason: str,
     now_us: int,
+    ready: Shorter | None,
 ) -> None:
     """Take messages off a list that isn't being executed; an approval of the longer list is void.
 
-    Part of the caller's transaction, which holds LOCK_ARCHIVE.
+    Part of the caller's transaction, which holds LOCK_ARCHIVE. `ready` is what `shorter` found for them.
     """
+    now = connection.scalar(select(dispositions.c.items_sha256).where(dispositions.c.id == disposition_id))
     # The database lets items go only from a list that nobody has approved, so that comes first.
     connection.execute(
         update(dispositions)
@@ -54,7 +97,10 @@ def take_off(
                 sealed_exclusion=fields.seal(f"{disposition_id}/{pk}/excluded", {"reason": reason}),
             )
         )
-    left = items_of.digest(items_of.read_all(connection, fields, disposition_id))
+    if ready is not None and ready.of == bytes(now or b""):
+        left = ready.left
+    else:  # the list became another one meanwhile
+        left = items_of.digest(items_of.read_all(connection, fields, disposition_id))
     connection.execute(
         update(dispositions).where(dispositions.c.id == disposition_id).values(items_sha256=left)
     )

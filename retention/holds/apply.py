@@ -6,9 +6,11 @@ only: `resume` finishes what was begun.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
-from sqlalchemy import RowMapping, func, select, update
+from sqlalchemy import Connection, RowMapping, func, select, update
 
 from archiver.clock import from_us, to_us
 from archiver.store import dialect, standing
@@ -26,8 +28,12 @@ from search.errors import QueryTooBroad, SearchError
 from search.language.tree import Query
 
 FIRST, LAST = -(2**63), 2**63 - 1
-SPAN = 20_000
-"""How many messages one transaction looks at."""
+SPAN = 2_000
+"""How many messages one transaction looks at where all mail must be looked at."""
+PIECE = 500
+"""How many it looks at where they are known by somebody's tokens."""
+LONGEST_REST = 0.15
+"""Seconds. SQLite wakes who waits for its lock every tenth of a second."""
 
 
 class HoldApplier:
@@ -141,25 +147,44 @@ class HoldApplier:
         self._hold(row["id"], chunk)
 
     def _hold(self, hold_id: str, pks: Sequence[int]) -> None:
-        with self._vault.records.write(dialect.LOCK_ARCHIVE) as connection:
+        with self._turn() as connection:
             hold_items.add(connection, hold_id, pks, to_us(self._vault.clock.now()))
 
     def _match_database(self, hold_id: str) -> None:
-        """Match old mail span by span, so that captures get their turn; they match new mail themselves.
-
-        The mail of named persons is found by their tokens: there one span is all.
-        """
+        """Match old mail piece by piece, so that captures get their turn; they match new mail themselves."""
         with self._vault.records.read() as connection:
-            named = standing.names_somebody(connection, hold_id)
+            if standing.names_somebody(connection, hold_id):
+                # Found by their tokens; messages named by id were laid down with the hold.
+                named = set(standing.bearing(connection, hold_id))
+                named.update(hold_items.between(connection, hold_id, FIRST, LAST))
+            else:
+                named = None
+        if named is not None:
+            pks = sorted(named)
+            for start in range(0, len(pks), PIECE):
+                self._match_these(hold_id, pks[start : start + PIECE])
+            return
         first = FIRST
-        while (last := LAST if named else self._span_end(first)) is not None:
-            with self._vault.records.write(dialect.LOCK_ARCHIVE) as connection:
-                standing.match(connection, hold_id=hold_id, span=None if named else (first, last))
-                pks = hold_items.between(connection, hold_id, first, last)
-                hold_items.relabel(connection, pks, to_us(self._vault.clock.now()))
-            if last == LAST:
-                return
+        while (last := self._span_end(first)) is not None:
+            with self._turn() as connection:
+                standing.match(connection, hold_id=hold_id, span=(first, last))
+                held = hold_items.between(connection, hold_id, first, last)
+                hold_items.relabel(connection, held, to_us(self._vault.clock.now()))
             first = last + 1
+
+    def _match_these(self, hold_id: str, pks: Sequence[int]) -> None:
+        with self._turn() as connection:
+            standing.match(connection, pks, hold_id=hold_id)
+            held = hold_items.held_among(connection, hold_id, pks)
+            hold_items.relabel(connection, sorted(held), to_us(self._vault.clock.now()))
+
+    @contextmanager
+    def _turn(self) -> Iterator[Connection]:
+        """One transaction under the archive's lock, then a rest about as long for everybody else."""
+        begun = time.monotonic()
+        with self._vault.records.write(dialect.LOCK_ARCHIVE) as connection:
+            yield connection
+        time.sleep(min(time.monotonic() - begun, LONGEST_REST))
 
     def _span_end(self, first: int) -> int | None:
         """The key of the last message of the next span, None when there is none."""

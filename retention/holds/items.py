@@ -36,7 +36,7 @@ def add(connection: Connection, hold_id: str, pks: Sequence[int], now_us: int) -
     fresh = 0
     for start in range(0, len(pks), _IN):
         chunk = pks[start : start + _IN]
-        before = _held(connection, hold_id, chunk)
+        before = held_among(connection, hold_id, chunk)
         query = (
             select(literal(hold_id), messages.c.pk)
             .select_from(messages.join(holds, true()))
@@ -44,7 +44,7 @@ def add(connection: Connection, hold_id: str, pks: Sequence[int], now_us: int) -
         )
         insert = dialect.insert_or_ignore(connection, hold_items)
         connection.execute(insert.from_select(["hold_id", "message_pk"], query))
-        new = sorted(_held(connection, hold_id, chunk) - before)
+        new = sorted(held_among(connection, hold_id, chunk) - before)
         relabel(connection, new, now_us)
         fresh += len(new)
     return fresh
@@ -100,7 +100,8 @@ def between(connection: Connection, hold_id: str, first: int, last: int) -> list
     )
 
 
-def _held(connection: Connection, hold_id: str, pks: Sequence[int]) -> set[int]:
+def held_among(connection: Connection, hold_id: str, pks: Sequence[int]) -> set[int]:
+    """Those of the messages (at most 500) that a hold has taken in."""
     return set(
         connection.scalars(
             select(hold_items.c.message_pk).where(

@@ -14,7 +14,6 @@ from sqlalchemy import func, select, update
 
 from archiver.classify import normalise_identifier
 from archiver.clock import to_us
-from archiver.errors import DamagedStore, KeyDestroyed, NotFound, SealError
 from archiver.message.indexable import IndexText
 from archiver.store import dialect, standing, tokens
 from archiver.store.schema import PATIENT, name_book, patients
@@ -25,14 +24,17 @@ from retention.roster.evidence import evidence
 from retention.roster.matches import Matcher
 from retention.roster.names import NameKey, Names
 from search.engine.ports import IndexReader
-from search.indexer import derive
+from search.indexer import skim
 from search.language import parse
 from search.language.fields import tag
 
 CHUNK: Final = 500
-NAMES_AT_ONCE: Final = 2_000
+NAMES_AT_ONCE: Final = 20_000
 """Names looked for in one go: a message that holds several of them is opened once."""
-_PAIRS_AT_ONCE: Final = 100_000
+_PAGE: Final = 100
+"""Messages opened in one go."""
+_PAIRS_AT_ONCE: Final = 500_000
+"""So many names in messages end it sooner: they are in memory."""
 
 Progress = Callable[[int, int], object]
 """Told how many names are looked for, of how many."""
@@ -138,21 +140,22 @@ class People:
         total = self.waiting()
         while rows := self._waiting_rows():
             keys = {row.id: self._book.key(row) for row in rows}
-            holding: dict[int, Names] = {}
+            holding: dict[int, list[int]] = {}
             pairs = 0
             looked: list[int] = []
             for number, key in keys.items():
                 for pk in self._reader.all_rowids(_query(key, self._vault)):
-                    holding.setdefault(pk, Names()).add(key)
+                    holding.setdefault(pk, []).append(number)
                     pairs += 1
                 looked.append(number)
                 if pairs >= _PAIRS_AT_ONCE:
                     break
-            for chunk in _chunks(sorted(holding)):
+            # One that can't be read is kept anyway, and one that is disposed of is no matter.
+            for chunk in _chunks(sorted(holding), _PAGE):
                 found = {}
-                for pk in chunk:
-                    text = self._text(pk)
-                    if text is not None and (borne := evidence(text, holding[pk], self._vault.blind)):
+                for pk, text in skim(self._vault, chunk):
+                    names = Names(keys[number] for number in holding[pk])
+                    if text is not None and (borne := evidence(text, names, self._vault.blind)):
                         found[pk] = borne
                 done["messages"] += len(chunk)
                 done["found"] += len(self._record(found, reindex=True))
@@ -197,13 +200,6 @@ class People:
                 select(name_book).where(_WAITS).order_by(name_book.c.id).limit(NAMES_AT_ONCE)
             ).all()
 
-    def _text(self, pk: int) -> IndexText | None:
-        """The text of a message; None where it can't be read, and so is kept anyway, or is disposed of."""
-        try:
-            return derive(self._vault, pk)
-        except (NotFound, KeyDestroyed, SealError, DamagedStore):
-            return None
-
 
 _WAITS = name_book.c.searched_us.is_(None)
 
@@ -218,6 +214,6 @@ def _query(key: NameKey, vault: Vault) -> Any:
     return parse(f'"{key.given}" "{key.family}"', now=vault.clock.now()).tree
 
 
-def _chunks(values: Sequence[int]) -> Iterable[Sequence[int]]:
-    for start in range(0, len(values), CHUNK):
-        yield values[start : start + CHUNK]
+def _chunks(values: Sequence[int], size: int = CHUNK) -> Iterable[Sequence[int]]:
+    for start in range(0, len(values), size):
+        yield values[start : start + size]

@@ -69,6 +69,14 @@ def test_results_show_hits_totals_and_hostile_text_as_text(house: House) -> None
     assert "Understood as" in page.text
 
 
+RETENTION = (
+    "/retention/schedules",
+    "/retention/policy",
+    *(f"/retention?years={years}" for years in (5, 10, 20, 50)),
+)
+"""What the page of retention leads to: nothing there says anything of a message."""
+
+
 def test_no_page_has_script_inline_style_or_anything_from_elsewhere(house: House) -> None:
     client = house.sign_in(OFFICER)
     admin = house.sign_in("administrator-person")
@@ -85,6 +93,7 @@ def test_no_page_has_script_inline_style_or_anything_from_elsewhere(house: House
             "/static/desk.css",
             "/static/mark.svg",
             *(path for path, _, _ in NAVIGATION),
+            *RETENTION,
         }
         assert 'method="get"' not in page.text.lower()
         assert "<form" not in re.sub(r'<form[^>]*method="post"', "", page.text)

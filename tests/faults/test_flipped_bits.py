@@ -203,9 +203,11 @@ CASES: dict[str, tuple[Damage, Expected]] = {
     ),
     "records: a message added": (
         by_sql(
-            "INSERT INTO messages SELECT pk + 1, 'mforged', 90000, x'00', size, captured_us, sent_us, anchor,"
-            " anchor_basis, parse_failed, unsearchable_parts, sealed_meta, pack_id, pack_offset, pack_length,"
-            f" blob_sha256, disposal_date, permanent, verdict_version, disposed_us, form FROM messages {ONE}"
+            "INSERT INTO messages (pk, id, seq, sha256, size, captured_us, sent_us, anchor, anchor_basis,"
+            " parse_failed, unsearchable_parts, sealed_meta, pack_id, pack_offset, pack_length, blob_sha256)"
+            " SELECT pk + 1, 'mforged', 90000, x'00', size, captured_us, sent_us, anchor, anchor_basis,"
+            " parse_failed, unsearchable_parts, sealed_meta, pack_id, pack_offset, pack_length, blob_sha256"
+            f" FROM messages {ONE}"
         ),
         {"kind": "extra_row", "where": "messages"},
     ),

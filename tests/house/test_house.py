@@ -32,7 +32,7 @@ SKIPPED = {
 }
 
 ROOM = {"search/reading_room.py"}
-MACHINES = {"search/indexer.py", "archiver/verify.py", "archiver/training.py"}
+MACHINES = {"search/indexer.py", "archiver/verify.py", "archiver/training.py", "archiver/learning.py"}
 ZIP_MEMBERS = {
     "archiver/message/extract/office.py",
     "archiver/message/extract/archives.py",

@@ -1,4 +1,4 @@
-"""The organisation's policy: what counsel confirmed, what it adds to the law, on which grounds mail is kept."""
+"""The policy: what counsel confirmed, what the organisation adds, and on which grounds mail is kept."""
 
 from __future__ import annotations
 

@@ -89,7 +89,7 @@ def test_what_adds_counts_at_once_and_what_takes_away_needs_a_second_person(
 
 
 def test_a_refused_one_changes_nothing(vault: Vault, service: Corrections) -> None:
-    (message,) = store(vault, ["The copay and the claim of this patient account are due; see the remittance advice"])
+    (message,) = store(vault, ["The copay and claim of this patient account are due; see the remittance"])
     before = types_of(vault, message)
     assert "billing" in before
     asked = service.make(ONE, message, [], "a joke")

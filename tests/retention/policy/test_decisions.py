@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
+from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -16,6 +18,7 @@ from retention.disposition.dispositions import Dispositions
 from retention.law.schedules import Schedule, default_schedule
 from retention.policy.decisions import PreviewNeeded
 from retention.policy.errors import BadPolicy, ReasonNeeded
+from retention.policy.terms import read_term
 from retention.refusals import NotThere, SecondPersonNeeded, WrongState
 from search.access import AccessDenied
 from tests.retention.policy.conftest import PolicyHouse, policy_house
@@ -45,30 +48,31 @@ def test_an_own_term_lengthens_at_once_and_protects_before_any_run(policy: Polic
     assert "own term" in explained["because"][0]
 
 
-@pytest.mark.parametrize(
-    ("says", "day"),
-    [
-        ({"scope": {}, "years": 30}, date(2035, 3, 2)),
-        ({"scope": {}, "plus_years": 25}, date(2040, 3, 2)),
-        ({"scope": {}, "not_before": "2050-01-01"}, date(2050, 1, 1)),
-        ({"scope": {}, "permanent": True}, None),
-        ({"scope": {"state": "ny"}, "years": 30}, date(2035, 3, 2)),
-        ({"scope": {"state": "CA"}, "years": 30}, date(2015, 3, 2)),
-        ({"scope": {"record_type": "correspondence"}, "years": 30}, date(2035, 3, 2)),
-        ({"scope": {"record_type": "treatment"}, "years": 30}, date(2015, 3, 2)),
-        ({"scope": {"provider": "hospital"}, "years": 30}, date(2035, 3, 2)),
-        ({"scope": {"provider": "pharmacy"}, "years": 30}, date(2015, 3, 2)),
-        ({"scope": {"unit": "uaaaaaaaaaaaaaaa"}, "years": 30}, date(2015, 3, 2)),
-        ({"scope": {}, "years": 1}, date(2015, 3, 2)),
-    ],
+LONGEST: tuple[tuple[dict[str, Any], date | None], ...] = (
+    ({"scope": {}, "years": 30}, date(2035, 3, 2)),
+    ({"scope": {}, "plus_years": 25}, date(2040, 3, 2)),
+    ({"scope": {}, "not_before": "2050-01-01"}, date(2050, 1, 1)),
+    ({"scope": {}, "permanent": True}, None),
+    ({"scope": {"state": "ny"}, "years": 30}, date(2035, 3, 2)),
+    ({"scope": {"state": "CA"}, "years": 30}, date(2015, 3, 2)),
+    ({"scope": {"record_type": "correspondence"}, "years": 30}, date(2035, 3, 2)),
+    ({"scope": {"record_type": "treatment"}, "years": 30}, date(2015, 3, 2)),
+    ({"scope": {"provider": "hospital"}, "years": 30}, date(2035, 3, 2)),
+    ({"scope": {"provider": "pharmacy"}, "years": 30}, date(2015, 3, 2)),
+    ({"scope": {"unit": "uaaaaaaaaaaaaaaa"}, "years": 30}, date(2015, 3, 2)),
+    ({"scope": {}, "years": 1}, date(2015, 3, 2)),
 )
-def test_the_longest_of_law_and_own_terms(
-    policy: PolicyHouse, says: dict[str, object], day: date | None
-) -> None:
-    policy.house.old()
-    assert only(policy) == date(2015, 3, 2)
-    policy.set(policy.house.manager, **says)
-    assert only(policy) == day
+
+
+def test_the_longest_of_law_and_own_terms(policy: PolicyHouse) -> None:
+    (one,) = policy.house.old()
+    verdicts, now = policy.house.explainer.verdicts, policy.policies.current()
+    assert verdicts.of([one.pk])[one.pk].disposal_date == date(2015, 3, 2)
+    for says, day in LONGEST:
+        then = replace(now, terms=(read_term("t", says, verdicts.schedule),))
+        assert verdicts.of([one.pk], then)[one.pk].disposal_date == day, says
+    policy.set(policy.house.manager, **LONGEST[0][0])
+    assert only(policy) == LONGEST[0][1]
 
 
 def test_ending_a_term_takes_a_reason_and_another_person(policy: PolicyHouse) -> None:

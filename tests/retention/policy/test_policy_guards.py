@@ -48,46 +48,45 @@ def full(policy: PolicyHouse) -> PolicyHouse:
     return policy
 
 
-@pytest.mark.parametrize("table", TABLES)
-def test_nothing_of_the_policy_is_deleted(full: PolicyHouse, table: str) -> None:
-    refused(full, f"DELETE FROM {table}")
-
-
-@pytest.mark.parametrize(
-    "sql",
-    [
-        "UPDATE policy_state SET epoch = 0",
-        "UPDATE policy_state SET epoch = epoch - 1",
-        "UPDATE policy_state SET confirmations = 0",
-        "UPDATE policy_state SET id = 2",
-        "UPDATE rule_confirmations SET rule_token = rule_token",
-        "UPDATE rule_confirmations SET sealed = sealed",
-        "UPDATE rule_confirmations SET created_by = created_by",
-        "UPDATE rule_confirmations SET revoked_us = NULL",
-        "UPDATE rule_confirmations SET revoked_us = 1",
-        "UPDATE grounds SET sealed = sealed",
-        "UPDATE grounds_rules SET rule_token = rule_token",
-        "UPDATE policy_entries SET sealed = sealed",
-        "UPDATE policy_entries SET kind = 'option'",
-        "UPDATE policy_entries SET asked_by = 'uofficer'",
-        "UPDATE policy_entries SET state = 'ended'",
-        "UPDATE policy_entries SET state = 'ended', end_asked_by = 'umanager'",
-        "UPDATE policy_entries SET state = 'ended', end_asked_by = 'umanager', end_approved_by = 'umanager' "
-        "WHERE kind = 'term'",
-        "UPDATE policy_entries SET state = 'refused' WHERE state = 'in_force'",
-        "UPDATE policy_entries SET state = 'in_force' WHERE state = 'asked'",
-        "UPDATE policy_entries SET state = 'in_force', approved_by = asked_by WHERE state = 'asked'",
-        "UPDATE policy_baselines SET value = '6'",
-        "UPDATE policy_baselines SET ended_by = (SELECT id FROM policy_entries WHERE kind = 'term' LIMIT 1)",
-        "UPDATE policy_baselines SET ended_by = (SELECT max(id) FROM policy_entries)",
-        "INSERT INTO policy_entries (id, kind, state, sealed, sealed_steps, created_us, asked_by) "
-        "SELECT 'ex', 'option', 'in_force', sealed, sealed_steps, 0, asked_by FROM policy_entries LIMIT 1",
-        "INSERT INTO policy_entries (id, kind, state, sealed, sealed_steps, created_us, asked_by) "
-        "SELECT 'ex', 'settings', 'ended', sealed, sealed_steps, 0, asked_by FROM policy_entries LIMIT 1",
-    ],
+ATTEMPTS = (
+    "UPDATE policy_state SET epoch = 0",
+    "UPDATE policy_state SET epoch = epoch - 1",
+    "UPDATE policy_state SET confirmations = 0",
+    "UPDATE policy_state SET id = 2",
+    "UPDATE rule_confirmations SET rule_token = rule_token",
+    "UPDATE rule_confirmations SET sealed = sealed",
+    "UPDATE rule_confirmations SET created_by = created_by",
+    "UPDATE rule_confirmations SET revoked_us = NULL",
+    "UPDATE rule_confirmations SET revoked_us = 1",
+    "UPDATE grounds SET sealed = sealed",
+    "UPDATE grounds_rules SET rule_token = rule_token",
+    "UPDATE policy_entries SET sealed = sealed",
+    "UPDATE policy_entries SET kind = 'option'",
+    "UPDATE policy_entries SET asked_by = 'uofficer'",
+    "UPDATE policy_entries SET state = 'ended'",
+    "UPDATE policy_entries SET state = 'ended', end_asked_by = 'umanager'",
+    "UPDATE policy_entries SET state = 'ended', end_asked_by = 'umanager', end_approved_by = 'umanager' "
+    "WHERE kind = 'term'",
+    "UPDATE policy_entries SET state = 'refused' WHERE state = 'in_force'",
+    "UPDATE policy_entries SET state = 'in_force' WHERE state = 'asked'",
+    "UPDATE policy_entries SET state = 'in_force', approved_by = asked_by WHERE state = 'asked'",
+    "UPDATE policy_baselines SET value = '6'",
+    "UPDATE policy_baselines SET ended_by = (SELECT id FROM policy_entries WHERE kind = 'term' LIMIT 1)",
+    "UPDATE policy_baselines SET ended_by = (SELECT max(id) FROM policy_entries)",
+    "INSERT INTO policy_entries (id, kind, state, sealed, sealed_steps, created_us, asked_by) "
+    "SELECT 'ex', 'option', 'in_force', sealed, sealed_steps, 0, asked_by FROM policy_entries LIMIT 1",
+    "INSERT INTO policy_entries (id, kind, state, sealed, sealed_steps, created_us, asked_by) "
+    "SELECT 'ex', 'settings', 'ended', sealed, sealed_steps, 0, asked_by FROM policy_entries LIMIT 1",
 )
-def test_what_was_decided_stays_as_it_was_decided(full: PolicyHouse, sql: str) -> None:
-    refused(full, sql)
+
+
+def test_what_was_decided_stays_as_it_was_decided(full: PolicyHouse) -> None:
+    """One house for all of them: each is refused, and so leaves it as it was."""
+    for sql in (*(f"DELETE FROM {table}" for table in TABLES), *ATTEMPTS):
+        try:
+            refused(full, sql)
+        except pytest.fail.Exception:
+            pytest.fail(f"was let through: {sql}")
 
 
 def test_a_message_dated_under_an_earlier_policy_keeps_its_key(policy: PolicyHouse) -> None:
