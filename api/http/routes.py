@@ -228,7 +228,9 @@ ROUTES: Final[Mapping[tuple[str, str], Audited]] = {
         for step in ("change", "release", "approve", "reinstate", "review")
     },
     ("POST", "/holds/{id}/notices/preview"): Audited(("notice.preview", *_HOLD_PAGE), Action.HOLD_READ),
-    ("POST", "/holds/{id}/notices"): Audited(("notice.start", "notice.queue", *_HOLD_PAGE), Action.HOLD_MANAGE),
+    ("POST", "/holds/{id}/notices"): Audited(
+        ("notice.start", "notice.queue", *_HOLD_PAGE), Action.HOLD_MANAGE
+    ),
     ("GET", "/notices"): Audited(("hold.notices",), Action.HOLD_READ),
     ("POST", "/notices/{id}/resend"): Audited(("notice.resend",), Action.HOLD_MANAGE),
     ("GET", "/patients"): Audited(("roster.status",), Action.RETENTION_READ),
