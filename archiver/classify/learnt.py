@@ -128,6 +128,9 @@ class LearntModel:
             header = json.loads(line)
             count, known, entries = len(header["names"]), len(header["known"]), int(header["entries"])
             sizes = [4 * (count + 1), 4 * entries, 4 * entries, 4 * known * (_WIDTH + 1)]
+            words = (header["names"], header["known"], *header["types"])
+            if not all(isinstance(one, list) and all(isinstance(w, str) for w in one) for one in words):
+                raise ValueError("its names are none")
             if header["width"] != _WIDTH or len(header["types"]) != count or len(end) != sum(sizes):
                 raise ValueError("its parts don't fit")
             starts = [sum(sizes[:i]) for i in range(4)]
@@ -135,6 +138,13 @@ class LearntModel:
                 np.frombuffer(end, dtype, sizes[i] // 4, starts[i])
                 for i, dtype in enumerate(("<i4", "<i4", "<f4", "<f4"))
             ]
+            if not (np.isfinite(arrays[2]).all() and np.isfinite(arrays[3]).all()):
+                raise ValueError("not numbers")
+            starts_of, columns = arrays[0], arrays[1]
+            if starts_of[0] != 0 or starts_of[-1] != entries or (np.diff(starts_of) < 0).any():
+                raise ValueError("its rows don't follow one another")
+            if entries and not (columns.min() >= 0 and columns.max() < _WIDTH):
+                raise ValueError("its columns are outside")
             examples = csr_matrix((arrays[2], arrays[1], arrays[0]), shape=(count, _WIDTH))
             examples.check_format(full_check=True)
             return cls(header, examples, arrays[3].reshape(known, _WIDTH + 1))

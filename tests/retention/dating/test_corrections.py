@@ -21,9 +21,7 @@ from retention.law.schedules import default_schedule
 from retention.refusals import NotThere, SecondPersonNeeded, WrongState
 from search.access import AccessDenied, Actor, Gate, Role
 
-PUMP = (
-    "Please find enclosed the calibration sheet for infusion pump %d of ward %d, back from maintenance."
-)
+PUMP = "Please find enclosed the calibration sheet for infusion pump %d of ward %d, back from maintenance."
 ONE = Actor("u1", "one", Role.RECORDS_MANAGER, "cli")
 TWO = Actor("u2", "two", Role.COMPLIANCE_OFFICER, "cli")
 
