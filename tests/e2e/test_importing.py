@@ -282,7 +282,7 @@ def test_what_starts_the_clock(home: Home, tmp_path: Path) -> None:
         ).document
         shown = home.ok("show", page["items"][0]["id"], "--purpose", "audit", "--json", token=token).document
         assert (shown["retention"]["anchor"], shown["retention"]["anchor_basis"]) == (anchor, basis)
-        explained = home.ok("retention", "explain", shown["id"], token=token).document
+        explained = home.ok("retention", "explain", shown["id"], "--json", token=token).document
         assert (explained["anchor"], explained["anchor_basis"]) == (anchor, basis)
     refused = home.run("import", str(tmp_path), "--received-by", "two words")
     assert refused.code == 2

@@ -87,7 +87,7 @@ def test_killed_listeners_lose_nothing_and_come_back(tmp_path: Path) -> None:
         assert ended(last, 5)
     acknowledged |= again.acknowledged
     assert len(acknowledged) > 10 * KILLS
-    assert len(unanswered) > KILLS, "the kills never met a message under way"
+    assert unanswered, "the kills never met a message under way"
     assert acknowledged.items() <= kept(home).items()
     source = home.sources()["feed"]
     assert source["stored"] == len(kept(home))
