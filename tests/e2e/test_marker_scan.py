@@ -6,6 +6,7 @@ import base64
 import mailbox
 import random
 import time
+from collections.abc import Iterator
 from email.message import EmailMessage
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 from sqlalchemy import create_engine
 
 from tests.servers.dovecot import PASSWORD, USER, dovecot_server, fill
+from tests.servers.postgres import fresh_database, postgres_server
 from tests.support.holdfast import HoldfastServer, Home
 from tests.support.mail import numbered
 from tests.support.markers import Scanner, marker, needles
@@ -87,6 +89,16 @@ def test_the_scanner_finds_what_is_there(tmp_path: Path) -> None:
     scanner = Scanner()
     scanner.folder(tmp_path)
     assert {hit.split(":")[0] for hit in scanner.hits} == {str(path) for path in tmp_path.iterdir()}
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """An empty database, on a server of its own: every byte of that server is read, several times."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'home' / 'records.db'}"
+        return
+    with postgres_server() as url:
+        yield fresh_database(url)
 
 
 def make_inputs(outside: Path) -> dict[str, Path]:
