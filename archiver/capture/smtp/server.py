@@ -26,6 +26,8 @@ DOORS = {"smtp": Door(), "smtps": Door(implicit_tls=True), "lmtp": Door(lmtp=Tru
 """How connections come in by each of the sockets that `bind_doors` gives."""
 
 _POLL = 0.02
+_TURNS_TO_A_GUEST = 3
+"""Turns of the event loop from the accept of a connection to its session's being known."""
 _LOOK_EVERY = 2.0
 """Seconds between looks for feeds that want a client certificate."""
 
@@ -106,6 +108,13 @@ class SmtpListener:
         self._desk.draining = True
         if self._looking is not None:
             self._looking.cancel()
+        # A connection being accepted while its server closes would be left open by Python 3.11: first no more
+        # are accepted, then those that were become guests, then the servers close.
+        for server in self._servers.values():
+            for door in server.sockets:
+                loop.remove_reader(door.fileno())
+        for _ in range(_TURNS_TO_A_GUEST):
+            await asyncio.sleep(0)
         for server in self._servers.values():
             server.close()
         deadline = loop.time() + grace
@@ -118,6 +127,7 @@ class SmtpListener:
         await asyncio.sleep(_POLL)
         for session in self._guests():
             session.abort()
+        await asyncio.sleep(0)  # their transports close in the turn after
         for server in self._servers.values():
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(server.wait_closed(), 1.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import re
 import smtplib
@@ -122,6 +123,30 @@ def test_pythons_own_lmtp_client(tmp_path: Path, short_path: Path) -> None:
         ):
             raise AssertionError("two listeners on one socket")
     assert intake.raws == [MESSAGE]
+
+
+@pytest.mark.parametrize("turns", range(5))
+def test_a_connection_that_comes_as_the_listener_stops_is_closed(
+    tmp_path: Path, short_path: Path, turns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However far its acceptance has come: no transport outlives the listener."""
+    monkeypatch.setattr("archiver.capture.smtp.server._POLL", 0)
+    with smtp_served(tmp_path, MemoryIntake(), lmtp=short_path / "s") as served:
+        late = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+
+        async def stop() -> None:
+            late.connect(str(short_path / "s"))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            await served.listener.stop(0)
+
+        with late:
+            served.loop.run(stop())
+            assert served.listener.connections == 0
+            late.settimeout(5)
+            with contextlib.suppress(ConnectionResetError):
+                while late.recv(1000):
+                    pass
 
 
 # ---- plus addresses
