@@ -35,6 +35,7 @@ from retention.holds.holds import Holds
 from retention.holds.matters import Matters
 from retention.jobs.dictionary import DictionaryJob
 from retention.jobs.learning import LearningJob
+from retention.jobs.reclassify import ReclassifyJob
 from retention.law.schedules import Schedule, default_schedule
 from retention.notices.notices import Notices
 from retention.policy.confirmations import Confirmations
@@ -100,6 +101,7 @@ class App:
     dictionary: DictionaryJob
     corrections: Corrections
     learning: LearningJob
+    reclassifying: ReclassifyJob
 
     @property
     def clock(self) -> Clock:
@@ -259,6 +261,7 @@ def _wire(settings: Settings, vault: Vault) -> App:
         dictionary=DictionaryJob(vault),
         corrections=Corrections(vault, gate, schedule),
         learning=LearningJob(vault),
+        reclassifying=ReclassifyJob(vault),
     )
 
 

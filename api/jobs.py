@@ -23,9 +23,9 @@ def work_of(app: App) -> Mapping[str, Work]:
     checks = StoreChecks(app.vault, app.watch.alerts)
     return {
         "coverage.watch": simple(app.watch.run),
-        "holds.resume": simple(app.holds.resume),
-        "holds.finish_cooling": simple(app.holds.finish_cooling),
-        "notices.run": lambda _: app.notices.telling.run(),
+        "holds.resume": lambda task: {"waiting": len(app.holds.resume(task.rest))},
+        "holds.finish_cooling": lambda task: {"released": len(app.holds.finish_cooling(task.rest))},
+        "notices.run": _notices(app),
         "roster.follow": _follow(app),
         "retention.recompute": _retention(app, propose=False),
         "retention.propose": _retention(app, propose=True),
@@ -34,9 +34,20 @@ def work_of(app: App) -> Mapping[str, Work]:
         "packs.compact": _compaction(app),
         "dictionary.train": simple(app.dictionary.run),
         "correction.learn": app.learning.work,
+        "message.reclassify": app.reclassifying.work,
         "store.scrub": checks.scrub,
         "store.verify": checks.verify,
     }
+
+
+def _notices(app: App) -> Work:
+    def run(task: Task) -> Counts:
+        cursor, returned = app.notices.returned.look(task.cursor)
+        if cursor != task.cursor:
+            task.keep(cursor)
+        return {"returned": returned, **app.notices.telling.run()}
+
+    return run
 
 
 def _follow(app: App) -> Work:

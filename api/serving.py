@@ -132,6 +132,7 @@ class Server:
     def _end_threads(self) -> None:
         self._app.dictionary.stop()
         self._app.learning.stop()
+        self._app.reclassifying.stop()
         if self._jobs:
             self._jobs.stop()
         self._stop.set()

@@ -170,7 +170,8 @@ class Archive:
         Their references to parts go too, and the keys of those parts that no other message refers to. Part
         of the caller's transaction, which holds LOCK_ARCHIVE; at most 500 at a time. Returns the index of the
         first one's leaf in the captures log and, in order, what became of each. Raises DestructionRefused
-        through the database's guard when one of them is held or unexpired, and NotFound.
+        through the database's guard when one of them is held, unexpired, or on no approved list that is being
+        executed, and NotFound.
         """
         return destroying.destroy(connection, pks, disposition_id, to_us(self._clock.now()))
 
@@ -222,7 +223,7 @@ class Archive:
         row: RowMapping,
         key: bytes,
         arrived: Sequence[RowMapping],
-        said: tuple[int | None, bytes] | None,
+        said: record_types.Said | None,
     ) -> Record:
         meta = self._open_json(key, row["id"], "meta", row["sealed_meta"])
         if said is not None:

@@ -156,7 +156,10 @@ class GroupCommitter:
                 tails = [
                     PackTail(row.id, row.committed)
                     for row in connection.execute(
-                        select(schema.packs).order_by(schema.packs.c.created_us.desc()).limit(32)
+                        select(schema.packs)
+                        .where(schema.packs.c.retired_us.is_(None))
+                        .order_by(schema.packs.c.created_us.desc())
+                        .limit(32)
                     )
                     if row.id not in self._abandoned
                 ]

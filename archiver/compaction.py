@@ -14,6 +14,8 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
 from typing import Any, Final
 
 from sqlalchemy import delete, select, update
@@ -33,6 +35,10 @@ SLICE_BYTES: Final = 16 * 2**20
 """Most blobs, and roughly most bytes, that are moved by one fsync and one transaction."""
 AT_ONCE: Final = 64
 """Packs taken at a time: each costs an open file, and all of them one pass over the rows."""
+NAMES: Final = 100
+"""Frames whose objects are looked up at a time."""
+REST: Final = 0.5
+"""Seconds: longer it doesn't wait in one go, so that it can be stopped."""
 _WHOLE: Final = 2**20
 
 Progress = Callable[[int, int], object]
@@ -80,6 +86,7 @@ class Compactor:
     def __init__(self, vault: Vault) -> None:
         self._vault = vault
         self._target: PackWriter | None = None
+        self._written: set[str] = set()
         self._begun = 0.0
         self._copied = 0
 
@@ -143,13 +150,13 @@ class Compactor:
                     done.moved += len(sound)
                     size = sum(FRAME.size + blob.place.length for blob in blobs)
                     copied += size
-                    self._pace(size, rate)
-                    told.inside(copied)
-            done.damaged += sorted(damaged)
+                    self._pace(size, rate, partial(told.inside, copied))
             with records.read() as connection:
                 kept = places.inhabited(connection, held)
+            needed = {pack_id for pack_id in held.keys() - kept if self._needed(pack_id)}
+            done.damaged += sorted(damaged | needed)
             sizes = {share.pack_id: share.size for share in shares}
-            for pack_id in sorted(held.keys() - kept):
+            for pack_id in sorted(held.keys() - kept - needed):
                 self._retire(pack_id, sizes[pack_id])
                 done.packs += 1
                 done.freed += sizes[pack_id]
@@ -166,6 +173,19 @@ class Compactor:
         except DamagedStore:
             pass
         damaged.add(blob.place.pack_id)
+        return False
+
+    def _needed(self, pack_id: str) -> bool:
+        """Whether something was written to a pack that lives, and isn't where its row says: its row may be
+        wrong, and this the only copy."""
+        names = self._vault.packs.objects(pack_id)
+        known = {pack_id, *self._written}
+        while some := list(islice(names, NAMES)):
+            with self._vault.records.read() as connection:
+                # What this run moved it has read back already.
+                elsewhere = places.outside(connection, some, known)
+            if not all(self._sound(blob, set()) for blob in elsewhere):
+                return True
         return False
 
     def _move(self, blobs: Sequence[Lying]) -> None:
@@ -199,6 +219,7 @@ class Compactor:
                 )
             )
         self._target = target
+        self._written.add(target.pack_id)
         return target
 
     def _content(self, blob: Lying) -> Raw:
@@ -211,11 +232,16 @@ class Compactor:
             self._target.close()
             self._target = None
 
-    def _pace(self, size: int, rate: int) -> None:
+    def _pace(self, size: int, rate: int, tell: Callable[[], None]) -> None:
+        """Wait, between transactions, until so much may be read and written again; told of it meanwhile."""
         # Read to compare, read to copy, written, read back: the disk sees about three times of it.
         self._copied += 3 * size
-        if rate:
-            time.sleep(max(0.0, min(60.0, self._copied / rate - (time.monotonic() - self._begun))))
+        tell()
+        left = self._copied / rate - (time.monotonic() - self._begun) if rate else 0.0
+        while left > 0:
+            time.sleep(min(left, REST))
+            left -= REST
+            tell()
 
     # --- the end of a pack --------------------------------------------------------------------
 
@@ -228,12 +254,38 @@ class Compactor:
         self._forget(pack_id)
 
     def _finish(self) -> int:
-        """Delete what an earlier run marked and didn't come to delete; how many packs that were."""
-        with self._vault.records.read() as connection:
-            waiting = places.retired(connection)
-        for pack_id in waiting:
-            self._forget(pack_id)
-        return len(waiting)
+        """Delete what an earlier run marked and didn't come to delete; how many packs that were.
+
+        The mark alone isn't believed: a pack in which anything lives is in use, whoever marked it.
+        """
+        folder, records = self._vault.packs, self._vault.records
+        with records.read() as connection:
+            marked = set(places.retired(connection))
+        there = {pack_id for pack_id in marked if folder.path(pack_id).exists()}
+        held = {pack_id: fd for pack_id in there if (fd := folder.take(pack_id)) is not None}
+        try:
+            # Those that can't be taken are being written to, or deleted by another run.
+            idle = (marked - there) | held.keys()
+            if not idle:
+                return 0
+            with records.write(dialect.LOCK_ARCHIVE):
+                pass  # see `_some`
+            with records.read() as connection:
+                used = places.inhabited(connection, idle)
+            used |= {pack_id for pack_id in held.keys() - used if self._needed(pack_id)}
+            for pack_id in sorted(idle - used):
+                self._forget(pack_id)
+        finally:
+            for descriptor in held.values():
+                os.close(descriptor)
+        if used:
+            with records.write(dialect.LOCK_ARCHIVE) as connection:
+                connection.execute(update(packs).where(packs.c.id.in_(used)).values(retired_us=None))
+                event = AuditEvent(
+                    "pack.retire", "failed", "system", reason="in_use", detail={"packs": sorted(used)}
+                )
+                self._vault.audit.record_in(connection, event)
+        return len(idle - used)
 
     def _forget(self, pack_id: str) -> None:
         self._vault.packs.delete(pack_id)

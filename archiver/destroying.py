@@ -1,4 +1,5 @@
-"""The end of messages: keys, descriptions, tokens and needless parts, in the caller's one transaction."""
+"""The end of messages, in the caller's one transaction: keys, descriptions, tokens, needless parts, and what
+people said of them."""
 
 from __future__ import annotations
 
@@ -12,8 +13,8 @@ from archiver import record_types
 from archiver.errors import NotFound
 from archiver.ledger import canonical, log
 from archiver.ledger.log import Log
-from archiver.store import parts, tokens
-from archiver.store.schema import data_keys, deliveries, messages, outbox
+from archiver.store import finding, parts, tokens
+from archiver.store.schema import data_keys, deliveries, match_decisions, messages, outbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,8 @@ def destroy(
         update(deliveries).where(deliveries.c.message_pk.in_(wanted)).values(sealed_detail=None)
     )
     record_types.forget(connection, wanted)
+    connection.execute(delete(match_decisions).where(match_decisions.c.message_pk.in_(wanted)))
+    finding.forget(connection, wanted)
     released = parts.release(connection, wanted, now_us)
     done, leaves = [], []
     for pk in wanted:

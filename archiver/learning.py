@@ -19,7 +19,8 @@ from archiver.opened import Opened
 from archiver.seal.container import open_sealed, seal
 from archiver.seal.context import object_context
 from archiver.store import dialect
-from archiver.store.schema import corrections, learnt_models, learnt_types, messages, outbox, redates
+from archiver.store.facts import index_anew, next_version
+from archiver.store.schema import corrections, learnt_models, learnt_types, messages, redates
 from archiver.vault import Vault
 
 CHUNK: Final = 100
@@ -94,6 +95,32 @@ def _learnt(
     vault: Vault, in_force: Sequence[Row[Any]], told: Progress
 ) -> tuple[LearntModel | None, Row[Any] | None]:
     """A model of these corrections, kept in the place of any other; none where nothing is corrected."""
+    while True:
+        examples = _examples(vault, in_force, told)
+        model = learn(examples) if examples else None
+        basis = _basis(in_force)
+        with vault.records.write(dialect.LOCK_ARCHIVE) as connection:
+            in_force = _in_force(connection)
+            if _basis(in_force) != basis:
+                # A message that taught it was disposed of meanwhile, or corrected anew: none of its words may
+                # stay.
+                continue
+            connection.execute(delete(learnt_models))
+            if model is None:
+                return None, None
+            connection.execute(
+                learnt_models.insert().values(
+                    made_us=to_us(vault.clock.now()),
+                    basis=basis,
+                    examples=len(examples),
+                    looked_seq=-1,
+                    sealed=seal(_key(vault), _context(vault, basis), model.to_bytes()),
+                )
+            )
+            return model, _newest(connection)
+
+
+def _examples(vault: Vault, in_force: Sequence[Row[Any]], told: Progress) -> list[Example]:
     examples: list[Example] = []
     for done, one in enumerate(in_force):
         told("reading corrections", done, len(in_force))
@@ -104,22 +131,7 @@ def _learnt(
             examples.append(Example(str(one.id), _text(opened), types))
         except (KeyDestroyed, NotFound, DamagedStore, SealError):
             continue  # disposed of meanwhile, or for the scrubber to name
-    model = learn(examples) if examples else None
-    with vault.records.write(dialect.LOCK_ARCHIVE) as connection:
-        connection.execute(delete(learnt_models))
-        if model is None:
-            return None, None
-        basis = _basis(in_force)
-        connection.execute(
-            learnt_models.insert().values(
-                made_us=to_us(vault.clock.now()),
-                basis=basis,
-                examples=len(examples),
-                looked_seq=-1,
-                sealed=seal(_key(vault), _context(vault, basis), model.to_bytes()),
-            )
-        )
-        return model, _newest(connection)
+    return examples
 
 
 def _opened(vault: Vault, row: Row[Any]) -> bytes:
@@ -152,15 +164,29 @@ def _look(vault: Vault, model: LearntModel | None, row: Row[Any] | None, told: P
             ).all()
         if model is None:
             # Nothing is corrected any more: only what was learnt before is to be taken back.
-            with vault.records.read() as connection:
-                pks = connection.scalars(select(learnt_types.c.message_pk)).all()
-            changed += _save(vault, dict.fromkeys(pks, ()), None, last)
+            changed += _forget_all(vault, last)
             break
         after = some[-1].seq if len(some) == CHUNK else last
         changed += _save(vault, _suggested(vault, model, [one.pk for one in some]), row, after)
         looked += len(some)
         told("looking at mail", after, last)
     return Studied(model.examples if model is not None else 0, looked, changed)
+
+
+def _forget_all(vault: Vault, last: int) -> int:
+    changed, after = 0, -(2**63)
+    while True:
+        with vault.records.read() as connection:
+            pks = connection.scalars(
+                select(learnt_types.c.message_pk)
+                .where(learnt_types.c.message_pk > after)
+                .order_by(learnt_types.c.message_pk)
+                .limit(CHUNK)
+            ).all()
+        if not pks:
+            return changed
+        changed += _save(vault, dict.fromkeys(pks, ()), None, last)
+        after = pks[-1]
 
 
 def _suggested(vault: Vault, model: LearntModel, pks: Sequence[int]) -> dict[int, tuple[RecordType, ...]]:
@@ -179,6 +205,7 @@ def _suggested(vault: Vault, model: LearntModel, pks: Sequence[int]) -> dict[int
         if record.meta.get("record_types_by") == record_types.BY_PERSON:
             continue
         rules = {name for name, _ in record.meta.get("record_types_by_rules") or record.meta["record_types"]}
+        rules |= set(record.meta.get("record_types_found", ()))
         now = {name for name, _ in record.meta["record_types"]} - rules
         added = tuple(one for one in suggested if one.type not in rules)
         if {one.type for one in added} != now:
@@ -192,7 +219,7 @@ def _save(
     """Write what changed and how far mail has been looked at; dates and index follow. Returns how many."""
     with vault.records.write(dialect.LOCK_ARCHIVE) as connection:
         alive = connection.execute(
-            select(messages.c.pk, messages.c.id, messages.c.seq).where(
+            select(messages.c.pk, messages.c.id).where(
                 messages.c.pk.in_(list(found)), messages.c.disposed_us.is_(None)
             )
         ).all()
@@ -203,7 +230,7 @@ def _save(
                 name = record_types.learnt_name(one.id)
                 sealed = vault.archive.seal_types(connection, one.pk, one.id, name, value)
                 connection.execute(learnt_types.insert().values(message_pk=one.pk, sealed=sealed))
-        changed_types(connection, [(one.pk, one.seq) for one in alive])
+        changed_types(connection, [one.pk for one in alive])
         if row is not None:
             connection.execute(
                 update(learnt_models).where(learnt_models.c.id == row.id).values(looked_seq=looked_seq)
@@ -211,11 +238,12 @@ def _save(
         return len(alive)
 
 
-def changed_types(connection: Connection, which: Sequence[tuple[int, int]]) -> None:
-    """Messages (key and number) whose record types changed: their dates and index entries are made anew."""
-    if not which:
+def changed_types(connection: Connection, pks: Sequence[int]) -> None:
+    """Messages whose record types changed, under LOCK_ARCHIVE: their dates are computed anew, and a verdict
+    that was being computed from the types as they were counts no more; their index entries are made anew."""
+    if not pks:
         return
-    pks = [pk for pk, _ in which]
+    chosen = select(messages.c.pk).where(messages.c.pk.in_(pks))
     connection.execute(
         dialect.insert_or_ignore(connection, redates).from_select(
             ["message_pk", "old_date", "old_permanent"],
@@ -225,9 +253,8 @@ def changed_types(connection: Connection, which: Sequence[tuple[int, int]]) -> N
         )
     )
     connection.execute(update(messages).where(messages.c.pk.in_(pks)).values(verdict_version=None))
-    connection.execute(
-        dialect.insert_or_ignore(connection, outbox), [{"message_pk": pk, "seq": seq} for pk, seq in which]
-    )
+    index_anew(connection, chosen)
+    next_version(connection)
 
 
 def _text(opened: Opened) -> str:

@@ -16,6 +16,7 @@ from benchmarks import (
     holding,
     importing,
     ledgers,
+    matching,
     memory,
     rosters,
     searching,
@@ -39,6 +40,7 @@ BENCHMARKS: dict[str, Callable[[Run], None]] = {
     "search": searching.run,
     "holds": holding.run,
     "rosters": rosters.run,
+    "matching": matching.run,
     "soak": soak.run,
 }
 ASKED_FOR = frozenset({"soak"})

@@ -19,7 +19,7 @@ SLOWEST = 0.8
 
 def run(run: Run) -> None:
     """Import `--soak` messages in one command; peak memory, and the rates of its first and last tenth."""
-    home = Home(run.scratch / "soak")
+    home = Home((run.keep or run.scratch) / "soak")
     home.run("init")
     tenth = run.soak // FILES
     files = _write(run, tenth)

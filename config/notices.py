@@ -10,7 +10,7 @@ from config.relay import is_address, parse_relay
 
 
 class NoticeSettings(BaseModel):
-    """The part of `Settings` that `retention/holds/notices` reads."""
+    """The part of `Settings` that `retention/notices` reads."""
 
     notice_relay: str
     notice_from: str

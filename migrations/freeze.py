@@ -23,7 +23,7 @@ from migrations.versions import BREAK
 
 FOLDER = Path(__file__).parent / "versions"
 DIALECTS = {"sqlite": sqlite.dialect(), "postgresql": postgresql.dialect()}
-_GUARD = re.compile(r"CREATE (?:OR REPLACE )?(TRIGGER|FUNCTION) (\w+)(?:.* ON ([\w.]+))?", re.DOTALL)
+_GUARD = re.compile(r"CREATE (?:OR REPLACE )?(TRIGGER|FUNCTION) (\w+)(?:.*? ON ([\w.]+))?", re.DOTALL)
 
 
 def statements(name: str, revision: str) -> list[str]:

@@ -1,32 +1,7 @@
-"""JSON values sealed per row: names, criteria, patient facts, rules, certificates."""
+"""JSON values sealed per row; see `archiver.sealed_fields`."""
 
 from __future__ import annotations
 
-import json
-from typing import Any
+from archiver.sealed_fields import SealedFields
 
-from archiver.seal.container import open_sealed, seal
-from archiver.seal.context import object_context
-from archiver.vault import Vault
-
-
-class SealedFields:
-    """Seals and opens the sealed columns of this package under branch key `field`. Safe from any thread."""
-
-    def __init__(self, vault: Vault) -> None:
-        self._key = vault.keyring.branch_key("field")
-        self._archive_id = vault.archive_id
-
-    def seal(self, row_id: str, value: Any) -> bytes:
-        """Seal a JSON value, bound to the id of its row."""
-        plain = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-        return seal(
-            self._key,
-            object_context(self._archive_id, row_id, "field"),
-            plain.encode("utf-8", "surrogatepass"),
-        )
-
-    def open(self, row_id: str, sealed: bytes) -> Any:
-        """Open a sealed value. Raises SealError when it isn't this row's."""
-        plain = open_sealed(self._key, object_context(self._archive_id, row_id, "field"), sealed)
-        return json.loads(plain.decode("utf-8", "surrogatepass"))
+__all__ = ["SealedFields"]

@@ -52,6 +52,13 @@ class Action(StrEnum):
     JOB_RUN = "job.run"
     USER_MANAGE = "user.manage"
     SESSION = "session.use"
+    SAVED_USE = "saved.use"
+    ALERT_READ = "alert.read"
+    TAG_READ = "tag.read"
+    TAG_PUT = "tag.put"
+    TAG_MANAGE = "tag.manage"
+    NOTE_READ = "note.read"
+    NOTE_WRITE = "note.write"
 
 
 class Purpose(StrEnum):
@@ -90,6 +97,13 @@ _OFFICER = frozenset(
         Action.SOURCE_READ,
         Action.JOB_READ,
         Action.SESSION,
+        Action.SAVED_USE,
+        Action.ALERT_READ,
+        Action.TAG_READ,
+        Action.TAG_PUT,
+        Action.TAG_MANAGE,
+        Action.NOTE_READ,
+        Action.NOTE_WRITE,
     }
 )
 
@@ -120,6 +134,12 @@ PERMISSIONS: Mapping[Role, frozenset[Action]] = {
             Action.HOLD_MANAGE,
             Action.EXPORT,
             Action.SESSION,
+            Action.SAVED_USE,
+            Action.ALERT_READ,
+            Action.TAG_READ,
+            Action.TAG_PUT,
+            Action.NOTE_READ,
+            Action.NOTE_WRITE,
         }
     ),
     Role.RECORDS_MANAGER: frozenset(
@@ -144,7 +164,9 @@ PERMISSIONS: Mapping[Role, frozenset[Action]] = {
     Role.PRIVACY_OFFICER: frozenset({Action.AUDIT_READ, Action.SESSION}),
 }
 
-NEEDS_PURPOSE = frozenset({Action.SEARCH, Action.READ, Action.EXPORT, Action.ROSTER_READ})
+NEEDS_PURPOSE = frozenset(
+    {Action.SEARCH, Action.READ, Action.EXPORT, Action.ROSTER_READ, Action.NOTE_READ}
+)
 """Actions by which content may leave."""
 
 

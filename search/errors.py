@@ -64,7 +64,7 @@ class IndexUnavailable(SearchError):
 
 
 class IndexOutdated(IndexUnavailable):
-    """The index is of another layout: whoever indexes next makes it anew and queues every message."""
+    """The index is of a layout that this version can't use; a new one is built from the archive."""
 
     code = "index_outdated"
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from api.cli.hold_text import notice_line
 from api.cli.verb import Context, UsageError, Verb, acting
-from retention.notices.notices import MAX_BOUNCE
+from retention.notices.reports import MAX_BOUNCE
 
 
 def _list(context: Context, args: argparse.Namespace) -> int:

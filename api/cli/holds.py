@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from api.cli.hold_text import change_text, hold_line, preview_text, report_text
-from api.cli.verb import Context, UsageError, Verb, acting
+from api.cli.verb import EVERY, Context, UsageError, Verb, acting
+from api.hold_paper import hold_paper
 from archiver.ledger.note import parse_vkey
 from archiver.store import durable
 from retention.holds import receipts
@@ -117,29 +118,39 @@ def _configure_change(parser: argparse.ArgumentParser) -> None:
 
 
 def _hold_list(context: Context, _: argparse.Namespace) -> int:
-    holds = context.app.holds.list(context.actor())
+    holds = context.app.holds.list(context.actor(), EVERY)
     context.say_list(holds, hold_line, "no holds yet")
     return 0
 
 
 def _hold_report(context: Context, args: argparse.Namespace) -> int:
-    report = context.app.holds.report(context.actor(), args.hold)
-    report["notices"] = context.app.notices.list(context.actor(), hold=args.hold)
+    app, actor = context.app, context.actor()
+    if args.pdf:
+        if not args.out:
+            raise UsageError("say with --out which file the PDF goes to")
+        _write(args.out, hold_paper(app, actor, args.hold))
+        context.say({"id": args.hold, "out": args.out}, f"report written to {args.out}")
+        return 0
+    if args.out:
+        raise UsageError("--out is for --pdf; text and --json go to standard output")
+    report = app.holds.report(actor, args.hold)
+    report["notices"] = app.notices.list(actor, hold=args.hold)
     context.say(report, lambda: report_text(report))
     return 0
+
+
+def _write(name: str, data: bytes) -> None:
+    try:
+        durable.write(Path(name), data, mode=0o600)
+    except OSError:
+        raise UsageError("--out must name a file in a folder that can be written") from None
 
 
 def _hold_receipt(context: Context, args: argparse.Namespace) -> int:
     receipt = context.app.holds.receipt(context.actor(), args.hold, args.version)
     if args.out:
-        path = Path(args.out)
-        try:
-            durable.write(path, json.dumps(receipt, indent=1).encode() + b"\n", mode=0o600)
-        except OSError:
-            raise UsageError(
-                "the receipt can't be written there; give --out a file in a folder of yours"
-            ) from None
-        context.say(receipt, f"written to {path}; check it anywhere with `holdfast hold check-receipt`")
+        _write(args.out, json.dumps(receipt, indent=1).encode() + b"\n")
+        context.say(receipt, f"written to {args.out}; check it anywhere with `holdfast hold check-receipt`")
         return 0
     context.say(receipt, lambda: json.dumps(receipt, indent=1))
     return 0
@@ -163,7 +174,8 @@ def _hold_check(context: Context, args: argparse.Namespace) -> int:
 
 def _stepping(name: str) -> Any:
     def run(context: Context, args: argparse.Namespace) -> int:
-        hold = getattr(context.app.holds, name)(context.actor(), args.hold, args.reason)
+        looked_at = {"version": args.version} if "version" in args else {}
+        hold = getattr(context.app.holds, name)(context.actor(), args.hold, args.reason, **looked_at)
         context.app.catch_up()
         context.say(hold, lambda: f"hold {hold['id']} is now: {hold_line(hold)}")
         return 0
@@ -189,9 +201,22 @@ def _one_hold(parser: argparse.ArgumentParser) -> None:
     acting(parser)
 
 
+def _configure_report(parser: argparse.ArgumentParser) -> None:
+    _one_hold(parser)
+    parser.add_argument("--pdf", action="store_true", help="as PDF/A, with its signed receipt attached")
+    parser.add_argument("--out", metavar="FILE", help="with --pdf: the file it goes to")
+
+
 def _configure_step(parser: argparse.ArgumentParser) -> None:
     _one_hold(parser)
     parser.add_argument("--reason", default="", help="why; kept with it")
+
+
+def _configure_approval(parser: argparse.ArgumentParser) -> None:
+    _configure_step(parser)
+    parser.add_argument(
+        "--version", type=int, metavar="N", help="of the scope you looked at, as `report` shows it: no other"
+    )
 
 
 def _configure_receipt(parser: argparse.ArgumentParser) -> None:
@@ -230,7 +255,7 @@ VERBS = (
         ("hold", "report"),
         "who placed it, when, why, on what, how much",
         _hold_report,
-        _one_hold,
+        _configure_report,
         ("hold.report", "hold.notices"),
     ),
     Verb(
@@ -248,14 +273,14 @@ VERBS = (
         ("hold", "release"),
         "ask for a release; a second person approves by the same command",
         _stepping("release"),
-        _configure_step,
+        _configure_approval,
         ("hold.release",),
     ),
     Verb(
         ("hold", "approve"),
         "approve, as a second person, a release or a narrower scope",
         _stepping("approve"),
-        _configure_step,
+        _configure_approval,
         ("hold.approve",),
     ),
     Verb(

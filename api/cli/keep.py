@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from api.cli.verb import Context, UsageError, Verb, acting
+from api.cli.verb import EVERY, Context, UsageError, Verb, acting
 from archiver.errors import LedgerError
 from retention.disposition import certificates, paper
 
@@ -45,7 +45,7 @@ def told(found: dict[str, Any]) -> str:
 
 
 def _list(context: Context, args: argparse.Namespace) -> int:
-    found = context.app.dispositions.list(context.actor(), state=args.state)
+    found = context.app.dispositions.list(context.actor(), EVERY, args.state)
 
     def line(d: dict[str, Any]) -> str:
         ended = d["outcomes"].get("destroyed")

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from api.cli.verb import Context, UsageError, Verb, acting
+from api.cli.verb import EVERY, Context, UsageError, Verb, acting
 
 
 def _matter_create(context: Context, args: argparse.Namespace) -> int:
@@ -16,7 +16,7 @@ def _matter_create(context: Context, args: argparse.Namespace) -> int:
 
 
 def _matter_list(context: Context, _: argparse.Namespace) -> int:
-    matters = context.app.matters.list(context.actor())
+    matters = context.app.matters.list(context.actor(), EVERY)
     context.say_list(matters, lambda m: f"{m['id']}  {m['state']:<7} {m['name']}", "no matters yet")
     return 0
 

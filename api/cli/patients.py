@@ -38,7 +38,7 @@ def _follow(context: Context, tell: Any) -> dict[str, Any]:
     try:
         return app.follower.run(tell)
     except SearchError as error:
-        # The import is done and durable; the dates it voids stay void until the index answers again.
+        # What was done is durable; the dates it voids stay void until the index answers again.
         print(f"holdfast: mail isn't matched to new names yet: {error}", file=sys.stderr)
         return {"names": 0, "messages": 0, "found": 0, "dated": 0, "dates": dict.fromkeys(KINDS, 0)}
 
@@ -165,7 +165,7 @@ def _decide(context: Context, args: argparse.Namespace) -> int:
         raise UsageError("say whom the message is about: --about PATIENT (repeatable), or --none")
     actor = context.actor()
     document = context.app.review.decide(actor, args.message, args.about or [], args.reason, none=args.none)
-    context.app.follower.run()
+    _follow(context, None)
     context.say(document, lambda: "decided; `holdfast roster undo` takes it back")
     return 0
 
@@ -180,7 +180,7 @@ def _configure_decide(parser: argparse.ArgumentParser) -> None:
 
 def _undo(context: Context, args: argparse.Namespace) -> int:
     document = context.app.review.undo(context.actor(), args.message, args.reason)
-    context.app.follower.run()
+    _follow(context, None)
     context.say(document, lambda: "taken back: the message may be about any of them again")
     return 0
 

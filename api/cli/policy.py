@@ -220,7 +220,7 @@ def _configure_term(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--type", metavar="T", help="for one record type")
     parser.add_argument("--state", metavar="CA", help="for one State")
     parser.add_argument("--provider", metavar="P", help="for one provider type")
-    parser.add_argument("--unit", metavar="ID", help="for one unit")
+    parser.add_argument("--unit", metavar="UNIT", help="for one unit: its id or name")
     parser.add_argument("--years", type=int, help="from the entry or the last contact, the later")
     parser.add_argument("--plus-years", type=int, help="more than the law asks")
     parser.add_argument("--not-before", metavar="DATE", help="never before this day")

@@ -41,7 +41,10 @@ def _compute(context: Context, args: argparse.Namespace) -> int:
         raise UsageError("the facts file is not there; check the spelling") from None
     except (OSError, UnicodeDecodeError, json.JSONDecodeError):
         raise UsageError("the facts file is not readable JSON") from None
-    result = compute(facts, default_schedule(), default_years=args.default_years).to_json()
+    default = args.default_years
+    if default is None:
+        default = context.settings.retention_default_years
+    result = compute(facts, default_schedule(), default_years=default).to_json()
 
     def shown() -> str:
         if result["permanent"]:
@@ -74,7 +77,12 @@ def _compute(context: Context, args: argparse.Namespace) -> int:
 
 def _configure_compute(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("facts", metavar="FACTS.json", help="- reads standard input")
-    parser.add_argument("--default-years", type=int, default=10, help="where no law names a period")
+    parser.add_argument(
+        "--default-years",
+        type=int,
+        help="where no law names a period (the setting retention_default_years; of an archive's policy tells"
+        " `holdfast retention policy show`)",
+    )
 
 
 def _schedules(context: Context, args: argparse.Namespace) -> int:

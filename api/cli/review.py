@@ -8,7 +8,7 @@ from typing import Any
 from api import views
 from api.cli.keep import one, sample_told, told
 from api.cli.retention import read_date
-from api.cli.verb import Context, Verb, acting, write_raw
+from api.cli.verb import EVERY, Context, Verb, acting, write_raw
 from archiver.message.extract.policy import body_only
 
 SHOWN_TEXT = 512 * 2**10
@@ -117,7 +117,7 @@ def _configure_extend(parser: argparse.ArgumentParser) -> None:
 
 
 def _extensions(context: Context, args: argparse.Namespace) -> int:
-    found = context.app.extensions.list(context.actor(), args.message)
+    found = context.app.extensions.list(context.actor(), args.message, EVERY)
     context.say_list(found, _term, "no message has a term of its own")
     return 0
 

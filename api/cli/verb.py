@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -19,6 +19,8 @@ from config import settings as settings_module
 from config.settings import Settings
 from search.access import Actor, NotSignedIn, Purpose, PurposeMissing, read_purpose
 
+EVERY: Final = 2**31 - 1
+"""The limit of a list that is printed whole: nothing is left out silently."""
 Configure = Callable[[argparse.ArgumentParser], object]
 
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
-from fastapi import Query
+from fastapi import Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from api.hold_paper import hold_paper
 from api.http.api_search import ObjectId
 from api.http.auth import ActorDep, AppDep
 from api.http.paging import Cursor, Limit, page_of
 from api.http.router import api_router
 
 router = api_router("holds")
+
+APPLY_SECONDS: Final = 20.0
+"""Who places a hold on more mail than can be matched so soon has it in force all the same; a job goes on."""
 
 Names = Annotated[list[Annotated[str, Field(max_length=320)]], Field(max_length=10_000)]
 
@@ -87,6 +91,12 @@ class Reason(BaseModel):
     reason: Annotated[str, Field(max_length=2_000)] = ""
 
 
+class Approval(Reason):
+    """Why, and which version of the scope was looked at: for another one nothing is approved."""
+
+    version: Annotated[int | None, Field(ge=1)] = None
+
+
 class Review(Reason):
     """When a hold must be looked at again; null takes the date away."""
 
@@ -102,13 +112,17 @@ def list_holds(app: AppDep, actor: ActorDep, cursor: Cursor = 0, limit: Limit = 
 
 @router.post("/holds", status_code=201)
 def create_hold(app: AppDep, actor: ActorDep, body: NewHold) -> dict[str, Any]:
-    """Place a hold: in force from `in_force_at`, on old mail and new."""
+    """Place a hold: in force from `in_force_at`, on old mail and new.
+
+    Where there is much to match it answers with the state `applying`, and a job goes on.
+    """
     return app.holds.create(
         actor,
         body.matter,
         reason=body.reason,
         review_on=body.review_on,
         remind=body.remind,
+        seconds=APPLY_SECONDS,
         **body.criteria(),
     )
 
@@ -125,28 +139,39 @@ def report_hold(app: AppDep, actor: ActorDep, id: ObjectId) -> dict[str, Any]:
     return app.holds.report(actor, id)
 
 
+@router.get("/holds/{id}/report.pdf", response_class=Response)
+def paper_report(app: AppDep, actor: ActorDep, id: ObjectId) -> Response:
+    """The report as PDF/A, with its notices, and the signed receipt attached."""
+    headers = {"Content-Disposition": f'attachment; filename="hold-{id}.pdf"'}
+    return Response(hold_paper(app, actor, id), headers=headers, media_type="application/pdf")
+
+
 @router.post("/holds/{id}/release")
-def release_hold(app: AppDep, actor: ActorDep, id: ObjectId, body: Reason | None = None) -> dict[str, Any]:
+def release_hold(app: AppDep, actor: ActorDep, id: ObjectId, body: Approval | None = None) -> dict[str, Any]:
     """Ask for a release, or approve the one that another person asked for."""
-    return app.holds.release(actor, id, body.reason if body else "")
+    body = body or Approval()
+    return app.holds.release(actor, id, body.reason, body.version)
 
 
 @router.post("/holds/{id}/change")
 def change_hold(app: AppDep, actor: ActorDep, id: ObjectId, body: Change) -> dict[str, Any]:
     """Give a hold another scope: wider at once; narrower by a second person and a cooling-off."""
-    return app.holds.change(actor, id, reason=body.reason, add=body.add, **body.criteria())
+    return app.holds.change(
+        actor, id, reason=body.reason, add=body.add, seconds=APPLY_SECONDS, **body.criteria()
+    )
 
 
 @router.post("/holds/{id}/approve")
-def approve_hold(app: AppDep, actor: ActorDep, id: ObjectId, body: Reason | None = None) -> dict[str, Any]:
+def approve_hold(app: AppDep, actor: ActorDep, id: ObjectId, body: Approval | None = None) -> dict[str, Any]:
     """Approve, as a second person, the release or the narrower scope that waits."""
-    return app.holds.approve(actor, id, body.reason if body else "")
+    body = body or Approval()
+    return app.holds.approve(actor, id, body.reason, body.version)
 
 
 @router.post("/holds/{id}/reinstate")
 def reinstate_hold(app: AppDep, actor: ActorDep, id: ObjectId, body: Reason | None = None) -> dict[str, Any]:
     """Take back a release, or a narrower scope, that is asked for or cooling off."""
-    return app.holds.reinstate(actor, id, body.reason if body else "")
+    return app.holds.reinstate(actor, id, body.reason if body else "", APPLY_SECONDS)
 
 
 @router.post("/holds/{id}/review")

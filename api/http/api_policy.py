@@ -43,7 +43,7 @@ class Scope(BaseModel):
     record_type: Annotated[str | None, Field(max_length=60)] = None
     state: Annotated[str | None, Field(pattern=r"^[A-Za-z]{2}$")] = None
     provider: Annotated[str | None, Field(max_length=60)] = None
-    unit: Annotated[str | None, Field(max_length=64)] = None
+    unit: Annotated[str | None, Field(max_length=200)] = None
 
 
 class Term(BaseModel):

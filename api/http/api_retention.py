@@ -72,10 +72,12 @@ def forecast_years(
 def compute_retention(
     app: AppDep, actor: ActorDep, facts: Annotated[dict[str, Any] | list[dict[str, Any]], Body()]
 ) -> dict[str, Any]:
-    """Facts in, disposal date out; nothing of it is kept."""
+    """Facts in, disposal date out, with the organisation's own default where no law names a period; nothing
+    of it is kept."""
     app.gate.require(actor, Action.RETENTION_READ)
     try:
-        answer = compute(parse_facts(facts, app.schedule), app.schedule)
+        default = app.explainer.verdicts.policies.current().default_years
+        answer = compute(parse_facts(facts, app.schedule), app.schedule, default_years=default)
     except HoldfastError as error:
         app.gate.record(actor, "retention.compute", "failed", reason=error.code)
         raise

@@ -9,6 +9,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
+from api.http.api_holds import APPLY_SECONDS, paper_report
 from api.http.api_search import ObjectId
 from api.http.auth import ActorDep, AppDep
 from api.http.desk_page import desk_page
@@ -47,31 +48,42 @@ def receipt(app: AppDep, actor: ActorDep, id: ObjectId) -> Response:
     )
 
 
+@router.get("/holds/{id}/report.pdf")
+def report(app: AppDep, actor: ActorDep, id: ObjectId) -> Response:
+    """Its report on paper."""
+    return paper_report(app, actor, id)
+
+
 @router.post("/holds/{id}/change")
 def change(request: Request, app: AppDep, actor: ActorDep, id: ObjectId, form: CheckedForm) -> Response:
     """Give it another scope."""
     reason = form.get("reason", "")
     return _done(
-        request, app, actor, id, lambda: app.holds.change(actor, id, reason=reason, **changes_of(form))
+        request,
+        app,
+        actor,
+        id,
+        lambda: app.holds.change(actor, id, reason=reason, seconds=APPLY_SECONDS, **changes_of(form)),
     )
 
 
 @router.post("/holds/{id}/release")
 def release(request: Request, app: AppDep, actor: ActorDep, id: ObjectId, form: CheckedForm) -> Response:
     """Ask for its release, or approve it."""
-    return _done(request, app, actor, id, lambda: app.holds.release(actor, id, form.get("reason", "")))
+    return _done(request, app, actor, id, lambda: app.holds.release(actor, id, *_said(form)))
 
 
 @router.post("/holds/{id}/approve")
 def approve(request: Request, app: AppDep, actor: ActorDep, id: ObjectId, form: CheckedForm) -> Response:
     """Approve what waits for a second person."""
-    return _done(request, app, actor, id, lambda: app.holds.approve(actor, id, form.get("reason", "")))
+    return _done(request, app, actor, id, lambda: app.holds.approve(actor, id, *_said(form)))
 
 
 @router.post("/holds/{id}/reinstate")
 def reinstate(request: Request, app: AppDep, actor: ActorDep, id: ObjectId, form: CheckedForm) -> Response:
     """Take its release back."""
-    return _done(request, app, actor, id, lambda: app.holds.reinstate(actor, id, form.get("reason", "")))
+    reason = form.get("reason", "")
+    return _done(request, app, actor, id, lambda: app.holds.reinstate(actor, id, reason, APPLY_SECONDS))
 
 
 @router.post("/holds/{id}/review")
@@ -124,6 +136,13 @@ def resend(request: Request, app: AppDep, actor: ActorDep, id: ObjectId, form: C
 
 
 # --- inside --------------------------------------------------------------------------------------
+
+
+def _said(form: dict[str, str]) -> tuple[str, int | None]:
+    """Why, and the version of the scope that the page showed."""
+    text = form.get("version", "")
+    version = int(text) if text.isascii() and text.isdigit() and len(text) < 9 else None
+    return form.get("reason", ""), version
 
 
 def _manages(actor: Actor) -> bool:

@@ -7,6 +7,7 @@ from typing import Any, Final
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
+from api.http.api_holds import APPLY_SECONDS
 from api.http.api_search import ObjectId
 from api.http.auth import ActorDep, AppDep
 from api.http.desk_page import desk_page
@@ -102,6 +103,7 @@ def place(request: Request, app: AppDep, actor: ActorDep, id: ObjectId, form: Ch
             reason=form.get("reason", ""),
             review_on=form.get("review_on") or None,
             remind=form.get("remind") or None,
+            seconds=APPLY_SECONDS,
             **criteria_of(form),
         )
     except (RetentionError, QueryError) as error:

@@ -96,7 +96,6 @@ def _word(request: Request, app: Any, actor: Actor, form: dict[str, str], *, rev
                 actor,
                 state=None if state in ("", FEDERAL) else state,
                 federal=state == FEDERAL,
-                everything=not state,
                 record_type=record_type or None,
             )
         if revoke:
@@ -172,6 +171,8 @@ def enact_from_desk(request: Request, app: AppDep, actor: ActorDep, form: Checke
     preview = form.get("preview", "")
     try:
         change = json.loads(form.get("change", "{}"))
+        if not isinstance(change, dict):
+            raise BadInput("the form can't be read")
         app.decisions.enact(actor, change, preview=preview, reason=form.get("reason", ""))
     except ValueError:
         raise BadInput("the form can't be read") from None

@@ -38,6 +38,7 @@ _LISTS: Final = ("user.list", "source.list")
 _MATTER_PAGE: Final = ("matter.show", "hold.list", "notice.plan")
 _HOLD_PAGE: Final = ("hold.report", "hold.notices")
 """What the desk's pages of a matter and of a hold show, after a refused form too."""
+_HOLD_PAPER: Final = (*_HOLD_PAGE, "hold.receipt")
 
 ROUTES: Final[Mapping[tuple[str, str], Audited]] = {
     ("POST", f"{API}/search"): Audited(("search.query", "search.results"), Action.SEARCH),
@@ -58,6 +59,7 @@ ROUTES: Final[Mapping[tuple[str, str], Audited]] = {
     ("POST", f"{API}/holds/{{id}}/reinstate"): Audited(("hold.reinstate",), Action.HOLD_MANAGE),
     ("POST", f"{API}/holds/{{id}}/review"): Audited(("hold.review",), Action.HOLD_MANAGE),
     ("GET", f"{API}/holds/{{id}}/receipt"): Audited(("hold.receipt",), Action.HOLD_READ),
+    ("GET", f"{API}/holds/{{id}}/report.pdf"): Audited(_HOLD_PAPER, Action.HOLD_READ),
     ("GET", f"{API}/notices"): Audited(("hold.notices",), Action.HOLD_READ),
     ("POST", f"{API}/notices/{{id}}/resend"): Audited(("notice.resend",), Action.HOLD_MANAGE),
     ("GET", f"{API}/matters/{{id}}/notice"): Audited(("notice.plan",), Action.HOLD_READ),
@@ -223,6 +225,7 @@ ROUTES: Final[Mapping[tuple[str, str], Audited]] = {
     ("GET", "/holds"): Audited(("hold.list",), Action.HOLD_READ),
     ("GET", "/holds/{id}"): Audited(_HOLD_PAGE, Action.HOLD_READ),
     ("GET", "/holds/{id}/receipt"): Audited(("hold.receipt",), Action.HOLD_READ),
+    ("GET", "/holds/{id}/report.pdf"): Audited(_HOLD_PAPER, Action.HOLD_READ),
     **{
         ("POST", f"/holds/{{id}}/{step}"): Audited((f"hold.{step}", *_HOLD_PAGE), Action.HOLD_MANAGE)
         for step in ("change", "release", "approve", "reinstate", "review")

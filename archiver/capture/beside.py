@@ -96,6 +96,14 @@ class Post:
         self._waiting: list[bytes] = []
         self._sending = False
 
+    @property
+    def capacity(self) -> int:
+        """How many bytes the pipe takes while nobody reads it; 0 where the system doesn't say."""
+        try:
+            return fcntl.fcntl(self._connection.fileno(), fcntl.F_GETPIPE_SZ)
+        except (OSError, AttributeError):
+            return 0
+
     def send(self, *items: object) -> None:
         """Send them in order; on return they are sent, or the thread that is sending will send them.
 

@@ -1,11 +1,17 @@
-"""How often Python looks for cycles of garbage, where mail is taken in by the thousand."""
+"""How memory is looked after where mail comes in by the thousand: garbage in cycles, and what glibc keeps."""
 
 from __future__ import annotations
 
+import ctypes
 import gc
 
 YOUNG = 50_000
 """So many more objects than were, and the youngest are looked through; Python's own 700 are one message's."""
+
+# mallopt(3)
+_M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8
+_ARENAS = 2
+_APART_FROM = 256 * 1024
 
 
 def rarely() -> None:
@@ -17,3 +23,16 @@ def rarely() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(YOUNG, 20, 100)
+    _give_back()
+
+
+def _give_back() -> None:
+    """Let glibc hand large blocks back to the system once they are freed, and threads share their heaps.
+
+    Left alone it keeps a heap for each thread, and takes ever larger blocks from them: batches of mail then
+    leave holes of the size of the largest one that ever was.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(_M_ARENA_MAX, _ARENAS)
+        mallopt(_M_MMAP_THRESHOLD, _APART_FROM)

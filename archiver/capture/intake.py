@@ -110,6 +110,10 @@ class JournalAddresses:
         """The address of a source as a set; empty where it has none. Raises NotFound, StoreError."""
         return self._facts(source_id)[0]
 
+    def known(self, source_id: str) -> bool:
+        """True when `of` answers from memory."""
+        return source_id in self._known
+
     def judged(self, arrival: Arrival) -> Arrival:
         """The arrival with `reports` decided: by its source, where the door didn't. Raises as `of` does."""
         if arrival.reports is not None:

@@ -13,6 +13,7 @@ from archiver.capture.journal.report import looks_like_report, unwrap
 from archiver.capture.ports import Arrival
 from archiver.capture.spool import SealedSpool, spool_content
 from archiver.message.content import WHOLE_UP_TO, Raw, Slice, pieces, sha256, whole
+from archiver.message.extract.policy import Extract
 from archiver.message.large import Taken, parse_split
 from archiver.message.model import JournalReport, ParsedMessage
 from archiver.message.parse import parse
@@ -49,8 +50,9 @@ class Reading:
     spool: Path | None = None
 
 
-def read(arrival: Arrival) -> Reading:
-    """Understand an arrival. Raises only what reading a spooled one raises."""
+def read(arrival: Arrival, extract: Extract | None = None) -> Reading:
+    """Understand an arrival. Raises only what reading a spooled one raises, and what `extract` does: how the
+    documents of one in memory are read, by default in children."""
     raw = arrival.raw
     if len(raw) > WHOLE_UP_TO:
         return _large(arrival, raw)
@@ -60,16 +62,23 @@ def read(arrival: Arrival) -> Reading:
     if report is None:
         kept = None if arrival.original is None else _beside(arrival.original)
         claims = bool(arrival.reports) and looks_like_report(raw)
-        return _small(raw, None, claims, kept)
+        return _small(raw, None, claims, kept, extract)
     if arrival.original is not None:
         # Converted (MSG): the file it came in is what is exact, not the report made of it.
-        return _small(report.original, report, False, _beside(arrival.original))
-    return _small(report.original, report, False, Kept(raw, sha256(raw), _around(raw, report)))
+        return _small(report.original, report, False, _beside(arrival.original), extract)
+    kept = Kept(raw, sha256(raw), _around(raw, report))
+    return _small(report.original, report, False, kept, extract)
 
 
-def _small(raw: bytes, report: JournalReport | None, claims: bool, kept: Kept | None) -> Reading:
-    parsed = parse(raw)
-    clear = parse(report.clear_copy) if report and report.clear_copy is not None else None
+def _small(
+    raw: bytes,
+    report: JournalReport | None,
+    claims: bool,
+    kept: Kept | None,
+    extract: Extract | None = None,
+) -> Reading:
+    parsed = parse(raw, extract=extract)
+    clear = parse(report.clear_copy, extract=extract) if report and report.clear_copy is not None else None
     done = split(raw, scan(raw)[0]) if _worth_taking_apart(parsed) else None
     return Reading(raw, sha256(raw), parsed, clear, report, claims, done, kept)
 

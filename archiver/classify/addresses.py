@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 from archiver.classify.model import PHIFinding
-from archiver.classify.places import STATE_CODES, STATE_NAMES
+from archiver.classify.places import STATE_CODES, STATE_NAMES, state_before
 from archiver.classify.scan import at_words, tried_at
 from archiver.classify.words import bag, word_list
 
@@ -25,9 +25,12 @@ _SUFFIXES = (
     " spur stravenue stream throughway underpass valley viaduct village ville"
 )
 _MILITARY_WORDS = frozenset({"apo", "fpo", "dpo"})
-_NO_ROADS = _MILITARY_WORDS | {"box"}
+_ABROAD_WORDS = bag("rue via viale piazza corso avenida calle carrer rua travessa ulica chemin impasse")
+_ZIP_WORDS = frozenset({"zip", "zipcode", "postcode"})
+_NO_ROADS = _MILITARY_WORDS | _ABROAD_WORDS | _ZIP_WORDS | {"box"}
 _SUFFIX_SET = frozenset(_SUFFIXES.split())
 _UNIT_WORDS = frozenset({"apt", "apartment", "suite", "ste", "unit"})
+_FLAT_WORDS = _UNIT_WORDS - {"unit"}
 STREET_WORDS = _NO_ROADS | _SUFFIX_SET | _UNIT_WORDS
 """Without one of these words, in small letters, `streets` finds nothing."""
 # Where a street's number can be, in the sketch of a text (see shapes.py), and what it must be there.
@@ -57,7 +60,35 @@ _BOX = re.compile(
 _BEFORE_BOX = re.compile(
     r"(?:P\.?[ ]?O\.?|Post[ ]Office|(?:PSC|CMR|Unit)[ ][0-9]{1,5},?)[ ]?\Z", re.IGNORECASE
 )
+_SHIP = re.compile(r"(?:USS|USNS|USNV|USCGC)[ ][^\W\d_][\w'’-]{1,24}\s{1,2}\Z")
 _MILITARY = re.compile(r"(?:APO|FPO|DPO)[ ](?:AA|AE|AP)[ ][0-9]{5}(?:-[0-9]{4})?(?![0-9])", re.IGNORECASE)
+
+# Streets elsewhere: what has a flat is a house, `28030 Edeby 55, Apt. 297`, whatever the street is called;
+# and names that begin with the word for a street, `Via Tasso 129`, `62 Rue Gafsa`.
+_FLAT = re.compile(
+    r"(?:Apt|Apartment|Suite|Ste)\.?[ ]\#?(?P<number>[0-9]{1,5}[A-Z]?)(?![0-9A-Za-z-])", re.IGNORECASE
+)
+_BEFORE_FLAT = re.compile(
+    r"(?<![0-9A-Za-z/.:$-])[0-9]{1,6}[ ](?P<name>[^\W_][\w.'’-]{0,24}(?:[ ][^\W\d_][\w.'’-]{0,24}){0,5})"
+    r"(?P<number>[ ][0-9]{1,5}[A-Za-z]?\.?)?,?\s{1,4}\Z"
+)
+_ABROAD = re.compile(
+    r"\w+(?:[ ](?:de|del|della|des|do|dos|da|du|la|las|los|di)){0,2}"
+    r"[ ](?P<name>[^\W\d_][\w.'’-]{1,24})(?:[ ][^\W\d_][\w.'’-]{1,24}){0,3}?"
+    r"(?:,?[ ](?P<number>[0-9]{1,5}[A-Za-z]?)(?![0-9A-Za-z:/%]|[.,][0-9])|(?![ ][^\W\d_]))",
+    re.IGNORECASE,
+)
+_NUMBER_BEFORE = re.compile(r"(?<![0-9A-Za-z/.:$-])[0-9]{1,6},?[ ]\Z")
+# The town and its code behind a flat: names, and a number of four to six figures at their end.
+_TOWN_AFTER = re.compile(
+    r"(?:,?\s{1,3},?[ ]?\(?[^\W\d_][\w.'’()-]{0,24}){1,7}?,?\s{1,3}(?P<code>[0-9]{4,6})(?![0-9A-Za-z-])"
+)
+_NO_TOWN = re.compile(r"\bbox\b", re.IGNORECASE)
+_ZIP = re.compile(
+    r"(?:zip(?:[ ]?code)?[ ]?[:#]|zip[ ]?code|postcode[ ]?:?)[ ]{0,2}"
+    r"(?P<code>[0-9]{4,5}(?:-[0-9]{3,4})?(?:[ ][A-Z]{2})?)(?![0-9A-Za-z])",
+    re.IGNORECASE,
+)
 
 _CODE_AFTER = re.compile(r",[ ](?P<state>[A-Z][A-Z])(?![A-Za-z])")
 _STATES_BY_END: dict[str, tuple[str, ...]] = {
@@ -123,7 +154,15 @@ def streets(text: str, lowered: str, outline: bytes, words: set[str]) -> list[PH
                 )
             )
     for match in tried_at(_MILITARY, text, lowered, words & _MILITARY_WORDS):
-        found.append(PHIFinding("address", match.start(), match.end(), match.group(), "military_post"))
+        ship = _SHIP.search(text, max(0, match.start() - 34), match.start())
+        start = ship.start() if ship is not None else match.start()
+        found.append(PHIFinding("address", start, match.end(), text[start : match.end()], "military_post"))
+    for match in tried_at(_ZIP, text, lowered, words & _ZIP_WORDS):
+        found.append(PHIFinding("address", *match.span("code"), match.group("code"), "zip_label"))
+    if flats := words & _FLAT_WORDS:
+        found += _flats(text, lowered, flats)
+    if abroad := words & _ABROAD_WORDS:
+        found += _abroad(text, lowered, abroad)
     roads = words - _NO_ROADS
     if roads:
         for begins in _STREET_BEGINS.finditer(outline):
@@ -135,6 +174,37 @@ def streets(text: str, lowered: str, outline: bytes, words: set[str]) -> list[PH
         if before is not None and _NOT_NAMES.isdisjoint(before.group("words").split()):
             found.append(_with_unit(text, before.start(), end))
     return found
+
+
+def _flats(text: str, lowered: str, words: set[str]) -> Iterator[PHIFinding]:
+    """Where a flat or suite stands behind a number and a name, which are the street then."""
+    for flat in tried_at(_FLAT, text, lowered, words):
+        before = _BEFORE_FLAT.search(text, max(0, flat.start() - 90), flat.start())
+        # In small letters it is a street only where a house's number is behind the name.
+        if before is None or not (before.group("number") or before.group("name")[0].isupper()):
+            continue
+        start, end = before.start(), flat.end()
+        town = _TOWN_AFTER.match(text, end)
+        # A State with its ZIP code is found by itself, as what tells whose law applies; so is a box.
+        if town is not None and not _NO_TOWN.search(town.group()):
+            own = state_before(text, town.start("code"), town.group("code")) is not None
+            end = end if own else town.end()
+        yield PHIFinding("address", start, end, text[start:end], "street")
+
+
+def _abroad(text: str, lowered: str, words: set[str]) -> Iterator[PHIFinding]:
+    """Streets whose names begin with the word for one; a house's number stands before or behind."""
+    for match in tried_at(_ABROAD, text, lowered, words):
+        start, end = match.span()
+        number = _NUMBER_BEFORE.search(text, max(0, start - 9), start)
+        written = text[start].isupper() and match.group("name")[0].isupper()
+        # `2 via the office` is English.
+        if not written and (number is None or text.startswith("via", start)):
+            continue
+        if number is None and not match.group("number"):
+            continue
+        start = number.start() if number is not None else start
+        yield PHIFinding("address", start, end, text[start:end], "street")
 
 
 def _end_of_street(match: re.Match[str]) -> int:

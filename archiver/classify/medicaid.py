@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import re
 
-# As the States' provider manuals describe the number on the card: 9 stands for a digit, A for a letter,
-# X for either. Several States share a form, so a form alone never tells the State.
+# What is on the card: 9 stands for a digit, A for a letter, X for either. Several States share a form, so
+# a form alone never tells the State, and hardly anything hangs on one: a number behind a program's name is
+# found whether or not a form fits, then as `health_plan_id`.
+# Looked up at the States in 2026: AL (Ala. Admin. Code r. 560-X-1-.09: 13 digits), CA (8 digits and a
+# letter, on the card with a check digit and a date: Santa Clara County, Medi-Cal handbook, ID card format),
+# LA (lamedicaid.com, id_numbers: 13 digits), NY (mmcdruginformation.nysdoh.suny.edu/faq: AA11111A), SD
+# (dss.sd.gov, benefits card: 9 digits), WI (dhs.wisconsin.gov/medicaid/member-info: 10 digits). The others
+# aren't confirmed by the State itself; of ND and VT none is known.
 _FORMS = {
     "AK": ("9999999999",),
-    "AL": ("9999999999999", "999999999999"),
+    "AL": ("9999999999999",),
     "AR": ("9999999999",),
     "AZ": ("A99999999",),
     "CA": ("99999999A", "99999999A99999"),

@@ -66,6 +66,7 @@ REASONS = MappingProxyType(
         "udi_form": "a device identifier (GS1)",
         "url_form": "a web address",
         "vin_label": "words for a vehicle's number stand before it",
+        "zip_label": "a word for a ZIP code stands before it",
     }
 )
 

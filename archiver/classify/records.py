@@ -16,6 +16,8 @@ CORRESPONDENCE = "correspondence"
 NOT_A_RECORD = "not_a_record"
 NOT_ABOUT_PATIENTS = frozenset({CORRESPONDENCE, "administrative", NOT_A_RECORD})
 """Types that say nothing against a message being about a patient after all."""
+CLINICAL_MARKS = frozenset({"mrn", "mbi", "medicaid_id", "health_plan_id", "icd10", "date_of_birth"})
+"""Kinds of PHI that only mail about a patient carries."""
 _PATIENTS = frozenset(
     {
         "mrn",

@@ -28,7 +28,7 @@ from archiver.store.schema import audit_details
 Outcome = Literal["success", "denied", "failed", "empty", "begun"]
 OBJECTS_IN_LEAF = 200
 
-_OPAQUE = re.compile(r"[a-z][a-z2-7]{15}|[0-9]{4}-[0-9]{2}-[0-9a-f]{8}")
+_OPAQUE = re.compile(r"[a-z][a-z2-7]{15}(?:[a-z2-7]{4})?|[0-9]{4}-[0-9]{2}-[0-9a-f]{8}")
 """What an id of ours looks like (`new_id`, epochs): only that may stand in a leaf."""
 
 

@@ -33,6 +33,8 @@ CANARY_ID: Final = "root"
 
 # Wraps are reserved in the store this many at a time: one row update each, at most this many lost by a crash.
 _RESERVED_AT_ONCE: Final = 2**16
+_TO_OTHERS: Final = 64
+_MARGIN_SECONDS: Final = 1.0
 _KEY_BYTES: Final = 32
 _CANARY: Final = hashlib.sha256(b"holdfast root canary v1").digest()
 
@@ -136,6 +138,25 @@ class Keyring:
         with self._lock:
             wrapping = self._epoch(epoch_id)
         return DataKey(key, epoch_id, wrap_key(wrapping, self._context(message_id, "data-key"), key))
+
+    def at_hand(self, count: int) -> bool:
+        """True when `new_data_key` can give `count` keys, and some to others meanwhile, from memory alone."""
+        if not self._turn.acquire(blocking=False):
+            return False  # whoever has it may be asking the store
+        try:
+            writing = self._writing
+            if writing is None or writing.month != self._month() or writing.left < count + _TO_OTHERS:
+                return False
+            epoch_id = writing.epoch_id
+        finally:
+            self._turn.release()
+        if not self._lock.acquire(blocking=False):
+            return False
+        try:
+            held = self._epochs.get(epoch_id)
+            return held is not None and held[1] > self._monotonic() + _MARGIN_SECONDS
+        finally:
+            self._lock.release()
 
     def unwrap_data_key(self, message_id: str, epoch_id: str, wrapped: bytes) -> bytes:
         """Return a message's 32-byte data key.

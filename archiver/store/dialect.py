@@ -65,6 +65,16 @@ def prepare_engine(engine: Engine) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
+def for_looks(engine: Engine) -> Engine:
+    """The same engine for transactions that only read, all of whose statements see one moment.
+
+    SQLite's always do; PostgreSQL's own default is a new moment for each statement.
+    """
+    if engine.dialect.name == "sqlite":
+        return engine
+    return engine.execution_options(isolation_level="REPEATABLE READ")
+
+
 def lock(connection: Connection, number: int) -> None:
     """Take a database-wide lock until the transaction ends.
 
@@ -157,6 +167,13 @@ class Fixed:
         found = cursor.fetchone()
         cursor.close()
         return None if found is None else tuple(found)
+
+    def all(self, connection: Connection, *values: Any) -> list[tuple[Any, ...]]:
+        """All rows it finds."""
+        cursor = _run(connection, self._texts[connection.dialect.name], values)
+        found = cursor.fetchall()
+        cursor.close()
+        return list(found)
 
     def among(self, connection: Connection, values: Sequence[Any]) -> list[tuple[Any, ...]]:
         """Run it for a list of values, however long; the rows it finds."""

@@ -74,6 +74,10 @@ class DictionaryStore:
         finally:
             self._lock.release()
 
+    def at_hand(self) -> bool:
+        """True while `refresh` has nothing to do."""
+        return not self._use or self._monotonic() + 1.0 < self._look_at
+
     def find(self, number: int) -> Dictionary:
         """The dictionary that a sealed object names. Raises DictionaryLost, KeyUnavailable, StoreError."""
         held = self._held.get(number)

@@ -1,14 +1,14 @@
 """The guards: triggers that are the last wall of promises 5 and 6.
 
 Whatever path asks, and whoever wrote it, the database itself refuses to destroy the key of a message that
-is held or not yet past its disposal date, and to loosen a hold but by its release. A date counts as
-reached only when it is that day everywhere on Earth (UTC-12). Each guard is a condition under which a row
-may not change so; the two databases only differ in how that is written down.
+is held, not yet past its disposal date, or on no approved list that is being executed, and to loosen a hold
+but by its release. A date counts as reached only when it is that day everywhere on Earth (UTC-12). Each guard
+is a condition under which a row may not change so; the two databases only differ in how that is written down.
 """
 
 from __future__ import annotations
 
-from archiver.store import guards_disposal, guards_facts, guards_policy
+from archiver.store import guards_disposal, guards_facts, guards_finding, guards_policy
 from archiver.store.dialect import LOCK_ARCHIVE, REFUSED_MARK
 from archiver.store.guard import Guard
 from archiver.store.schema import KEYS_SCHEMA
@@ -29,6 +29,7 @@ _PROTECTED = """EXISTS (SELECT 1 FROM messages m WHERE m.pk = OLD.message_pk AND
                WHERE i.message_pk = m.pk AND h.state <> 'released')
     OR {extended}
     OR {unsettled}
+    OR NOT {approved}
     OR EXISTS (SELECT 1 FROM holds h WHERE h.state = 'applying')
     OR (EXISTS (SELECT 1 FROM holds h WHERE h.by_index AND h.state <> 'released')
         AND (EXISTS (SELECT 1 FROM outbox o WHERE o.message_pk = m.pk)
@@ -38,10 +39,15 @@ _HOLD_STANDS = "EXISTS (SELECT 1 FROM holds h WHERE h.id = OLD.hold_id AND h.sta
 
 _DAY_US, _HOUR_US = 86_400_000_000, 3_600_000_000
 
+# Who matches a hold with the mail writes this into its history before it calls the hold active.
+_APPLIED = """EXISTS (SELECT 1 FROM hold_events e WHERE e.kind = 'applied' AND e.version = NEW.version
+    AND e.id = (SELECT max(x.id) FROM hold_events x WHERE x.hold_id = COALESCE(NEW.root_id, NEW.id)))"""
+
 # applying <-> active -> cooling -> released, and from cooling back to applying; nothing else. Our clock may
 # differ from the database's by an hour when the cooling-off begins, and by nothing when it ends.
 _BAD_STATE = f"""NEW.state <> OLD.state AND NOT (
-    (NEW.state IN ('applying', 'active') AND OLD.state IN ('applying', 'active'))
+    (NEW.state = 'applying' AND OLD.state = 'active')
+    OR (NEW.state = 'active' AND OLD.state = 'applying' AND {_APPLIED})
     OR (NEW.state = 'applying' AND OLD.state = 'cooling')
     OR (NEW.state = 'cooling' AND OLD.state IN ('applying', 'active')
         AND NEW.release_asked_by IS NOT NULL AND NEW.release_approved_by IS NOT NULL
@@ -69,7 +75,7 @@ _BEARER_ALIVE = """EXISTS (SELECT 1 FROM messages m JOIN {keys}data_keys k ON k.
 
 GUARDS = (
     Guard("data_keys_delete", "{keys}data_keys", "DELETE", _PROTECTED, needs_lock=True),
-    Guard("data_keys_update", "{keys}data_keys", "UPDATE", _PROTECTED, needs_lock=True),
+    Guard("data_keys_update", "{keys}data_keys", "UPDATE"),
     # A message row that vanished or changed would take its guard with it.
     Guard("messages_delete", "messages", "DELETE"),
     Guard(
@@ -188,6 +194,7 @@ GUARDS = (
     ),
     *guards_disposal.GUARDS,
     *guards_facts.GUARDS,
+    *guards_finding.GUARDS,
     *guards_policy.GUARDS,
 )
 
@@ -215,6 +222,7 @@ NEVER_TRUNCATED = (
     "ledger_entries",
     *guards_disposal.NEVER_TRUNCATED,
     *guards_facts.NEVER_TRUNCATED,
+    *guards_finding.NEVER_TRUNCATED,
     *guards_policy.NEVER_TRUNCATED,
 )
 """PostgreSQL's TRUNCATE fires no row triggers; SQLite has none."""
@@ -229,6 +237,7 @@ def _written(text: str, dialect: str) -> str:
     keys = f"{KEYS_SCHEMA}." if dialect == "postgresql" else ""
     return (
         text.replace("{extended}", guards_disposal.EXTENDED)
+        .replace("{approved}", guards_disposal.APPROVED)
         .replace("{unsettled}", guards_facts.UNSETTLED)
         .replace("{unconfirmed}", guards_policy.UNCONFIRMED)
         .replace("{today}", _TODAY[dialect])

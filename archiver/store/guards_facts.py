@@ -10,14 +10,22 @@ UNSETTLED = """EXISTS (SELECT 1 FROM name_book n WHERE n.searched_us IS NULL)
 """Condition on a message `m`: a patient's name is still to be looked for in old mail, or patients' names
 in this new one, or its facts have changed and its date isn't computed anew yet."""
 
+# Within `archiver.store.dating` alone, that is in the transaction of who has computed the date.
+_SOONER = """NEW.disposal_date IS NOT NULL AND NOT NEW.permanent
+    AND (OLD.disposal_date IS NULL OR OLD.permanent OR NEW.disposal_date < OLD.disposal_date)
+    AND NOT EXISTS (SELECT 1 FROM meta d WHERE d.name = 'dating')"""
+_BEARS = "EXISTS (SELECT 1 FROM {keys}data_keys k WHERE k.message_pk = OLD.message_pk)"
+
 GUARDS = (
+    Guard("messages_dated", "messages", "UPDATE", _SOONER, columns="disposal_date, permanent"),
     Guard("name_book_delete", "name_book", "DELETE"),
     Guard("name_book_fixed", "name_book", "UPDATE", columns="id, token, sealed"),
     # What was said of a unit holds for the mail of its time; only its end may be told, once.
     Guard("unit_facts_delete", "unit_facts", "DELETE"),
     Guard("unit_facts_fixed", "unit_facts", "UPDATE", columns="unit_id, version, sealed, from_us"),
     Guard("unit_facts_ended", "unit_facts", "UPDATE", "OLD.until_us IS NOT NULL", columns="until_us"),
-    Guard("match_decisions_delete", "match_decisions", "DELETE"),
+    # They end with their message.
+    Guard("match_decisions_delete", "match_decisions", "DELETE", _BEARS),
     Guard(
         "match_decisions_fixed",
         "match_decisions",

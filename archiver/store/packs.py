@@ -88,16 +88,40 @@ class PackFolder:
 
         None where one does, or where there is no such file.
         """
+        path = self.path(pack_id)
         try:
-            descriptor = os.open(self.path(pack_id), os.O_RDWR)
+            descriptor = os.open(path, os.O_RDWR)
         except OSError:
             return None
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Who had the lock a moment ago may have deleted the file: what was written to it would be lost.
+            if not os.path.samestat(os.fstat(descriptor), path.stat()):
+                raise FileNotFoundError
         except OSError:
             os.close(descriptor)
             return None
         return descriptor
+
+    def objects(self, pack_id: str) -> Iterator[str]:
+        """What the headers of a pack's frames name, see `object_mark`: of one that was cut short too, and now
+        and then of nothing, where a blob's bytes look like a header. Raises StoreError."""
+        try:
+            with self.path(pack_id).open("rb", buffering=0) as file:
+                descriptor = file.fileno()
+                at, end = len(MAGIC), os.fstat(descriptor).st_size
+                while at + FRAME.size <= end:
+                    mark, length, name = FRAME.unpack(_read_at(descriptor, at, FRAME.size))
+                    if mark != FRAME_MARK:
+                        at = _next_mark(descriptor, at, end)
+                        continue
+                    if (name := name.rstrip(b"\0")).isalnum():
+                        yield name.decode("ascii")
+                    behind = at + FRAME.size + length
+                    whole = behind == end or _read_at(descriptor, behind, len(FRAME_MARK)) == FRAME_MARK
+                    at = behind if whole else at + len(FRAME_MARK)
+        except (OSError, OverflowError):
+            raise StoreError(f"pack {pack_id} can't be read now; try again later") from None
 
     def delete(self, pack_id: str) -> None:
         """Delete a pack's file, durably; one that is gone already is none the worse. Raises StoreError."""
@@ -224,13 +248,10 @@ class PackWriter:
             os.close(descriptor)
 
     def _take(self, tail: PackTail) -> bool:
-        path = self._folder.path(tail.pack_id)
-        try:
-            descriptor = os.open(path, os.O_RDWR)
-        except OSError:
+        descriptor = self._folder.take(tail.pack_id)
+        if descriptor is None:
             return False
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             end = os.lseek(descriptor, 0, os.SEEK_END)
             if end < tail.committed:
                 raise OSError  # a cut pack is evidence: leave it for `verify` to name
@@ -276,6 +297,16 @@ def _read_at(descriptor: int, offset: int, length: int) -> bytes:
     while len(read) < length and (more := os.pread(descriptor, length - len(read), offset + len(read))):
         read += more
     return read
+
+
+def _next_mark(descriptor: int, at: int, end: int) -> int:
+    """Where the next frame may begin, or the end."""
+    while at < end:
+        piece = _read_at(descriptor, at, PIECE + len(FRAME_MARK) - 1)
+        if (found := piece.find(FRAME_MARK)) >= 0:
+            return at + found
+        at += PIECE
+    return end
 
 
 def _unreadable(place: Place) -> StoreError:

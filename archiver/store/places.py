@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, bindparam, func, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, func, or_, select, update
 
 from archiver.store.packs import FRAME, Place
 from archiver.store.records import Records
@@ -83,10 +83,21 @@ def living(
                 yield slice_
                 slice_, size = [], 0
             size += row.pack_length
-            place = Place(row.pack_id, row.pack_offset, row.pack_length)
-            slice_.append(Lying(kind, row.cursor, row.id, place, bytes(row.blob_sha256)))
+            slice_.append(_lying(kind, row))
         yield slice_
         last = rows[-1].cursor
+
+
+def outside(connection: Connection, names: Sequence[str], pack_ids: Collection[str]) -> list[Lying]:
+    """What lives of the objects that frames name (at most 100), and lies in other packs than these."""
+    found: list[Lying] = []
+    for kind, table in _TABLES.items():
+        if mine := [name for name in names if _KIND_OF.get(name[:1]) == kind]:
+            # A frame has room for the first sixteen letters of an id.
+            named = or_(*(table.c.id.between(name, name + "z" * 8) for name in mine))
+            query = _alive(kind).where(named, table.c.pack_id.not_in(sorted(pack_ids)))
+            found += [_lying(kind, row) for row in connection.execute(query)]
+    return found
 
 
 def inhabited(connection: Connection, pack_ids: Collection[str]) -> set[str]:
@@ -132,9 +143,21 @@ def retired(connection: Connection) -> list[str]:
 
 def _living(kind: str, pack_ids: Collection[str], after: Any) -> Select[Any]:
     table = _TABLES[kind]
-    cursor = table.c.pk if kind == "message" else table.c.id
+    cursor = _cursor(kind)
+    query = _alive(kind).where(table.c.pack_id.in_(sorted(pack_ids)))
+    if after is not None:
+        query = query.where(cursor > after)
+    return query.order_by(cursor)
+
+
+def _cursor(kind: str) -> ColumnElement[Any]:
+    return messages.c.pk if kind == "message" else _TABLES[kind].c.id
+
+
+def _alive(kind: str) -> Select[Any]:
+    table = _TABLES[kind]
     query = select(
-        cursor.label("cursor"),
+        _cursor(kind).label("cursor"),
         table.c.id,
         table.c.pack_id,
         table.c.pack_offset,
@@ -142,13 +165,13 @@ def _living(kind: str, pack_ids: Collection[str], after: Any) -> Select[Any]:
         table.c.blob_sha256,
     )
     if kind == "message":
-        alive = _ALIVE_MESSAGE
-    elif kind == "part":
-        alive = parts.c.destroyed_us.is_(None)
-    else:
-        query = query.join_from(reports, messages, messages.c.pk == reports.c.message_pk)
-        alive = _ALIVE_MESSAGE
-    query = query.where(and_(table.c.pack_id.in_(sorted(pack_ids)), alive))
-    if after is not None:
-        query = query.where(cursor > after)
-    return query.order_by(cursor)
+        return query.where(_ALIVE_MESSAGE)
+    if kind == "part":
+        return query.where(parts.c.destroyed_us.is_(None))
+    joined = query.join_from(reports, messages, messages.c.pk == reports.c.message_pk)
+    return joined.where(_ALIVE_MESSAGE)
+
+
+def _lying(kind: str, row: Row[Any]) -> Lying:
+    place = Place(row.pack_id, row.pack_offset, row.pack_length)
+    return Lying(kind, row.cursor, row.id, place, bytes(row.blob_sha256))

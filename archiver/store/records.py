@@ -54,6 +54,7 @@ class Records:
             )
             self._engine = engine
         dialect.prepare_engine(engine)
+        self._looks = dialect.for_looks(self._engine)
 
     @property
     def dialect(self) -> str:
@@ -62,8 +63,9 @@ class Records:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """One consistent look at the database. Raises StoreError while it can't be reached."""
-        with _translated(), self._engine.connect() as connection, connection.begin():
+        """One consistent look at the database: every statement sees the same moment. Raises StoreError while
+        it can't be reached."""
+        with _translated(), self._looks.connect() as connection, connection.begin():
             yield connection
 
     @contextmanager
@@ -102,7 +104,7 @@ def _translated() -> Iterator[None]:
     except DBAPIError as error:
         if dialect.is_refusal(error):
             raise DestructionRefused(
-                "the database refuses: a message is held or not past its disposal date"
+                "the database refuses: a message is held, not past its disposal date or on no approved list"
             ) from None
         # PostgreSQL reports a server that turned read-only (a standby) as an internal error.
         unusable = isinstance(error, (OperationalError, InterfaceError, InternalError))

@@ -34,6 +34,9 @@ FILE_AT = 100_000
 """So many messages not filed, and it is done. Searching through them takes tenths of a second; filing twice
 as often writes twice as many pages a message."""
 
+MOST = 4 * FILE_AT
+"""Messages filed in one go, where more have gathered: it bounds what is in memory."""
+
 _SPANS = 8
 """Parts of the tokens that are sorted one after the other: what is in memory at a time."""
 _ROWS = 8_000
@@ -41,6 +44,11 @@ _ROWS = 8_000
 _UNTIL, _FORGOTTEN = 1, 2
 """Rows of `filed_tokens`: up to where is filed, and how often a message's tokens were forgotten."""
 
+_LAST = b"\xff" * 64
+"""Beyond every token."""
+_BORNE = Fixed(
+    "SELECT seq, field, token FROM borne_tokens WHERE seq >= ? AND seq < ? AND token >= ? AND token < ?"
+)
 _FILE = Fixed("INSERT INTO message_tokens (field, token, message_pk) VALUES (?, ?, ?) ON CONFLICT DO NOTHING")
 _UNFILE = Fixed("DELETE FROM message_tokens WHERE field = ? AND token = ? AND message_pk = ?")
 
@@ -141,15 +149,23 @@ def _until_query() -> ScalarSelect[Any]:
 def file(records: Records, least: int = FILE_AT, stop: threading.Event | None = None) -> int:
     """File what is borne by messages not filed yet, if they are `least` or more; return how many they were.
 
-    In many short transactions. A failure between two of them, or a disposal or `stop` meanwhile (then 0 is
-    returned), costs only that the next filing does it again.
+    In many short transactions. A failure between two of them, or a disposal or `stop` meanwhile (then it
+    ends there), costs only that the next filing does it again.
     """
+    total = 0
+    while done := _file_some(records, least, stop):
+        total += done
+    return total
+
+
+def _file_some(records: Records, least: int, stop: threading.Event | None) -> int:
     with records.read() as connection:
         begin, forgotten = _number(connection, _UNTIL), _number(connection, _FORGOTTEN)
         last = connection.scalar(select(func.max(messages.c.seq)))
         end = begin if last is None else int(last) + 1
         if end - begin < least:
             return 0
+        end = min(end, begin + MOST)
         pks = array("q", bytes(8 * (end - begin)))
         for seq, pk in connection.execute(
             select(messages.c.seq, messages.c.pk).where(messages.c.seq >= begin, messages.c.seq < end)
@@ -181,14 +197,9 @@ def _span(
 
     In the order of the table it is for: each of its pages is then written once.
     """
-    these = select(borne_tokens).where(
-        borne_tokens.c.seq >= begin,
-        borne_tokens.c.seq < begin + len(pks),
-        borne_tokens.c.token >= bytes((low,)),
-    )
-    if high is not None:
-        these = these.where(borne_tokens.c.token < bytes((high,)))
+    end = begin + len(pks)
     with records.read() as connection:
-        rows = [(field, bytes(token), pks[seq - begin]) for seq, field, token in connection.execute(these)]
+        found = _BORNE.all(connection, begin, end, bytes((low,)), _LAST if high is None else bytes((high,)))
+    rows = [(field, bytes(token), pks[seq - begin]) for seq, field, token in found]
     rows.sort()
     return rows

@@ -94,7 +94,11 @@ ALTER TABLE messages ADD COLUMN grounds_id BIGINT
 -- next
 ALTER TABLE messages ADD COLUMN policy_epoch BIGINT
 -- next
+CREATE INDEX ix_messages_dated ON messages (disposal_date) WHERE disposal_date IS NOT NULL
+-- next
 CREATE INDEX ix_messages_dead ON messages (pack_id, pack_length) WHERE disposed_us IS NOT NULL
+-- next
+DROP INDEX ix_messages_disposal_date
 -- next
 CREATE TABLE name_book (
 	id INTEGER NOT NULL, 
@@ -238,6 +242,13 @@ CREATE TABLE extensions (
 -- next
 CREATE INDEX ix_extensions_in_force ON extensions (message_pk, until) WHERE ended_us IS NULL
 -- next
+CREATE TABLE found_types (
+	message_pk BIGINT NOT NULL, 
+	sealed BLOB NOT NULL, 
+	CONSTRAINT pk_found_types PRIMARY KEY (message_pk), 
+	CONSTRAINT fk_found_types_message_pk FOREIGN KEY(message_pk) REFERENCES messages (pk)
+)
+-- next
 CREATE TABLE gaps (
 	id INTEGER NOT NULL, 
 	source_id VARCHAR NOT NULL, 
@@ -337,6 +348,20 @@ CREATE TABLE match_decisions (
 -- next
 CREATE INDEX ix_match_decisions_message_pk ON match_decisions (message_pk)
 -- next
+CREATE TABLE notes (
+	note_id VARCHAR NOT NULL, 
+	version INTEGER NOT NULL, 
+	message_pk BIGINT NOT NULL, 
+	sealed BLOB NOT NULL, 
+	withdrawn BOOLEAN NOT NULL, 
+	written_us BIGINT NOT NULL, 
+	written_by VARCHAR NOT NULL, 
+	CONSTRAINT pk_notes PRIMARY KEY (note_id, version), 
+	CONSTRAINT fk_notes_written_by FOREIGN KEY(written_by) REFERENCES users (id)
+)
+-- next
+CREATE INDEX ix_notes_message_pk ON notes (message_pk)
+-- next
 CREATE TABLE part_refs (
 	message_pk INTEGER NOT NULL, 
 	part_id VARCHAR NOT NULL, 
@@ -417,6 +442,19 @@ CREATE TABLE rule_confirmations (
 )
 -- next
 CREATE INDEX ix_rule_confirmations_rule_token ON rule_confirmations (rule_token)
+-- next
+CREATE TABLE tags (
+	id VARCHAR NOT NULL, 
+	name_token BLOB NOT NULL, 
+	sealed BLOB NOT NULL, 
+	created_us BIGINT NOT NULL, 
+	created_by VARCHAR NOT NULL, 
+	retired_us BIGINT, 
+	retired_by VARCHAR, 
+	CONSTRAINT pk_tags PRIMARY KEY (id), 
+	CONSTRAINT uq_tags_name_token UNIQUE (name_token), 
+	CONSTRAINT fk_tags_created_by FOREIGN KEY(created_by) REFERENCES users (id)
+)
 -- next
 CREATE TABLE unit_facts (
 	unit_id VARCHAR NOT NULL, 
@@ -500,6 +538,77 @@ CREATE TABLE policy_baselines (
 	CONSTRAINT pk_policy_baselines PRIMARY KEY (kind, value, since_us), 
 	CONSTRAINT fk_policy_baselines_ended_by FOREIGN KEY(ended_by) REFERENCES policy_entries (id)
 )
+-- next
+CREATE TABLE saved_searches (
+	id VARCHAR NOT NULL, 
+	owner_id VARCHAR NOT NULL, 
+	sealed BLOB NOT NULL, 
+	sort VARCHAR NOT NULL, 
+	purpose VARCHAR NOT NULL, 
+	matter_id VARCHAR, 
+	shared VARCHAR NOT NULL, 
+	shared_role VARCHAR, 
+	created_us BIGINT NOT NULL, 
+	changed_us BIGINT NOT NULL, 
+	deleted_us BIGINT, 
+	deleted_by VARCHAR, 
+	alert BOOLEAN DEFAULT false NOT NULL, 
+	alert_seq BIGINT, 
+	alert_error VARCHAR, 
+	CONSTRAINT pk_saved_searches PRIMARY KEY (id), 
+	CONSTRAINT fk_saved_searches_owner_id FOREIGN KEY(owner_id) REFERENCES users (id), 
+	CONSTRAINT fk_saved_searches_matter_id FOREIGN KEY(matter_id) REFERENCES matters (id)
+)
+-- next
+CREATE INDEX ix_saved_searches_owner_id ON saved_searches (owner_id)
+-- next
+CREATE TABLE taggings (
+	id INTEGER NOT NULL, 
+	message_pk BIGINT NOT NULL, 
+	tag_id VARCHAR NOT NULL, 
+	put BOOLEAN NOT NULL, 
+	at_us BIGINT NOT NULL, 
+	by_id VARCHAR NOT NULL, 
+	act VARCHAR, 
+	CONSTRAINT pk_taggings PRIMARY KEY (id), 
+	CONSTRAINT fk_taggings_tag_id FOREIGN KEY(tag_id) REFERENCES tags (id)
+)
+-- next
+CREATE INDEX ix_taggings_message_pk_tag_id_id ON taggings (message_pk, tag_id, id)
+-- next
+CREATE INDEX ix_taggings_tag_id ON taggings (tag_id)
+-- next
+CREATE TABLE alert_items (
+	search_id VARCHAR NOT NULL, 
+	message_pk BIGINT NOT NULL, 
+	found_us BIGINT NOT NULL, 
+	acknowledged_us BIGINT, 
+	acknowledged_by VARCHAR, 
+	mail_id VARCHAR, 
+	CONSTRAINT pk_alert_items PRIMARY KEY (search_id, message_pk), 
+	CONSTRAINT fk_alert_items_search_id FOREIGN KEY(search_id) REFERENCES saved_searches (id)
+)
+ WITHOUT ROWID
+-- next
+CREATE INDEX ix_alert_items_message_pk ON alert_items (message_pk)
+-- next
+CREATE TABLE alert_mails (
+	id VARCHAR NOT NULL, 
+	search_id VARCHAR NOT NULL, 
+	count INTEGER NOT NULL, 
+	queued_us BIGINT NOT NULL, 
+	next_us BIGINT NOT NULL, 
+	tries INTEGER DEFAULT 0 NOT NULL, 
+	sent_us BIGINT, 
+	failure VARCHAR, 
+	dropped BOOLEAN DEFAULT false NOT NULL, 
+	CONSTRAINT pk_alert_mails PRIMARY KEY (id), 
+	CONSTRAINT fk_alert_mails_search_id FOREIGN KEY(search_id) REFERENCES saved_searches (id)
+)
+-- next
+CREATE INDEX ix_alert_mails_search_id ON alert_mails (search_id)
+-- next
+CREATE INDEX ix_alert_mails_waiting ON alert_mails (next_us) WHERE sent_us IS NULL AND NOT dropped
 -- next
 CREATE TABLE disposition_samples (
 	draw_id BIGINT NOT NULL, 
@@ -628,6 +737,11 @@ CREATE TRIGGER guard_data_keys_delete BEFORE DELETE ON data_keys WHEN EXISTS (SE
     OR EXISTS (SELECT 1 FROM name_book n WHERE n.searched_us IS NULL)
     OR (EXISTS (SELECT 1 FROM name_book n) AND EXISTS (SELECT 1 FROM outbox o WHERE o.message_pk = m.pk))
     OR EXISTS (SELECT 1 FROM redates r WHERE r.message_pk = m.pk)
+    OR NOT EXISTS (SELECT 1 FROM disposition_items l JOIN dispositions d ON d.id = l.disposition_id
+    WHERE l.message_pk = m.pk AND l.excluded_us IS NULL AND l.outcome IS NULL
+    AND d.state = 'approved' AND d.begun_us IS NOT NULL AND d.approved_sha256 = d.items_sha256
+    AND d.decided_by <> d.created_by
+    AND EXISTS (SELECT 1 FROM users u WHERE u.id IN (d.created_by, d.begun_by) AND u.id <> d.decided_by))
     OR EXISTS (SELECT 1 FROM holds h WHERE h.state = 'applying')
     OR (EXISTS (SELECT 1 FROM holds h WHERE h.by_index AND h.state <> 'released')
         AND (EXISTS (SELECT 1 FROM outbox o WHERE o.message_pk = m.pk)
@@ -635,24 +749,7 @@ CREATE TRIGGER guard_data_keys_delete BEFORE DELETE ON data_keys WHEN EXISTS (SE
 -- next
 DROP TRIGGER guard_data_keys_update
 -- next
-CREATE TRIGGER guard_data_keys_update BEFORE UPDATE ON data_keys WHEN EXISTS (SELECT 1 FROM messages m WHERE m.pk = OLD.message_pk AND (
-    m.disposal_date IS NULL OR m.permanent OR m.disposal_date > date('now', '-12 hours')
-    OR m.unconfirmed
-    OR COALESCE(m.policy_epoch, 0) <> COALESCE((SELECT p.epoch FROM policy_state p), 0)
-    OR EXISTS (SELECT 1 FROM grounds_rules g WHERE g.grounds_id = m.grounds_id
-               AND NOT EXISTS (SELECT 1 FROM rule_confirmations c
-                               WHERE c.rule_token = g.rule_token AND c.revoked_us IS NULL))
-    OR EXISTS (SELECT 1 FROM hold_items i JOIN holds h ON h.id = i.hold_id
-               WHERE i.message_pk = m.pk AND h.state <> 'released')
-    OR EXISTS (SELECT 1 FROM extensions x WHERE x.message_pk = m.pk AND x.ended_us IS NULL
-    AND x.until >= date('now', '-12 hours'))
-    OR EXISTS (SELECT 1 FROM name_book n WHERE n.searched_us IS NULL)
-    OR (EXISTS (SELECT 1 FROM name_book n) AND EXISTS (SELECT 1 FROM outbox o WHERE o.message_pk = m.pk))
-    OR EXISTS (SELECT 1 FROM redates r WHERE r.message_pk = m.pk)
-    OR EXISTS (SELECT 1 FROM holds h WHERE h.state = 'applying')
-    OR (EXISTS (SELECT 1 FROM holds h WHERE h.by_index AND h.state <> 'released')
-        AND (EXISTS (SELECT 1 FROM outbox o WHERE o.message_pk = m.pk)
-             OR EXISTS (SELECT 1 FROM unindexed u WHERE u.message_pk = m.pk))))) BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+CREATE TRIGGER guard_data_keys_update BEFORE UPDATE ON data_keys WHEN 1 = 1 BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
 -- next
 DROP TRIGGER guard_messages_fixed
 -- next
@@ -700,7 +797,9 @@ CREATE TRIGGER guard_hold_sources_insert BEFORE INSERT ON hold_sources WHEN EXIS
 DROP TRIGGER guard_holds_state
 -- next
 CREATE TRIGGER guard_holds_state BEFORE UPDATE OF state ON holds WHEN NEW.state <> OLD.state AND NOT (
-    (NEW.state IN ('applying', 'active') AND OLD.state IN ('applying', 'active'))
+    (NEW.state = 'applying' AND OLD.state = 'active')
+    OR (NEW.state = 'active' AND OLD.state = 'applying' AND EXISTS (SELECT 1 FROM hold_events e WHERE e.kind = 'applied' AND e.version = NEW.version
+    AND e.id = (SELECT max(x.id) FROM hold_events x WHERE x.hold_id = COALESCE(NEW.root_id, NEW.id))))
     OR (NEW.state = 'applying' AND OLD.state = 'cooling')
     OR (NEW.state = 'cooling' AND OLD.state IN ('applying', 'active')
         AND NEW.release_asked_by IS NOT NULL AND NEW.release_approved_by IS NOT NULL
@@ -771,15 +870,23 @@ CREATE TRIGGER guard_dispositions_delete BEFORE DELETE ON dispositions WHEN 1 = 
 -- next
 CREATE TRIGGER guard_dispositions_fixed BEFORE UPDATE OF id, as_of, created_us, created_by ON dispositions WHEN 1 = 1 BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
 -- next
+CREATE TRIGGER guard_dispositions_begin BEFORE INSERT ON dispositions WHEN NEW.state <> 'proposed' OR NEW.decided_by IS NOT NULL OR NEW.approved_sha256 IS NOT NULL
+    OR NEW.begun_us IS NOT NULL OR NEW.begun_by IS NOT NULL OR NEW.sealed_certificate IS NOT NULL BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
 CREATE TRIGGER guard_dispositions_state BEFORE UPDATE OF state ON dispositions WHEN NEW.state <> OLD.state AND NOT (
     (OLD.state = 'proposed' AND NEW.state = 'approved' AND NEW.decided_by IS NOT NULL
-        AND NEW.decided_by <> OLD.created_by AND NEW.approved_sha256 IS NOT NULL
-        AND NEW.approved_sha256 = NEW.items_sha256)
-    OR (OLD.state = 'approved' AND NEW.state = 'proposed')
-    OR (OLD.state IN ('proposed', 'approved') AND NEW.state = 'rejected')
+        AND NEW.decided_by <> OLD.created_by AND NEW.decided_by <> COALESCE(NEW.changed_by, '')
+        AND NEW.approved_sha256 IS NOT NULL AND NEW.approved_sha256 = NEW.items_sha256)
+    OR (OLD.state = 'approved' AND NEW.state = 'proposed' AND OLD.begun_us IS NULL)
+    OR (OLD.state IN ('proposed', 'approved') AND NEW.state = 'rejected' AND OLD.begun_us IS NULL)
     OR (OLD.state = 'approved' AND NEW.state = 'executed' AND NEW.executed_by IS NOT NULL
         AND NEW.sealed_certificate IS NOT NULL AND NEW.approved_sha256 IS NOT NULL
         AND NEW.approved_sha256 = NEW.items_sha256)) BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_dispositions_decided BEFORE UPDATE OF decided_by, approved_sha256, changed_by ON dispositions WHEN OLD.state <> 'proposed' AND NEW.state = OLD.state BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_dispositions_begun BEFORE UPDATE OF begun_us, begun_by ON dispositions WHEN OLD.begun_us IS NOT NULL OR NEW.begun_us IS NULL OR NEW.begun_by IS NULL
+    OR OLD.state <> 'approved' OR NEW.state <> 'approved' BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
 -- next
 CREATE TRIGGER guard_dispositions_list BEFORE UPDATE OF items_sha256 ON dispositions WHEN NEW.items_sha256 <> OLD.items_sha256 AND NEW.state <> 'proposed' BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
 -- next
@@ -788,6 +895,11 @@ CREATE TRIGGER guard_dispositions_certified BEFORE UPDATE OF sealed_certificate 
 CREATE TRIGGER guard_disposition_items_delete BEFORE DELETE ON disposition_items WHEN 1 = 1 BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
 -- next
 CREATE TRIGGER guard_disposition_items_fixed BEFORE UPDATE OF disposition_id, message_pk, disposal_date, sealed_rule ON disposition_items WHEN 1 = 1 BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_disposition_items_insert BEFORE INSERT ON disposition_items WHEN NEW.outcome IS NOT NULL OR NOT EXISTS (
+    SELECT 1 FROM dispositions d WHERE d.id = NEW.disposition_id AND d.state = 'proposed') BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_disposition_items_ended BEFORE UPDATE OF outcome, ledger_index ON disposition_items WHEN OLD.outcome IS NOT NULL BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
 -- next
 CREATE TRIGGER guard_disposition_items_excluded BEFORE UPDATE OF excluded_us ON disposition_items WHEN (NEW.excluded_us IS NULL AND OLD.excluded_us IS NOT NULL) OR NOT EXISTS (
     SELECT 1 FROM dispositions d WHERE d.id = OLD.disposition_id AND d.state = 'proposed') BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
@@ -813,6 +925,10 @@ CREATE TRIGGER guard_disposition_items_replace BEFORE INSERT ON disposition_item
 -- next
 CREATE TRIGGER guard_extensions_replace BEFORE INSERT ON extensions WHEN EXISTS (SELECT 1 FROM extensions WHERE id = NEW.id) BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
 -- next
+CREATE TRIGGER guard_messages_dated BEFORE UPDATE OF disposal_date, permanent ON messages WHEN NEW.disposal_date IS NOT NULL AND NOT NEW.permanent
+    AND (OLD.disposal_date IS NULL OR OLD.permanent OR NEW.disposal_date < OLD.disposal_date)
+    AND NOT EXISTS (SELECT 1 FROM meta d WHERE d.name = 'dating') BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
 CREATE TRIGGER guard_name_book_delete BEFORE DELETE ON name_book WHEN 1 = 1 BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
 -- next
 CREATE TRIGGER guard_name_book_fixed BEFORE UPDATE OF id, token, sealed ON name_book WHEN 1 = 1 BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
@@ -823,11 +939,49 @@ CREATE TRIGGER guard_unit_facts_fixed BEFORE UPDATE OF unit_id, version, sealed,
 -- next
 CREATE TRIGGER guard_unit_facts_ended BEFORE UPDATE OF until_us ON unit_facts WHEN OLD.until_us IS NOT NULL BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
 -- next
-CREATE TRIGGER guard_match_decisions_delete BEFORE DELETE ON match_decisions WHEN 1 = 1 BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+CREATE TRIGGER guard_match_decisions_delete BEFORE DELETE ON match_decisions WHEN EXISTS (SELECT 1 FROM data_keys k WHERE k.message_pk = OLD.message_pk) BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
 -- next
 CREATE TRIGGER guard_match_decisions_fixed BEFORE UPDATE OF id, message_pk, patient_id, about, sealed_reason, decided_us, decided_by ON match_decisions WHEN 1 = 1 BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
 -- next
 CREATE TRIGGER guard_match_decisions_undone BEFORE UPDATE OF undone_us, undone_by ON match_decisions WHEN OLD.undone_us IS NOT NULL BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_taggings_delete BEFORE DELETE ON taggings WHEN EXISTS (SELECT 1 FROM data_keys k WHERE k.message_pk = OLD.message_pk) BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_taggings_insert BEFORE INSERT ON taggings WHEN NOT EXISTS (SELECT 1 FROM data_keys k WHERE k.message_pk = NEW.message_pk) BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_notes_delete BEFORE DELETE ON notes WHEN EXISTS (SELECT 1 FROM data_keys k WHERE k.message_pk = OLD.message_pk) BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_notes_insert BEFORE INSERT ON notes WHEN NOT EXISTS (SELECT 1 FROM data_keys k WHERE k.message_pk = NEW.message_pk) BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_alert_items_delete BEFORE DELETE ON alert_items WHEN EXISTS (SELECT 1 FROM data_keys k WHERE k.message_pk = OLD.message_pk) BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_alert_items_insert BEFORE INSERT ON alert_items WHEN NOT EXISTS (SELECT 1 FROM data_keys k WHERE k.message_pk = NEW.message_pk) BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_taggings_update BEFORE UPDATE ON taggings WHEN 1 = 1 BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_notes_update BEFORE UPDATE ON notes WHEN 1 = 1 BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_alert_items_fixed BEFORE UPDATE OF search_id, message_pk, found_us ON alert_items WHEN 1 = 1 BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_alert_items_told BEFORE UPDATE OF acknowledged_us, acknowledged_by, mail_id ON alert_items WHEN (OLD.acknowledged_us IS NOT NULL AND (NEW.acknowledged_us IS NULL OR NEW.acknowledged_us <> OLD.acknowledged_us)) OR (OLD.mail_id IS NOT NULL AND (NEW.mail_id IS NULL OR NEW.mail_id <> OLD.mail_id)) BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_tags_delete BEFORE DELETE ON tags WHEN 1 = 1 BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_tags_fixed BEFORE UPDATE OF id, name_token, created_us, created_by ON tags WHEN 1 = 1 BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_saved_searches_delete BEFORE DELETE ON saved_searches WHEN 1 = 1 BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_saved_searches_fixed BEFORE UPDATE OF id, owner_id, created_us ON saved_searches WHEN 1 = 1 BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_saved_searches_looked BEFORE UPDATE OF alert_seq ON saved_searches WHEN OLD.alert_seq IS NOT NULL AND NEW.alert_seq IS NOT NULL AND NEW.alert_seq < OLD.alert_seq BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_taggings_replace BEFORE INSERT ON taggings WHEN EXISTS (SELECT 1 FROM taggings WHERE id = NEW.id) BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_notes_replace BEFORE INSERT ON notes WHEN EXISTS (SELECT 1 FROM notes WHERE note_id = NEW.note_id AND version = NEW.version) BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_tags_replace BEFORE INSERT ON tags WHEN EXISTS (SELECT 1 FROM tags WHERE id = NEW.id) BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_saved_searches_replace BEFORE INSERT ON saved_searches WHEN EXISTS (SELECT 1 FROM saved_searches WHERE id = NEW.id) BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
 -- next
 CREATE TRIGGER guard_policy_state_delete BEFORE DELETE ON policy_state WHEN 1 = 1 BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
 -- next

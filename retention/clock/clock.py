@@ -52,7 +52,9 @@ class Clock:
         for one in possible:
             for case in one.cases():
                 reckoning.add(case)
-        return conclude(reckoning.found, reckoning.missing, reckoning.advice, reckoning.duties)
+        return conclude(
+            reckoning.found, reckoning.missing, reckoning.advice, reckoning.duties, reckoning.advice_missing
+        )
 
     def check(self, case: Case) -> None:
         """Raises UnknownFact for a name the schedule doesn't know."""
@@ -74,6 +76,7 @@ class _Reckoning:
         self.found: Final[list[Candidate]] = []
         self.missing: Final[set[str]] = set()
         self.advice: Final[list[Candidate]] = []
+        self.advice_missing: Final[set[str]] = set()
         self.duties: Final[list[Duty]] = []
 
     def add(self, case: Case) -> None:
@@ -127,8 +130,10 @@ class _Reckoning:
     def _note(self, rules: Iterable[Bound], case: Case) -> None:
         for bound in rules:
             answer = ask(bound, case)
-            if answer is not None and answer.candidate is not None:
-                self.advice.append(answer.candidate)
+            if answer is not None:
+                self.advice_missing.update(answer.missing)
+                if answer.candidate is not None:
+                    self.advice.append(answer.candidate)
 
     def _unsure(self, plan: Plan, case: Case) -> bool:
         if plan.needs_provider:

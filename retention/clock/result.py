@@ -91,8 +91,9 @@ class Result:
     """`disposal_date` is None when `permanent`, or when `missing` facts keep it from being said.
 
     `candidates` are sorted latest first, permanent ones before all; `governing` is the first of them
-    unless something is missing. `advice` are answers of recommendations, which set no date; `destroy_by`
-    is the earliest duty to destroy, if a rule has one.
+    unless something is missing. `advice` are answers of recommendations, which set no date, and
+    `advice_missing` the facts that others lack; `destroy_by` is the earliest duty to destroy, if a rule has
+    one.
     """
 
     disposal_date: datetime.date | None
@@ -102,6 +103,7 @@ class Result:
     missing: tuple[str, ...]
     advice: tuple[Candidate, ...] = ()
     destroy_by: Duty | None = None
+    advice_missing: tuple[str, ...] = ()
 
     @property
     def advised_date(self) -> datetime.date | None:
@@ -136,6 +138,7 @@ def conclude(
     missing: Iterable[str],
     advice: Iterable[Candidate] = (),
     duties: Iterable[Duty] = (),
+    advice_missing: Iterable[str] = (),
 ) -> Result:
     """The longest wins: permanence first, then a missing fact, then the latest date.
 
@@ -153,7 +156,8 @@ def conclude(
     elif candidates and not names:
         governing = candidates[0]
         day = governing.date
-    return Result(day, permanent, governing, candidates, names, advised, _earliest(duties, day))
+    unadvised = tuple(sorted(set(advice_missing)))
+    return Result(day, permanent, governing, candidates, names, advised, _earliest(duties, day), unadvised)
 
 
 def _latest(found: Iterable[Candidate]) -> tuple[Candidate, ...]:

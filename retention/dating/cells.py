@@ -1,18 +1,19 @@
 """Counts of living messages by what keeps them, State, record type and month: sums, never single messages.
 
 Rows whose verdict is current are counted by the database; the few that aren't are judged here and now. What
-is in memory is one number for each distinct combination, so a million messages take as much as a thousand.
+is in memory is one number for each distinct combination, and two for each message that is to be judged.
 """
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final, Literal
 
-from sqlalchemy import ColumnElement, Connection, and_, case, extract, func, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, case, extract, func, select, true
 
 from archiver.store.schema import messages
 from archiver.vault import Vault
@@ -51,27 +52,28 @@ class Cells:
         self._verdicts = verdicts
 
     def all(self, on: date, progress: Callable[[int], None] | None = None) -> Iterator[Cell]:
-        """Every living message in exactly one cell; `past` says that its date is reached on that day."""
-        policy = self._verdicts.policies.current()
+        """Every message that lives as this begins, in exactly one cell; `past` says that its date is reached
+        on that day. What isn't up to date is judged, and left out where it is disposed of before its turn."""
+        late = _Late()
+        with self._vault.records.read() as connection:
+            policy = self._verdicts.policies.current(connection)
+            for among in _stretches(connection):
+                yield from self._counted(connection, policy, on, among, late, progress)
         found: Counter[tuple[Keeps, Grounds, tuple[int, int] | None, bool]] = Counter()
         sizes: Counter[tuple[Keeps, Grounds, tuple[int, int] | None, bool]] = Counter()
-        # What isn't current is judged one by one; while the schedules aren't accepted the rows stand.
-        chunks = rows.stale(self._vault.records, self._verdicts, policy) if policy.accepted else ()
-        for chunk in chunks:
-            verdicts = self._verdicts.of(list(chunk.seqs), policy)
+        for chunk in late.chunks():
+            pks = list(chunk)
+            verdicts = self._verdicts.of(pks, policy)
             with self._vault.records.read() as connection:
-                protected = rows.held(connection, list(chunk.seqs))
-                until = extended(connection, list(chunk.seqs), on)
+                protected = rows.held(connection, pks)
+                until = extended(connection, pks, on)
             for pk, verdict in verdicts.items():
                 key = self._key(verdict, on, pk in protected, until.get(pk))
                 found[key] += 1
-                sizes[key] += chunk.sizes[pk]
+                sizes[key] += chunk[pk]
             if progress is not None:
                 progress(len(verdicts))
         yield from (Cell(*key, messages=number, size=sizes[key]) for key, number in found.items())
-        with self._vault.records.read() as connection:
-            for among in _stretches(connection):
-                yield from self._counted(connection, policy, on, among, progress)
 
     def on(self, on: date, progress: Callable[[int], None] | None = None) -> dict[str, Any]:
         """The counts of a day, over everything and for each State and record type."""
@@ -114,6 +116,7 @@ class Cells:
         policy: Policy,
         on: date,
         among: ColumnElement[bool],
+        late: _Late,
         progress: Callable[[int], None] | None,
     ) -> Iterator[Cell]:
         columns = messages.c
@@ -128,13 +131,19 @@ class Cells:
         year = extract("year", columns.disposal_date).label("year")
         month = extract("month", columns.disposal_date).label("month")
         past = case((columns.disposal_date <= on, 1), else_=0).label("past")
-        current = rows.is_current(self._verdicts, policy) if policy.accepted else columns.pk.is_not(None)
-        keys = (columns.grounds_id, keeps, year, month, past)
-        counted = connection.execute(
+        living = and_(among, columns.disposed_us.is_(None))
+        # While the schedules aren't accepted nothing is judged, and the rows stand.
+        current = rows.is_current(self._verdicts, policy) if policy.accepted else true()
+        fresh = case((current, 1), else_=0).label("fresh")
+        keys = (columns.grounds_id, keeps, year, month, past, fresh)
+        every = connection.execute(
             select(*keys, func.count().label("number"), func.sum(columns.size).label("bytes"))
-            .where(and_(among, columns.disposed_us.is_(None), current))
+            .where(living)
             .group_by(*keys)
         ).all()
+        counted = [row for row in every if row.fresh]
+        if len(counted) < len(every):
+            late.add(connection.execute(select(columns.pk, columns.size).where(living, ~current)))
         if progress is not None:
             progress(sum(row.number for row in counted))
         opened = self._verdicts.grounds.open(
@@ -168,6 +177,24 @@ class Cells:
         elif until is not None and until >= max(day, on):
             keeps = "extended"
         return keeps, grounds, (day.year, day.month), day <= on
+
+
+class _Late:
+    """Messages that are still to be judged, and their sizes: sixteen bytes for each."""
+
+    def __init__(self) -> None:
+        self._pks, self._sizes = array("q"), array("q")
+
+    def add(self, found: Iterable[Row[Any]]) -> None:
+        for row in found:
+            self._pks.append(row.pk)
+            self._sizes.append(row.size)
+
+    def chunks(self) -> Iterator[dict[int, int]]:
+        """Sizes by key, so many at a time as are judged together."""
+        for start in range(0, len(self._pks), rows.CHUNK):
+            some = slice(start, start + rows.CHUNK)
+            yield dict(zip(self._pks[some], self._sizes[some], strict=True))
 
 
 def _stretches(connection: Connection) -> Iterator[ColumnElement[bool]]:

@@ -1,7 +1,8 @@
 """Corrections: what people say a message is, where the classifier's rules are wrong.
 
-A correction that adds record types counts at once: it can only keep mail longer. One that takes a type away
-could let mail go sooner, so it waits for a second person.
+A correction that names at least the present types counts at once, beside all that the clock went by before:
+so it can only keep mail longer. Another person may approve it later; then it alone counts. One that takes a
+type away could let mail go sooner, so it waits for that second person.
 """
 
 from __future__ import annotations
@@ -66,7 +67,9 @@ class Corrections:
                 .returning(corrections.c.id)
             )
             assert number is not None
-            value = {"types": wanted, "reason": said, "decision": ""}
+            besides = {str(name) for name, _ in record.meta["record_types"]}
+            besides |= set(record.meta.get("record_types_besides") or ())
+            value = {"types": wanted, "reason": said, "decision": "", "besides": sorted(besides)}
             act.connection.execute(
                 update(corrections)
                 .where(corrections.c.id == number)
@@ -78,14 +81,15 @@ class Corrections:
             return self._shown(act, self._find(act, number))
 
     def approve(self, actor: Actor, number: int, reason: str = "") -> dict[str, Any]:
-        """Put a correction in force that another person asked for. Raises SecondPersonNeeded, WrongState,
+        """Put a correction in force that another person asked for; or agree with one that is in force on
+        another person's word, so that nothing counts beside it. Raises SecondPersonNeeded, WrongState,
         NotThere, AccessDenied."""
         with change(self._vault, self._gate, actor, Action.CORRECTION_MAKE, "correction.approve") as act:
-            row = self._asked(act, number)
+            row = self._asked(act, number, or_alone=True)
             if row["asked_by"] == actor.user_id:
                 raise SecondPersonNeeded("you asked for this correction yourself; another must approve it")
             record = self._record(act, row["message_id"])
-            self._decide(act, row, reason)
+            self._decide(act, row, reason, agreed=True)
             self._put_in_force(act, record, number, actor, to_us(self._vault.clock.now()))
             return self._shown(act, self._find(act, number))
 
@@ -167,19 +171,21 @@ class Corrections:
             raise NotThere("there is no such correction; `holdfast correction list` shows them")
         return row
 
-    def _asked(self, act: Act, number: int) -> RowMapping:
+    def _asked(self, act: Act, number: int, *, or_alone: bool = False) -> RowMapping:
+        """One that is asked for; with `or_alone` also one in force on one person's word."""
         row = self._find(act, number)
         act.objects.append(row["message_id"])
-        if row["state"] != ASKED:
+        alone = or_alone and row["state"] == IN_FORCE and row["asked_by"] == row["decided_by"]
+        if row["state"] != ASKED and not alone:
             raise WrongState("this correction is decided already; make another one")
         return row
 
-    def _decide(self, act: Act, row: RowMapping, reason: str) -> None:
+    def _decide(self, act: Act, row: RowMapping, reason: str, *, agreed: bool = False) -> None:
         act.detail["reason"] = reason[:LONGEST_REASON]
         value = self._opened(act, row)
         if value is None:
             return
-        value["decision"] = reason[:LONGEST_REASON]
+        value |= {"decision": reason[:LONGEST_REASON], "agreed": agreed}
         name = correction_name(row["message_id"], row["id"])
         sealed = self._vault.archive.seal_types(
             act.connection, row["message_pk"], row["message_id"], name, value
@@ -188,14 +194,15 @@ class Corrections:
 
     def _put_in_force(self, act: Act, record: Record, number: int, actor: Actor, now: int) -> None:
         pk = record.row["pk"]
-        if (earlier := self._open_one(act, pk, IN_FORCE)) is not None:
+        earlier = self._open_one(act, pk, IN_FORCE)
+        if earlier is not None and earlier != number:
             self._end(act, earlier, ENDED, actor)
         act.connection.execute(
             update(corrections)
             .where(corrections.c.id == number)
             .values(state=IN_FORCE, decided_by=actor.user_id, decided_us=now)
         )
-        changed_types(act.connection, [(pk, record.row["seq"])])
+        changed_types(act.connection, [pk])
 
     def _end(self, act: Act, number: int, state: str, actor: Actor) -> None:
         values: dict[str, Any] = {"state": state}

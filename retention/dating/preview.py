@@ -76,7 +76,7 @@ class Previews:
         """
         schedule = self._verdicts.schedule
         with change(self._vault, self._gate, actor, Action.RETENTION_READ, "retention.preview") as act:
-            meant = read_change(document, schedule)
+            meant = self._decisions.read(act.connection, document)
             act.detail["change"] = meant.to_json()
             policy = self._verdicts.policies.current(act.connection)
             means = self._decisions.resolve(act.connection, meant, policy)

@@ -22,6 +22,7 @@ from sqlalchemy import (
 )
 
 from archiver.store import dialect
+from archiver.store.dating import dating
 from archiver.store.records import Records
 from archiver.store.schema import (
     deliveries,
@@ -47,10 +48,9 @@ _TOLD: Final = "unconfirmed_told"
 
 @dataclass(frozen=True, slots=True)
 class Stale:
-    """Living messages whose verdict isn't current: their newest delivery and size, by key."""
+    """Living messages whose verdict isn't current: their newest delivery, by key."""
 
     seqs: dict[int, int]
-    sizes: dict[int, int]
 
 
 def save(
@@ -61,30 +61,31 @@ def save(
         return
     grounds = {pk: verdicts.grounds_of(verdict) for pk, verdict in found.items()}
     numbers = verdicts.grounds.intern(connection, grounds.values())
-    connection.execute(
-        update(messages)
-        .where(messages.c.pk == bindparam("of_pk"), messages.c.disposed_us.is_(None))
-        .values(
-            disposal_date=bindparam("new_date"),
-            permanent=bindparam("new_permanent"),
-            verdict_version=bindparam("new_version"),
-            unconfirmed=bindparam("new_unconfirmed"),
-            grounds_id=bindparam("new_grounds"),
-            policy_epoch=bindparam("new_epoch"),
-        ),
-        [
-            {
-                "of_pk": pk,
-                "new_date": verdict.disposal_date,
-                "new_permanent": verdict.result.permanent,
-                "new_version": f"{verdicts.version}-{seqs.get(pk, 0)}",
-                "new_unconfirmed": bool(verdict.unconfirmed),
-                "new_grounds": numbers[grounds[pk]],
-                "new_epoch": verdict.policy.epoch,
-            }
-            for pk, verdict in found.items()
-        ],
-    )
+    with dating(connection):
+        connection.execute(
+            update(messages)
+            .where(messages.c.pk == bindparam("of_pk"), messages.c.disposed_us.is_(None))
+            .values(
+                disposal_date=bindparam("new_date"),
+                permanent=bindparam("new_permanent"),
+                verdict_version=bindparam("new_version"),
+                unconfirmed=bindparam("new_unconfirmed"),
+                grounds_id=bindparam("new_grounds"),
+                policy_epoch=bindparam("new_epoch"),
+            ),
+            [
+                {
+                    "of_pk": pk,
+                    "new_date": verdict.disposal_date,
+                    "new_permanent": verdict.result.permanent,
+                    "new_version": f"{verdicts.version}-{seqs.get(pk, 0)}",
+                    "new_unconfirmed": bool(verdict.unconfirmed),
+                    "new_grounds": numbers[grounds[pk]],
+                    "new_epoch": verdict.policy.epoch,
+                }
+                for pk, verdict in found.items()
+            ],
+        )
     # Facts that had overtaken an earlier date are in this one.
     connection.execute(delete(redates).where(redates.c.message_pk.in_(list(found))))
 
@@ -94,7 +95,7 @@ def stale(records: Records, verdicts: Verdicts, policy: Policy) -> Iterator[Stal
     last = _FIRST
     while True:
         query = (
-            select(messages.c.pk, messages.c.size, newest_delivery().label("seq"))
+            select(messages.c.pk, newest_delivery().label("seq"))
             .where(messages.c.pk > last, messages.c.disposed_us.is_(None), ~is_current(verdicts, policy))
             .order_by(messages.c.pk)
             .limit(CHUNK)
@@ -103,7 +104,7 @@ def stale(records: Records, verdicts: Verdicts, policy: Policy) -> Iterator[Stal
             rows = connection.execute(query).all()
         if not rows:
             return
-        yield Stale({row.pk: row.seq or 0 for row in rows}, {row.pk: row.size for row in rows})
+        yield Stale({row.pk: row.seq or 0 for row in rows})
         last = rows[-1].pk
 
 

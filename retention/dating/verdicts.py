@@ -16,7 +16,7 @@ from functools import lru_cache
 from typing import Any
 
 from archiver.archive import Record
-from archiver.classify.records import CORRESPONDENCE, NOT_ABOUT_PATIENTS
+from archiver.classify.records import CLINICAL_MARKS, CORRESPONDENCE, NOT_ABOUT_PATIENTS
 from archiver.clock import from_us
 from archiver.errors import ArchiverError, DamagedStore, SealError
 from archiver.record_types import BY_PERSON
@@ -41,11 +41,9 @@ OPAQUE = frozenset({"encrypted", "damaged", "too_large", "too_deep", "timeout", 
 """Text states of parts that may hold anything, a medical record among it."""
 NOT_READ = frozenset({"not_supported", "no_text"})
 """Text states of parts that hold no text we can read: documents of unknown kinds, pictures, scans."""
-CLINICAL_MARKS = frozenset({"mrn", "mbi", "medicaid_id", "health_plan_id", "icd10", "date_of_birth"})
-"""Kinds of PHI that only mail about a patient carries."""
 SCAN_BYTES = 50_000
 """A smaller picture is taken for a logo or a signature; a fax is a TIFF of any size."""
-_LOGIC = 4
+_LOGIC = 5
 """Grows when this module derives other facts from the same message, so that all are computed anew."""
 
 
@@ -182,6 +180,7 @@ class Verdicts:
                 common,
                 born=patient.born,
                 died=_deaths(patient),
+                emancipated_on=_one_or_several(patient.emancipated),
                 # A message about a patient is itself contact: neither date is earlier than it.
                 last_encounter=_not_before(patient.last_encounter, row["anchor"]),
                 discharged=_not_before(patient.discharged, row["anchor"]),
@@ -202,6 +201,10 @@ def participants(record: Record) -> set[str]:
     return {address.strip().casefold() for address in found if address}
 
 
+def _one_or_several(days: tuple[date | None, ...]) -> Dates:
+    return days[0] if len(days) == 1 else days
+
+
 def _deaths(patient: Person) -> Dates:
     """When a patient died, so far as the records agree; that she lives is possible where one says so."""
     died = patient.died
@@ -214,16 +217,22 @@ def _record_types(record: Record, *, about_patient: bool) -> tuple[str, ...] | N
     """All types the classifier found; None, so that the message is kept, where its text couldn't be read.
 
     Mail about a patient is part of the medical record, whatever its words: so is what carries a record
-    number or a patient's address without saying a clinical word, and what may hold anything.
+    number or a patient's address without saying a clinical word, and what may hold anything. What two
+    persons agreed on takes the place of all that; what one person said is added to it.
     """
+    types = {str(name) for name, _ in record.meta["record_types"]}
     if record.meta.get("record_types_by") == BY_PERSON:
-        return tuple(str(name) for name, _ in record.meta["record_types"])
+        besides = record.meta["record_types_besides"]
+        if besides is None:
+            return tuple(sorted(types))
+        types |= {str(name) for name in besides}
     if record.row["parse_failed"]:
         return None
-    types = {str(name) for name, _ in record.meta["record_types"]}
+    # By the rules' own types: what is added to them takes nothing away that would be supposed without it.
+    rules = {str(name) for name, _ in record.meta.get("record_types_by_rules", record.meta["record_types"])}
     opaque = any(_opaque(part) for part in record.meta["parts"])
     if opaque or (
-        types <= NOT_ABOUT_PATIENTS and (about_patient or not CLINICAL_MARKS.isdisjoint(record.meta["phi"]))
+        rules <= NOT_ABOUT_PATIENTS and (about_patient or not CLINICAL_MARKS.isdisjoint(record.meta["phi"]))
     ):
         types = (types - {CORRESPONDENCE}) | {MEDICAL_RECORD}
     return tuple(sorted(types)) or (CORRESPONDENCE,)

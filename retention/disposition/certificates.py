@@ -26,9 +26,12 @@ METHOD = (
 )
 
 
-def issue(document: dict[str, Any], items: Sequence[dict[str, Any]], signer: Signer) -> str:
-    """The signed note of a certificate over `items`."""
-    bound = {**document, "items": len(items), "items_document_sha256": items_digest(items)}
+def issue(document: dict[str, Any], items: Sequence[bytes], signer: Signer) -> str:
+    """The signed note of a certificate over `items`, each its canonical JSON."""
+    digest = hashlib.sha256()
+    for item in items:
+        digest.update(item + b"\n")
+    bound = {**document, "items": len(items), "items_document_sha256": digest.hexdigest()}
     text = f"{HEADING}\n{canonical.dumps(bound).decode()}\n"
     return sign_note(text, [signer]).decode()
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, func, select, update
@@ -47,21 +48,35 @@ class Certifier:
         self._fields = SealedFields(vault)
 
     def certify(self, actor: Actor, disposition_id: str, *, erased: bool) -> None:
-        """Sign the certificate and end the disposition, in one transaction. Raises WrongState."""
+        """Sign the certificate and end the disposition, in one transaction; one that is ended stays as it is.
+
+        What the certificate says is gathered before: of a long list it takes seconds, in which nothing could
+        be captured. It can't change, for every item has its outcome, and an outcome stays. Raises WrongState.
+        """
         checkpoint = self._vault.publisher.publish(Log.CAPTURES).decode()
+        now = self._vault.clock.now()
+        with self._vault.records.read() as connection:
+            before = _row(connection, disposition_id)
+            if before["state"] == "executed":
+                return
+            document, lines = self._gathered(connection, actor, before, checkpoint, erased, now)
+        note = certificates.issue(document, lines, self._vault.publisher.signer(Log.CAPTURES))
+        plain = b'{"items":[' + b",".join(lines) + b'],"note":' + json.dumps(note).encode() + b"}"
+        gone = len(lines)
+        del lines
+        sealed = self._fields.seal_json(disposition_id, plain)
+        del plain
         with self._vault.records.write(dialect.LOCK_ARCHIVE) as connection:
             row = _row(connection, disposition_id)
-            if row["state"] != "approved":
+            if row["state"] == "executed":
+                return  # whoever else executed it was quicker
+            if row["state"] != "approved" or row["items_sha256"] != before["items_sha256"]:
                 raise WrongState("this disposition isn't approved any more; nothing further was destroyed")
-            now = self._vault.clock.now()
-            document = self._document(connection, actor, row, checkpoint, erased)
-            gone = self._certified(connection, disposition_id)
-            note = certificates.issue(document, gone, self._vault.publisher.signer(Log.CAPTURES))
             leaf = {
                 "v": 1,
                 "type": "disposition",
                 "id": disposition_id,
-                "destroyed": len(gone),
+                "destroyed": gone,
                 "sha256": hashlib.sha256(note.encode()).hexdigest(),
                 "at": to_us(now),
             }
@@ -73,7 +88,7 @@ class Certifier:
                     state="executed",
                     executed_us=to_us(now),
                     executed_by=actor.user_id,
-                    sealed_certificate=self._fields.seal(disposition_id, {"note": note, "items": gone}),
+                    sealed_certificate=sealed,
                     ledger_index=index,
                 )
             )
@@ -82,34 +97,49 @@ class Certifier:
                 "disposition.execute",
                 "success",
                 objects=(disposition_id,),
-                count=len(gone),
+                count=gone,
                 detail=document["outcomes"],
             )
             self._vault.audit.record_in(connection, event)
 
     # --- inside -------------------------------------------------------------------------------
 
-    def _document(
-        self, connection: Connection, actor: Actor, row: RowMapping, checkpoint: str, erased: bool
-    ) -> dict[str, Any]:
+    def _gathered(
+        self,
+        connection: Connection,
+        actor: Actor,
+        row: RowMapping,
+        checkpoint: str,
+        erased: bool,
+        now: datetime,
+    ) -> tuple[dict[str, Any], list[bytes]]:
+        """The certificate's document, and what it says of each destroyed message: canonical JSON, by id."""
         disposition_id = row["id"]
-        now = self._vault.clock.now()
         days = self._vault.settings.key_backup_days
         people = summaries.names(connection)
         outcomes = dict.fromkeys(OUTCOMES, 0)
+        told: list[tuple[str, bytes]] = []
+        ended = 0
 
         def destroyed() -> Iterator[Item]:
-            for item in items_of.read_all(connection, self._fields, disposition_id):
-                outcomes[str(item.outcome)] += 1
-                if item.outcome == "destroyed":
-                    yield item
+            nonlocal ended
+            last = -(2**63)
+            while items := items_of.read(connection, self._fields, disposition_id, after=last, limit=CHUNK):
+                last = items[-1].pk
+                for item in items:
+                    outcomes[str(item.outcome)] += 1
+                gone = {item.pk: item for item in items if item.outcome == "destroyed"}
+                told.extend(_lines(connection, gone))
+                ended += sum(_ended(connection, [i.ledger_index for i in gone.values()]))
+                yield from gone.values()
 
-        sums = add_up(destroyed()).to_json()
+        sums = add_up(destroyed(), hashed=False).to_json()
+        told.sort()
 
         def who(user_id: str | None, us: int | None) -> dict[str, Any]:
             return {"by": people.get(user_id or "", user_id), "at": summaries.moment(us)}
 
-        return {
+        document = {
             "archive": self._vault.archive_id,
             "disposition": disposition_id,
             "as_of": row["as_of"].isoformat(),
@@ -125,12 +155,13 @@ class Certifier:
             "executed": who(actor.user_id, to_us(now)),
             "method": certificates.METHOD,
             # Attachments that ended with these messages, and those that other messages still hold.
-            "parts": _parts(connection, disposition_id),
+            "parts": {"destroyed": ended, "kept": _kept(connection, disposition_id)},
             # Backups, and what PostgreSQL hasn't overwritten yet, end with `complete_after`.
             "erased_in_primary": erased,
             "complete_after": rfc3339(now + timedelta(days=days)),
             "checkpoint": checkpoint,
         }
+        return document, [line for _, line in told]
 
     def _excluded(
         self, connection: Connection, disposition_id: str, people: dict[str, str]
@@ -162,25 +193,6 @@ class Certifier:
             "reviewed_by": sorted(people.get(one, one) for one in reviewers),
         }
 
-    def _certified(self, connection: Connection, disposition_id: str) -> list[dict[str, Any]]:
-        """What the certificate says of each destroyed message, in the order of the message ids."""
-        found = []
-        last = -(2**63)
-        while items := items_of.read(connection, self._fields, disposition_id, after=last, limit=CHUNK):
-            last = items[-1].pk
-            gone = {item.pk: item for item in items if item.outcome == "destroyed"}
-            rows = connection.execute(
-                select(
-                    messages.c.pk,
-                    messages.c.sha256,
-                    messages.c.size,
-                    messages.c.captured_us,
-                    messages.c.disposed_us,
-                ).where(messages.c.pk.in_(list(gone)))
-            )
-            found += [_told(gone[row.pk], row) for row in rows]
-        return sorted(found, key=lambda one: str(one["id"]))
-
 
 def _row(connection: Connection, disposition_id: str) -> RowMapping:
     return (
@@ -202,25 +214,37 @@ def _told(item: Item, row: Any) -> dict[str, Any]:
     }
 
 
-def _parts(connection: Connection, disposition_id: str) -> dict[str, int]:
-    """How many parts ended with a disposition's messages, as their leaves say, and how many live on."""
+def _lines(connection: Connection, gone: dict[int, Item]) -> Iterator[tuple[str, bytes]]:
+    """What the certificate says of each of these messages, with its id."""
+    rows = connection.execute(
+        select(
+            messages.c.pk,
+            messages.c.sha256,
+            messages.c.size,
+            messages.c.captured_us,
+            messages.c.disposed_us,
+        ).where(messages.c.pk.in_(list(gone)))
+    )
+    for row in rows:
+        yield gone[row.pk].message_id, canonical.dumps(_told(gone[row.pk], row))
+
+
+def _kept(connection: Connection, disposition_id: str) -> int:
+    """How many parts of a disposition's messages live on."""
     kept = connection.scalar(
         select(func.count())
         .select_from(disposition_parts)
         .join(parts, parts.c.id == disposition_parts.c.part_id)
         .where(disposition_parts.c.disposition_id == disposition_id, parts.c.destroyed_us.is_(None))
     )
-    return {"destroyed": sum(_ended(connection, disposition_id)), "kept": int(kept or 0)}
+    return int(kept or 0)
 
 
-def _ended(connection: Connection, disposition_id: str) -> Iterator[int]:
+def _ended(connection: Connection, indices: Sequence[int | None]) -> Iterator[int]:
+    """How many parts ended with each of some messages, as their leaves say."""
     leaves: Sequence[bytes] = connection.scalars(
-        select(ledger_entries.c.leaf)
-        .join(disposition_items, disposition_items.c.ledger_index == ledger_entries.c.idx)
-        .where(
-            ledger_entries.c.log == Log.CAPTURES,
-            disposition_items.c.disposition_id == disposition_id,
-            disposition_items.c.outcome == "destroyed",
+        select(ledger_entries.c.leaf).where(
+            ledger_entries.c.log == Log.CAPTURES, ledger_entries.c.idx.in_(list(indices))
         )
     ).all()
     for leaf in leaves:

@@ -13,6 +13,7 @@ from archiver.ledger.log import Log
 from archiver.ledger.proof import format_proof
 from archiver.store.schema import dispositions, users
 from archiver.vault import Vault
+from config.errors import HoldfastError
 from retention.acts import Act, change, look
 from retention.dating.explain import Explainer
 from retention.disposition import certificates, extensions, lists, samples, summaries
@@ -213,11 +214,20 @@ class Dispositions:
             return {**shown, "index_pending": summaries.index_pending(connection)}
 
     def resume(self, progress: Progress | None = None) -> int:
-        """Finish executions that were begun and not ended, by a job; how many. Raises as `execute` does."""
+        """Finish executions that were begun and not ended, by a job; how many.
+
+        Where one can't be finished the others are, and what it raised is raised then: as `execute` does.
+        """
         with self._vault.records.read() as connection:
             waiting = self._executor.begun(connection)
+        failed: HoldfastError | None = None
         for disposition_id, actor in waiting:
-            self._executor.run(actor, disposition_id, progress, None)
+            try:
+                self._executor.run(actor, disposition_id, progress, None)
+            except HoldfastError as error:
+                failed = failed or error
+        if failed is not None:
+            raise failed
         return len(waiting)
 
     # --- inside -------------------------------------------------------------------------------

@@ -114,7 +114,8 @@ class Executor:
             with self._vault.records.write(dialect.LOCK_ARCHIVE) as connection:
                 if _state_of_facts(connection, pks) != facts:
                     continue
-                _approved(connection, disposition_id)
+                if not _approved(connection, disposition_id):
+                    return
                 if connection.scalar(select(holds.c.id).where(holds.c.state == "applying").limit(1)):
                     raise HoldBeingApplied("a hold is being applied just now; execute again in a moment")
                 rows.save(connection, self._verdicts, verdicts, facts[1])
@@ -245,11 +246,15 @@ def _state_of_facts(connection: Connection, pks: Sequence[int]) -> tuple[int, di
     return roster_version(connection), rows.newest_deliveries(connection, pks), policy_version(connection)
 
 
-def _approved(connection: Connection, disposition_id: str) -> None:
+def _approved(connection: Connection, disposition_id: str) -> bool:
+    """Whether it goes on; False where another execution of it has ended it. Raises WrongState."""
     row = connection.execute(
         select(dispositions.c.state, dispositions.c.approved_sha256, dispositions.c.items_sha256).where(
             dispositions.c.id == disposition_id
         )
     ).one()
+    if row.state == "executed":
+        return False
     if row.state != "approved" or bytes(row.approved_sha256 or b"") != bytes(row.items_sha256):
         raise WrongState("this disposition isn't approved any more; nothing further was destroyed")
+    return True

@@ -12,9 +12,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from archiver.errors import StoreError
 from archiver.ledger.proof import parse_proof
 from retention.disposition.certificates import items_document
+from retention.typeset import counted, size, typeset, when
 
 SHOWN: Final = 1_000
 """Messages that the pages list; of more they name the document that lists all."""
@@ -43,24 +43,10 @@ def files(certificate: Mapping[str, Any]) -> dict[str, bytes]:
 
 
 def pdf(certificate: Mapping[str, Any]) -> bytes:
-    """The certificate as a PDF/A-3b document. Raises StoreError where it can't be made."""
-    import typst  # a third of a second; only who asks for paper waits for it
-
+    """The certificate as a document to read (see `typeset`). Raises StoreError where it can't be made."""
     executed = datetime.fromisoformat(certificate["document"]["executed"]["at"])
-    try:
-        made = typst.compile(
-            _TEMPLATE.read_bytes(),
-            format="pdf",
-            sys_inputs={"data": json.dumps(_data(certificate), ensure_ascii=False)},
-            ignore_system_fonts=True,
-            pdf_standards=["a-3b"],
-            timestamp=int(executed.timestamp()),
-        )
-    except (OSError, RuntimeError):
-        raise StoreError("the PDF couldn't be made; the certificate itself is had with --json") from None
-    if not isinstance(made, bytes):
-        raise StoreError("the PDF couldn't be made; the certificate itself is had with --json")
-    return made
+    attached = {name: (data, _ABOUT[name]) for name, data in _attachments(certificate).items()}
+    return typeset(_TEMPLATE, _data(certificate), executed, attached)
 
 
 def _attachments(certificate: Mapping[str, Any]) -> dict[str, bytes]:
@@ -82,14 +68,13 @@ _ABOUT: Final = {
 
 def _data(certificate: Mapping[str, Any]) -> dict[str, Any]:
     document, items = certificate["document"], certificate["items"]
-    executed = datetime.fromisoformat(document["executed"]["at"])
     outcomes = document["outcomes"]
     attached = _attachments(certificate)
     return {
         "id": certificate["id"],
         "archive": document["archive"],
-        "date": [executed.year, executed.month, executed.day],
-        "executed": {"at": _when(document["executed"]["at"])},
+        "title": "Certificate of disposition",
+        "about": ["Disposition", f"executed {when(document['executed']['at'])}"],
         "statement": _statement(document),
         "steps": _steps(document),
         "outcomes": [
@@ -107,7 +92,7 @@ def _data(certificate: Mapping[str, Any]) -> dict[str, Any]:
                 **{name: str(rule[name]) for name in ("jurisdiction", "rule_id", "citation")},
                 "record_type": str(rule["record_type"]).replace("_", " "),
                 "messages": f"{rule['messages']:,}",
-                "bytes": _size(rule["bytes"]),
+                "bytes": size(rule["bytes"]),
             }
             for rule in document["rules"][:RULES]
         ],
@@ -122,7 +107,7 @@ def _data(certificate: Mapping[str, Any]) -> dict[str, Any]:
         ),
         "backups": (
             "Backups of the key store are kept for a limited time only. The last that could hold one of "
-            f"these keys expires by {_when(document['complete_after'])}; from then on the destruction is "
+            f"these keys expires by {when(document['complete_after'])}; from then on the destruction is "
             "complete."
         ),
         "note_sha256": hashlib.sha256(attached["certificate.note"]).hexdigest(),
@@ -136,7 +121,7 @@ def _data(certificate: Mapping[str, Any]) -> dict[str, Any]:
             {
                 "id": one["id"],
                 "sha256": one["sha256"],
-                "size": _size(one["size"]),
+                "size": size(one["size"]),
                 "due": one["disposal_date"],
                 "gone": one["disposed_at"][:10],
                 "rule_id": one["rule_id"],
@@ -144,21 +129,17 @@ def _data(certificate: Mapping[str, Any]) -> dict[str, Any]:
             }
             for one in items[:SHOWN]
         ],
-        "attached": [
-            {"name": name, "data": data.decode(), "type": "text/plain", "about": _ABOUT[name]}
-            for name, data in attached.items()
-        ],
     }
 
 
 def _statement(document: Mapping[str, Any]) -> str:
     count = document["outcomes"]["destroyed"]
-    messages = _messages(count)
+    messages = counted(count)
     were = "was" if count == 1 else "were"
     if not count:
         return "No message was destroyed under this disposition: at its execution every one was kept."
     return (
-        f"{messages} ({_size(document['bytes'])}) {were} destroyed under this disposition. At the moment of "
+        f"{messages} ({size(document['bytes'])}) {were} destroyed under this disposition. At the moment of "
         "its destruction each was checked once more: the longest term that applied to it was over, and no "
         "legal hold covered it."
     )
@@ -166,7 +147,7 @@ def _statement(document: Mapping[str, Any]) -> str:
 
 def _steps(document: Mapping[str, Any]) -> list[dict[str, str]]:
     def said(step: Mapping[str, Any]) -> str:
-        return f"{_person(step['by'])}, {_when(step['at'])}"
+        return f"{_person(step['by'])}, {when(step['at'])}"
 
     steps = [
         {"name": "Due as of", "text": str(document["as_of"])},
@@ -182,12 +163,12 @@ def _steps(document: Mapping[str, Any]) -> list[dict[str, str]]:
 def _review(document: Mapping[str, Any]) -> list[dict[str, str]]:
     excluded, sample = document["excluded"], document["sample"]
     by = f", by {', '.join(excluded['by'])}" if excluded["by"] else ""
-    found = [{"name": "Taken off the list", "text": f"{_messages(excluded['messages'])}{by}"}]
+    found = [{"name": "Taken off the list", "text": f"{counted(excluded['messages'])}{by}"}]
     if sample is None:
         return [*found, {"name": "Sample", "text": "none was drawn"}]
     text = (
-        f"{sample['size']:,} of {_messages(sample['population'])}, drawn at random by {sample['drawn_by']},"
-        f" {_when(sample['drawn_at'])} (seed {sample['seed']})"
+        f"{sample['size']:,} of {counted(sample['population'])}, drawn at random by {sample['drawn_by']},"
+        f" {when(sample['drawn_at'])} (seed {sample['seed']})"
     )
     outcome = f"{sample['good']:,} may go, {sample['bad']:,} must not (and so left the list)"
     who = ", ".join(sample["reviewed_by"]) or "nobody"
@@ -202,8 +183,8 @@ def _logged(certificate: Mapping[str, Any]) -> str:
     if certificate["proof"] is None:
         return "no proof: this certificate is older than proofs of certificates"
     proof = parse_proof(str(certificate["proof"]).encode())
-    size = proof.checkpoint.decode().split("\n")[1]
-    return f"entry {proof.index:,}, proven under the signed checkpoint of {int(size):,} entries"
+    entries = proof.checkpoint.decode().split("\n")[1]
+    return f"entry {proof.index:,}, proven under the signed checkpoint of {int(entries):,} entries"
 
 
 def _items_note(count: int) -> str:
@@ -212,24 +193,7 @@ def _items_note(count: int) -> str:
     return f"The first {SHOWN:,} of {count:,}; the attached items.jsonl lists all of them."
 
 
-def _messages(count: int) -> str:
-    return "1 message" if count == 1 else f"{count:,} messages"
-
-
 def _person(name: Any) -> str:
     return {"system": "the archive’s schedule", "operator": "the operator’s command"}.get(
         str(name), str(name)
     )
-
-
-def _when(moment: str | None) -> str:
-    return f"{moment[:10]} {moment[11:16]} UTC" if moment else "never"
-
-
-def _size(count: int) -> str:
-    if count < 1_000:
-        return f"{count} bytes"
-    for unit, one in (("kB", 1_000), ("MB", 1_000_000)):
-        if count < one * 1_000:
-            return f"{count / one:.1f} {unit}"
-    return f"{count / 1e9:.1f} GB"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
-from sqlalchemy import ColumnElement, and_, exists, func, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, exists, func, or_, select
 
 from archiver.capture.ids import new_id
 from archiver.clock import to_us
@@ -81,7 +81,7 @@ class Proposer:
         disposition_id = new_id("d")
         policy, listed = self._judged(day, pks, disposition_id)
         with self._vault.records.write(dialect.LOCK_ARCHIVE) as connection:
-            still = set(connection.scalars(select(messages.c.pk).where(proposable(day, policy))))
+            still = _still(connection, day, policy, [one.pk for one in listed])
             listed = sorted((one for one in listed if one.pk in still), key=lambda one: one.message_id)
             if not listed:
                 return None
@@ -139,6 +139,15 @@ class Proposer:
         with self._vault.records.read() as connection:
             found = connection.execute(select(messages.c.pk, messages.c.id).where(messages.c.pk.in_(pks)))
             return {row.pk: row.id for row in found}
+
+
+def _still(connection: Connection, day: date, policy: Policy, pks: Sequence[int]) -> set[int]:
+    """Those of the messages that may still be put on a list."""
+    found: set[int] = set()
+    for start in range(0, len(pks), CHUNK):
+        these = messages.c.pk.in_(pks[start : start + CHUNK])
+        found.update(connection.scalars(select(messages.c.pk).where(these, proposable(day, policy))))
+    return found
 
 
 def proposable(day: date, policy: Policy) -> ColumnElement[bool]:

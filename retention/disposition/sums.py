@@ -38,8 +38,8 @@ class Sums:
         }
 
 
-def add_up(items: Iterable[Item]) -> Sums:
-    """One pass over a list; nothing of an item is kept but its line for the hash."""
+def add_up(items: Iterable[Item], *, hashed: bool = True) -> Sums:
+    """One pass over a list; nothing of an item is kept but, where it is `hashed`, its line for that."""
     found = Sums(by={name: {} for name in ("jurisdiction", "record_type", "year", "size")})
     lines: list[tuple[str, bytes]] = []
     for item in items:
@@ -68,9 +68,12 @@ def add_up(items: Iterable[Item]) -> Sums:
         ):
             counts = found.by[name]
             counts[str(value)] = counts.get(str(value), 0) + 1
-        lines.append((item.message_id, item.line))
-    digest = hashlib.sha256()
-    for _, line in sorted(lines):
-        digest.update(line + b"\n")
-    found.sha256 = digest.digest()
+        if hashed:
+            lines.append((item.message_id, item.line))
+    if hashed:
+        lines.sort()
+        digest = hashlib.sha256()
+        for _, line in lines:
+            digest.update(line + b"\n")
+        found.sha256 = digest.digest()
     return found

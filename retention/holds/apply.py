@@ -6,8 +6,11 @@ only: `resume` finishes what was begun.
 
 from __future__ import annotations
 
+import contextlib
+import heapq
 import time
-from collections.abc import Iterator, Sequence
+from array import array
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from sqlalchemy import Connection, RowMapping, func, select, update
@@ -24,7 +27,7 @@ from retention.holds.events import Events
 from retention.holds.query import tree_of
 from retention.holds.scope import HoldScope
 from search.engine.ports import IndexReader
-from search.errors import QueryTooBroad, SearchError
+from search.errors import IndexDamaged, IndexUnavailable, QueryTooBroad, SearchError
 from search.language.tree import Query
 
 FIRST, LAST = -(2**63), 2**63 - 1
@@ -34,6 +37,10 @@ PIECE = 500
 """How many it looks at where they are known by somebody's tokens."""
 LONGEST_REST = 0.15
 """Seconds. SQLite wakes who waits for its lock every tenth of a second."""
+
+Rest = Callable[[float], object]
+"""Called between two transactions, outside of both, with the seconds that others are to have; what it raises
+ends the work there, which `resume` takes up again."""
 
 
 class HoldApplier:
@@ -47,32 +54,37 @@ class HoldApplier:
         self._trees: dict[str, Query] = {}
 
     def probe(self, query: Query) -> None:
-        """Raise QueryTooBroad for a query that the index can't answer, before a hold depends on it."""
-        self._reader.matching(query, (0,))
+        """Raise QueryTooBroad for a query that the index can't answer, before a hold depends on it.
 
-    def apply(self, hold_id: str) -> None:
+        Where there is no index to ask just now, nothing: a hold can't wait for it.
+        """
+        with contextlib.suppress(IndexUnavailable, IndexDamaged):
+            self._reader.matching(query, (0,))
+
+    def apply(self, hold_id: str, rest: Rest = time.sleep) -> None:
         """Bring a hold from `applying` to `active`; one in another state stays as it is. Idempotent.
 
         Every message is either in the index, and found here, or in the outbox: then the indexer asks
         `standing_queries` about it later, and until then the database refuses its destruction. Raises
-        SearchError when the index can't answer now.
+        SearchError when the index can't answer now, and what `rest` raises.
         """
         row = self._row(hold_id)
         if row is None or row["state"] != "applying":
             return
         if row["by_index"]:
-            self._match_index(row)
+            self._match_index(row, rest)
         else:
-            self._match_database(hold_id)
+            self._match_database(hold_id, rest)
+        with self._vault.records.read() as connection:
+            # Their sizes are read beside everybody's work: of a million messages it takes seconds.
+            found = versions.tally(connection, versions.held_by([hold_id]))
         with self._vault.records.write(dialect.LOCK_ARCHIVE) as connection:
-            changed = connection.execute(
-                update(holds).where(holds.c.id == hold_id, holds.c.state == "applying").values(state="active")
-            )
-            if changed.rowcount:
-                found = versions.tally(connection, versions.held_by([hold_id]))
+            if connection.scalar(select(holds.c.state).where(holds.c.id == hold_id)) == "applying":
+                # The database lets it be active only once its history says so, as the last thing.
                 self._events.add(
                     connection, versions.known_as(row), row["version"], events.APPLIED, "system", **found
                 )
+                connection.execute(update(holds).where(holds.c.id == hold_id).values(state="active"))
                 event = by_system(
                     "hold.apply",
                     "success",
@@ -81,8 +93,11 @@ class HoldApplier:
                 )
                 self._vault.audit.record_in(connection, event)
 
-    def resume(self) -> list[str]:
-        """Apply every hold that a crash or a missing index left `applying`; return those still so."""
+    def resume(self, rest: Rest = time.sleep) -> list[str]:
+        """Apply every hold that a crash or a missing index left `applying`; return those still so.
+
+        Raises what `rest` raises.
+        """
         with self._vault.records.read() as connection:
             waiting = list(
                 connection.scalars(
@@ -92,13 +107,15 @@ class HoldApplier:
         left = []
         for hold_id in waiting:
             try:
-                self.apply(hold_id)
+                self.apply(hold_id, rest)
             except SearchError as error:
                 left.append(hold_id)
-                self._vault.audit.record(
-                    by_system("hold.apply", "failed", objects=(hold_id,), reason=error.code)
-                )
+                self.waits(hold_id, error)
         return left
+
+    def waits(self, hold_id: str, error: SearchError) -> None:
+        """Record why a hold can't be matched yet."""
+        self._vault.audit.record(by_system("hold.apply", "failed", objects=(hold_id,), reason=error.code))
 
     def standing_queries(self, pks: Sequence[int]) -> None:
         """Hold freshly indexed messages that an unreleased query hold covers.
@@ -122,7 +139,7 @@ class HoldApplier:
                 self._set_back(row["id"])
                 continue
             if matched:
-                self._hold(row["id"], matched)
+                self._hold(row["id"], matched, time.sleep)
         self._trees = {row["id"]: self._trees[row["id"]] for row in rows}
 
     # --- inside -------------------------------------------------------------------------------
@@ -132,59 +149,59 @@ class HoldApplier:
             return connection.execute(select(holds).where(holds.c.id == hold_id)).mappings().first()
 
     def _tree(self, row: RowMapping) -> Query:
-        if row["id"] not in self._trees:
+        tree = self._trees.get(row["id"])
+        if tree is None:
             scope = HoldScope.from_json(self._fields.open(row["id"], row["sealed_scope"])["scope"])
-            self._trees[row["id"]] = tree_of(scope.interpreted or "", from_us(row["created_us"]))
-        return self._trees[row["id"]]
+            tree = self._trees[row["id"]] = tree_of(scope.interpreted or "", from_us(row["created_us"]))
+        # Not looked up again: `standing_queries` may just now be forgetting trees in another thread.
+        return tree
 
-    def _match_index(self, row: RowMapping) -> None:
+    def _match_index(self, row: RowMapping, rest: Rest) -> None:
         chunk: list[int] = []
         for rowid in self._reader.all_rowids(self._tree(row)):
             chunk.append(rowid)
             if len(chunk) == hold_items.CHUNK:
-                self._hold(row["id"], chunk)
+                self._hold(row["id"], chunk, rest)
                 chunk = []
-        self._hold(row["id"], chunk)
+        self._hold(row["id"], chunk, rest)
 
-    def _hold(self, hold_id: str, pks: Sequence[int]) -> None:
-        with self._turn() as connection:
+    def _hold(self, hold_id: str, pks: Sequence[int], rest: Rest) -> None:
+        with turn(self._vault, rest) as connection:
             hold_items.add(connection, hold_id, pks, to_us(self._vault.clock.now()))
 
-    def _match_database(self, hold_id: str) -> None:
+    def _match_database(self, hold_id: str, rest: Rest) -> None:
         """Match old mail piece by piece, so that captures get their turn; they match new mail themselves."""
         with self._vault.records.read() as connection:
-            if standing.names_somebody(connection, hold_id):
+            named = standing.names_somebody(connection, hold_id)
+            if named:
                 # Found by their tokens; messages named by id were laid down with the hold.
-                named = set(standing.bearing(connection, hold_id))
-                named.update(hold_items.between(connection, hold_id, FIRST, LAST))
-            else:
-                named = None
-        if named is not None:
-            pks = sorted(named)
-            for start in range(0, len(pks), PIECE):
-                self._match_these(hold_id, pks[start : start + PIECE])
+                bearing = standing.bearing(connection, hold_id)
+                laid = array("q", hold_items.between(connection, hold_id, FIRST, LAST))
+        if named:
+            piece: list[int] = []
+            for pk in heapq.merge(bearing, laid):
+                if piece and pk == piece[-1]:
+                    continue
+                if len(piece) == PIECE:
+                    self._match_these(hold_id, piece, rest)
+                    piece = []
+                piece.append(pk)
+            if piece:
+                self._match_these(hold_id, piece, rest)
             return
         first = FIRST
         while (last := self._span_end(first)) is not None:
-            with self._turn() as connection:
+            with turn(self._vault, rest) as connection:
                 standing.match(connection, hold_id=hold_id, span=(first, last))
                 held = hold_items.between(connection, hold_id, first, last)
                 hold_items.relabel(connection, held, to_us(self._vault.clock.now()))
             first = last + 1
 
-    def _match_these(self, hold_id: str, pks: Sequence[int]) -> None:
-        with self._turn() as connection:
+    def _match_these(self, hold_id: str, pks: Sequence[int], rest: Rest) -> None:
+        with turn(self._vault, rest) as connection:
             standing.match(connection, pks, hold_id=hold_id)
             held = hold_items.held_among(connection, hold_id, pks)
             hold_items.relabel(connection, sorted(held), to_us(self._vault.clock.now()))
-
-    @contextmanager
-    def _turn(self) -> Iterator[Connection]:
-        """One transaction under the archive's lock, then a rest about as long for everybody else."""
-        begun = time.monotonic()
-        with self._vault.records.write(dialect.LOCK_ARCHIVE) as connection:
-            yield connection
-        time.sleep(min(time.monotonic() - begun, LONGEST_REST))
 
     def _span_end(self, first: int) -> int | None:
         """The key of the last message of the next span, None when there is none."""
@@ -203,5 +220,18 @@ class HoldApplier:
                 update(holds).where(holds.c.id == hold_id, holds.c.state == "active").values(state="applying")
             )
             if changed.rowcount:
+                (row,) = connection.execute(select(holds).where(holds.c.id == hold_id)).mappings()
+                self._events.add(
+                    connection, versions.known_as(row), row["version"], events.SET_BACK, "system"
+                )
                 event = by_system("hold.apply", "failed", objects=(hold_id,), reason=QueryTooBroad.code)
                 self._vault.audit.record_in(connection, event)
+
+
+@contextmanager
+def turn(vault: Vault, rest: Rest) -> Iterator[Connection]:
+    """One transaction under the archive's lock, then a rest about as long for everybody else."""
+    begun = time.monotonic()
+    with vault.records.write(dialect.LOCK_ARCHIVE) as connection:
+        yield connection
+    rest(min(time.monotonic() - begun, LONGEST_REST))

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Connection, RowMapping, select, update
+from sqlalchemy import Connection, RowMapping, delete, select, update
 
 from archiver.clock import from_us, rfc3339, to_us
 from archiver.errors import DestructionRefused
 from archiver.store import dialect
-from archiver.store.schema import holds
+from archiver.store.schema import holds, meta
 from archiver.vault import Vault
 from retention.acts import Act, by_system
 from retention.holds import events, versions
 from retention.holds import items as hold_items
-from retention.holds.apply import FIRST
+from retention.holds.apply import FIRST, Rest, turn
 from retention.holds.events import Events
 from retention.holds.versions import Versions
 from retention.refusals import SecondPersonNeeded, WrongState
 from search.access import Actor
+
+_UNTOLD: Final = "released_hold/"
+"""Begins the name of the key up to which the index was told that a released version holds no more."""
 
 
 class Ending:
@@ -80,11 +84,23 @@ class Ending:
         self._note(act, actor, found, events.REINSTATED, reason)
         return [row["id"] for row in cooling]
 
-    def finish(self) -> list[str]:
+    def finish(self, rest: Rest = time.sleep) -> list[str]:
         """Release versions whose cooling-off is over, by a job; the ids of the holds concerned.
 
-        The database compares with its own clock too: what it doesn't let go yet is tried again later.
+        The database compares with its own clock too: what it doesn't let go yet is tried again later. Then
+        the index is told, message by message, also of what an earlier call was stopped at.
         """
+        released = self._finish()
+        with self._vault.records.read() as connection:
+            untold = connection.scalars(select(meta.c.name).where(meta.c.name.like(f"{_UNTOLD}%"))).all()
+        for name in sorted(untold):
+            while self._tell_index(name, rest):
+                pass
+        return released
+
+    # --- inside -------------------------------------------------------------------------------
+
+    def _finish(self) -> list[str]:
         now_us = to_us(self._vault.clock.now())
         with self._vault.records.read() as connection:
             due = connection.scalars(
@@ -106,7 +122,19 @@ class Ending:
                 released[root] = None
         return list(released)
 
-    # --- inside -------------------------------------------------------------------------------
+    def _tell_index(self, name: str, rest: Rest) -> bool:
+        """Queue the next messages of a released version to be labelled anew; False when all are."""
+        with turn(self._vault, rest) as connection:
+            last = connection.scalar(select(meta.c.value).where(meta.c.name == name))
+            if last is None:
+                return False
+            pks = hold_items.after(connection, name.removeprefix(_UNTOLD), int(bytes(last)))
+            if not pks:
+                connection.execute(delete(meta).where(meta.c.name == name))
+                return False
+            hold_items.relabel(connection, pks, to_us(self._vault.clock.now()))
+            _untold(connection, name, pks[-1])
+            return True
 
     def _release(self, connection: Connection, row_id: str, now_us: int) -> str | None:
         done = connection.execute(
@@ -130,10 +158,7 @@ class Ending:
                 reason="" if whole else "earlier_version",
             ),
         )
-        last = FIRST
-        while pks := hold_items.after(connection, row_id, last):
-            hold_items.relabel(connection, pks, now_us)
-            last = pks[-1]
+        _untold(connection, f"{_UNTOLD}{row_id}", FIRST)
         return root
 
     def _set(self, connection: Connection, rows: Sequence[RowMapping], **values: Any) -> None:
@@ -151,3 +176,7 @@ class Ending:
             reason=reason,
             **detail,
         )
+
+
+def _untold(connection: Connection, name: str, last: int) -> None:
+    dialect.upsert(connection, meta, [{"name": name, "value": str(last).encode()}], ["value"])

@@ -12,7 +12,7 @@ from archiver.store.schema import hold_events, users
 from archiver.vault import Vault
 from retention.fields import SealedFields
 
-PLACED, CHANGED, APPLIED = "placed", "changed", "applied"
+PLACED, CHANGED, APPLIED, SET_BACK = "placed", "changed", "applied", "set_back"
 RELEASE_ASKED, RELEASE_APPROVED = "release_asked", "release_approved"
 NARROWING_APPROVED = "narrowing_approved"
 REINSTATED, RELEASED, REVIEW_SET = "reinstated", "released", "review_set"

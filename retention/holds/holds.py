@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import builtins
+import contextlib
+import time
 from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
 from archiver.vault import Vault
+from config.errors import HoldfastError
 from retention.acts import change, look
 from retention.holds import versions
-from retention.holds.apply import HoldApplier
+from retention.holds.apply import HoldApplier, Rest
 from retention.holds.ending import Ending
 from retention.holds.matters import find_matter, open_matter
 from retention.holds.placing import Placing
@@ -18,10 +21,15 @@ from retention.holds.preview import Preview
 from retention.holds.receipts import Receipts
 from retention.holds.report import Reporting
 from retention.holds.reviews import Reviews
+from retention.jobs.queue import queue_of
 from retention.refusals import BadCriteria, HoldBeingApplied, NotThere, WrongState
 from search.access import Action, Actor, Gate
 from search.engine.ports import IndexReader
-from search.errors import IndexDamaged, IndexUnavailable
+from search.errors import SearchError
+
+
+class _Later(Exception):
+    """Whoever asked isn't kept waiting any longer."""
 
 
 class Holds:
@@ -51,16 +59,34 @@ class Holds:
         reason: str = "",
         review_on: date | str | None = None,
         remind: str | None = None,
+        seconds: float | None = None,
+        **criteria: Any,
+    ) -> dict[str, Any]:
+        """Place a hold as `place` does, and match the mail that is here.
+
+        What takes longer than `seconds` is left to `resume`, and `state` is `applying` until then.
+        """
+        placed = self.place(actor, matter, reason=reason, review_on=review_on, remind=remind, **criteria)
+        self._apply(placed["id"], seconds)
+        return self._summary_of(placed["id"])
+
+    def place(
+        self,
+        actor: Actor,
+        matter: str,
+        *,
+        reason: str = "",
+        review_on: date | str | None = None,
+        remind: str | None = None,
         **criteria: Any,
     ) -> dict[str, Any]:
         """Place a hold on what meets all the criteria (see `read_scope`), old mail and new.
 
-        In force, durably, from the commit of its first transaction: `in_force_at`. That one only places
-        the hold as `applying`, and while it is that nothing at all can be destroyed: as quick for a
-        million messages as for one. Then they are matched. Returns `{id, matter, state, in_force_at,
-        matched, version}`; `state` stays `applying` while the index can't be asked. On `review_on` somebody
-        must look at it again, `remind` is the address that is told so. Raises NoCriterion, BadCriteria,
-        CircularQuery, QueryError, NotThere, MatterClosed, AlreadyDisposed, AccessDenied.
+        In force, durably, on return: `in_force_at`. It is `applying` and nothing at all can be destroyed, as
+        quick for a million messages as for one, until `resume` has matched the mail that is here. Returns
+        `{id, matter, state, in_force_at, matched, version}`. On `review_on` somebody must look at it again,
+        `remind` is the address that is told so. Raises NoCriterion, BadCriteria, CircularQuery, QueryError,
+        NotThere, MatterClosed, AlreadyDisposed, AccessDenied.
         """
         with change(self._vault, self._gate, actor, Action.HOLD_MANAGE, "hold.create") as act:
             act.detail |= {"matter": matter, "reason": reason}
@@ -71,7 +97,6 @@ class Holds:
             if review_on is not None or remind:
                 self.reviews.set(act, actor, hold_id, 1, review_on, remind, "")
             self._placing.note(act, actor, hold_id, 1, reason, scope)
-        self._apply(hold_id)
         return self._summary_of(hold_id)
 
     def preview(self, actor: Actor, matter: str, **criteria: Any) -> dict[str, Any]:
@@ -92,7 +117,14 @@ class Holds:
             return found
 
     def change(
-        self, actor: Actor, hold_id: str, *, reason: str, add: bool = False, **criteria: Any
+        self,
+        actor: Actor,
+        hold_id: str,
+        *,
+        reason: str,
+        add: bool = False,
+        seconds: float | None = None,
+        **criteria: Any,
     ) -> dict[str, Any]:
         """Give a hold another scope: a version of its own, in force like a new hold from its commit.
 
@@ -101,7 +133,7 @@ class Holds:
         versions cover stays held: where the new scope doesn't cover all of theirs, this asks for their
         release, which another person approves and which cools off. Returns the summary with `effect`
         (`widened` or `narrowing_requested`) and `drops_out`, how many messages that release would let go.
-        Raises what `create` does, BadCriteria without a reason or where nothing changes, WrongState once its
+        Raises what `place` does, BadCriteria without a reason or where nothing changes, WrongState once its
         release was asked for or approved.
         """
         with change(self._vault, self._gate, actor, Action.HOLD_MANAGE, "hold.change") as act:
@@ -127,7 +159,7 @@ class Holds:
             act.objects.append(row_id)
             act.reason = effect = "narrowing_requested" if narrows else "widened"
             self._placing.note(act, actor, versions.known_as(newest), newest["version"] + 1, reason, scope)
-        self._apply(row_id)
+        self._apply(row_id, seconds)
         with self._vault.records.read() as connection:
             now = versions.read(connection, row_id)
             return {
@@ -136,9 +168,9 @@ class Holds:
                 "drops_out": versions.dropping_out(connection, now) if narrows else 0,
             }
 
-    def resume(self) -> builtins.list[str]:
+    def resume(self, rest: Rest = time.sleep) -> builtins.list[str]:
         """Finish holds left `applying`, at start and by a job; return the ids of those still so."""
-        return self._applier.resume()
+        return self._applier.resume(rest)
 
     def standing_queries(self, pks: Sequence[int]) -> None:
         """The indexer's callback: hold new mail that a query hold covers."""
@@ -185,12 +217,15 @@ class Holds:
 
     # --- ending -------------------------------------------------------------------------------
 
-    def release(self, actor: Actor, hold_id: str, reason: str = "") -> dict[str, Any]:
+    def release(
+        self, actor: Actor, hold_id: str, reason: str = "", version: int | None = None
+    ) -> dict[str, Any]:
         """Ask for a hold's release, or approve what another person asked for.
 
         The first call returns state `release_requested`: the hold protects as before. The second, by
         another person, returns `cooling`: it keeps what it has until `cooling_until` and takes in no new
-        mail. Raises SecondPersonNeeded, WrongState, NotThere, AccessDenied.
+        mail. `version` is that of the scope that was looked at: for another one nothing is done. Raises
+        SecondPersonNeeded, WrongState, NotThere, AccessDenied.
         """
         with change(self._vault, self._gate, actor, Action.HOLD_MANAGE, "hold.release") as act:
             act.detail["reason"] = reason
@@ -198,23 +233,32 @@ class Holds:
             state = versions.state_of(found)
             if state in ("cooling", "released"):
                 raise WrongState(f"this hold is {state} already; there is nothing to release")
+            _looked_at(found, version)
             if state == "release_requested":
                 self._ending.approve(act, actor, found, reason)
             else:
                 self._ending.ask(act, actor, found, reason)
         return self._summary_of(hold_id)
 
-    def approve(self, actor: Actor, hold_id: str, reason: str = "") -> dict[str, Any]:
+    def approve(
+        self, actor: Actor, hold_id: str, reason: str = "", version: int | None = None
+    ) -> dict[str, Any]:
         """Approve, as a second person, what waits for one: a narrower scope or the release of the hold.
 
-        What then drops out cools off. Raises SecondPersonNeeded, WrongState, NotThere, AccessDenied.
+        What then drops out cools off. `version` is that of the scope that was looked at: had it been changed
+        since, another one would be approved, and so nothing is. Raises SecondPersonNeeded, WrongState,
+        NotThere, AccessDenied.
         """
         with change(self._vault, self._gate, actor, Action.HOLD_MANAGE, "hold.approve") as act:
             act.detail["reason"] = reason
-            self._ending.approve(act, actor, versions.find(act, actor, hold_id), reason)
+            found = versions.find(act, actor, hold_id)
+            _looked_at(found, version)
+            self._ending.approve(act, actor, found, reason)
         return self._summary_of(hold_id)
 
-    def reinstate(self, actor: Actor, hold_id: str, reason: str = "") -> dict[str, Any]:
+    def reinstate(
+        self, actor: Actor, hold_id: str, reason: str = "", seconds: float | None = None
+    ) -> dict[str, Any]:
         """Take back a release, or a narrowing, that was asked for or is cooling off: at once, by one person.
 
         Mail that came in the meantime is matched. Raises WrongState, NotThere, AccessDenied.
@@ -223,7 +267,7 @@ class Holds:
             act.detail["reason"] = reason
             again = self._ending.reinstate(act, actor, versions.find(act, actor, hold_id), reason)
         for row_id in again:
-            self._apply(row_id)
+            self._apply(row_id, seconds)
         return self._summary_of(hold_id)
 
     def review(
@@ -246,21 +290,37 @@ class Holds:
             self.reviews.set(act, actor, root, found[-1]["version"], review_on, remind, reason)
             return versions.summary(act.connection, found) | self.reviews.of(act.connection, root)
 
-    def finish_cooling(self) -> Sequence[str]:
+    def finish_cooling(self, rest: Rest = time.sleep) -> Sequence[str]:
         """Release what has cooled off, by a job; return the ids of the holds concerned."""
-        return self._ending.finish()
+        return self._ending.finish(rest)
 
     # --- inside -------------------------------------------------------------------------------
 
-    def _apply(self, row_id: str) -> None:
+    def _apply(self, row_id: str, seconds: float | None) -> None:
+        end = None if seconds is None else time.monotonic() + seconds
+
+        def rest(pause: float) -> None:
+            if end is not None and time.monotonic() + pause > end:
+                raise _Later
+            time.sleep(pause)
+
+        # In force it is all the same; `resume` finishes what can't be finished now.
         try:
-            self._applier.apply(row_id)
-        except (IndexUnavailable, IndexDamaged):
-            # The hold is in force all the same; `resume` finishes it and records why it had to wait.
-            self.resume()
+            self._applier.apply(row_id, rest)
+        except SearchError as error:
+            self._applier.waits(row_id, error)
+        except _Later:
+            with contextlib.suppress(HoldfastError):  # it is due within minutes anyway
+                queue_of(self._vault).enqueue("holds.resume")
+            return
         self._receipts.of(row_id)
 
     def _summary_of(self, hold_id: str) -> dict[str, Any]:
         with self._vault.records.read() as connection:
             found = versions.read(connection, hold_id)
             return versions.summary(connection, found)
+
+
+def _looked_at(found: versions.Versions, version: int | None) -> None:
+    if version is not None and version != found[-1]["version"]:
+        raise WrongState("the hold has another scope than the one you looked at; look again and decide")

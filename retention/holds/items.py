@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, Connection, and_, case, func, literal, select, true, update
+from sqlalchemy import ColumnElement, Connection, and_, func, literal, select, true
 
 from archiver.store import dialect, standing
-from archiver.store.schema import hold_items, holds, index_relabels, messages
+from archiver.store.relabels import relabel as relabel
+from archiver.store.schema import hold_items, holds, messages
 
 CHUNK = 2_000
 _IN = 500
@@ -48,25 +49,6 @@ def add(connection: Connection, hold_id: str, pks: Sequence[int], now_us: int) -
         relabel(connection, new, now_us)
         fresh += len(new)
     return fresh
-
-
-def relabel(connection: Connection, pks: Sequence[int], now_us: int) -> None:
-    """Have the index learn of a change of these messages' holds, in the caller's transaction.
-
-    The caller holds LOCK_ARCHIVE. One that waits already gets another stamp, so that an indexer at work
-    on its old state doesn't take it off the queue.
-    """
-    for start in range(0, len(pks), _IN):
-        chunk = pks[start : start + _IN]
-        later = case((index_relabels.c.stamp >= now_us, index_relabels.c.stamp + 1), else_=now_us)
-        connection.execute(
-            update(index_relabels).where(index_relabels.c.message_pk.in_(chunk)).values(stamp=later)
-        )
-        alive = select(messages.c.pk, literal(now_us)).where(
-            messages.c.pk.in_(chunk), messages.c.disposed_us.is_(None)
-        )
-        insert = dialect.insert_or_ignore(connection, index_relabels)
-        connection.execute(insert.from_select(["message_pk", "stamp"], alive))
 
 
 def count(connection: Connection, hold_id: str) -> int:

@@ -53,6 +53,7 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
             Kind("packs.compact", "0 1 * * *", "upkeep", "write packs anew without what was disposed of"),
             Kind("dictionary.train", "40 * * * *", "upkeep", "learn a compression dictionary", True),
             Kind("correction.learn", "25 * * * *", "upkeep", "learn from corrections, look at mail", True),
+            Kind("message.reclassify", "50 1 * * *", "upkeep", "look at older mail with newer rules", True),
             Kind("store.scrub", "30 3 * * *", "upkeep", "read and unseal a part of all that is stored"),
             Kind("store.verify", "0 4 * * sun", "upkeep", "ledgers, rows and packs against one another"),
         )

@@ -59,6 +59,11 @@ class Task:
         if self.stopping:
             raise Interrupted
 
+    def rest(self, seconds: float) -> None:
+        """Leave the database to others so long. Raises Interrupted as `check` does."""
+        self._stop.wait(seconds)
+        self.check()
+
     def progress(self, done: int, total: int | None = None) -> None:
         """Say how far the work is."""
         self._done, self._total = done, total

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import builtins
 import hashlib
-import re
-from email import message_from_bytes
-from email.errors import MessageError
 from typing import Any, Final
 
 from sqlalchemy import Connection, RowMapping, select, update
@@ -22,13 +19,14 @@ from retention.holds.matters import find_matter, open_matter
 from retention.holds.versions import Versions
 from retention.notices.outbox import NOTICE
 from retention.notices.plans import Plan, Plans
+from retention.notices.reports import returned_mail
+from retention.notices.returned import Returned
 from retention.notices.telling import Telling
 from retention.refusals import BadCriteria, NotThere, WrongState
 from search.access import Action, Actor, Gate
 
 SAMPLE: Final = "(each custodian's own address)"
-_MESSAGE_ID: Final = re.compile(rb"<notice-(l[a-z2-7]{15})@")
-MAX_BOUNCE: Final = 2**20
+_EVERY: Final = 2**31 - 1
 DAY_US: Final = 86_400_000_000
 
 
@@ -40,6 +38,7 @@ class Notices:
         self._gate = gate
         self._plans = Plans(vault)
         self.telling = Telling(vault)
+        self.returned = Returned(vault, self.telling.outbox)
 
     # --- a matter's plan ----------------------------------------------------------------------
 
@@ -147,7 +146,7 @@ class Notices:
             return self._described(act.connection, row, found)
 
     def list(
-        self, actor: Actor, matter: str | None = None, hold: str | None = None, limit: int = 1_000
+        self, actor: Actor, matter: str | None = None, hold: str | None = None
     ) -> builtins.list[dict[str, Any]]:
         """The notices of the actor's holds, or of one matter or hold: `{id, hold, matter, custodian, state,
         notified, acknowledged_at, reminders, next_reminder, escalated_at, ended_at, mails}`.
@@ -162,7 +161,7 @@ class Notices:
                 if hold
                 else [
                     found
-                    for found in versions.pages(act.connection, actor, limit)
+                    for found in versions.pages(act.connection, actor, _EVERY)
                     if wanted in (None, found[0]["matter_id"])
                 ]
             )
@@ -207,18 +206,8 @@ class Notices:
 
         None for a mail that isn't a failure report, or not about a mail of ours. Idempotent.
         """
-        report = report[:MAX_BOUNCE]
-        try:
-            parsed = message_from_bytes(report)
-            failed = any(str(part.get("Action", "")).strip().lower() == "failed" for part in parsed.walk())
-        except (MessageError, LookupError, ValueError):
-            return None
-        # Its own Message-ID is another program's; ours stands in the mail that it gives back.
-        mail = _MESSAGE_ID.search(report)
-        if not failed or mail is None:
-            return None
-        mail_id = mail[1].decode()
-        return mail_id if self.telling.outbox.bounced(mail_id) else None
+        mail_id = returned_mail(report)
+        return mail_id if mail_id is not None and self.telling.outbox.bounced(mail_id) else None
 
     def unanswered(self) -> dict[str, int]:
         """For `doctor`: `{unacknowledged, escalated, failing}` of the holds that are told of."""

@@ -20,6 +20,7 @@ from retention.policy.errors import BadPolicy, ReasonNeeded
 from retention.policy.store import IN_FORCE, SCHEDULES, Policy, PolicyStore, bump
 from retention.policy.terms import read_term
 from retention.refusals import NotThere, Refused, SecondPersonNeeded, WrongState
+from retention.units.finding import with_unit
 from search.access import Action, Actor, Gate
 
 OPEN: Final = ("asked", "ending")
@@ -54,7 +55,7 @@ class Decisions:
         if len(reason) > MOST_TEXT:
             raise BadPolicy(f"the reason: at most {MOST_TEXT} characters")
         with change(self._vault, self._gate, actor, Action.POLICY_MANAGE, "policy.change") as act:
-            meant = read_change(document, self._policies.schedule)
+            meant = self.read(act.connection, document)
             act.detail |= {"change": meant.to_json(), "reason": reason}
             policy = self._policies.current(act.connection)
             means = self.resolve(act.connection, meant, policy)
@@ -128,6 +129,11 @@ class Decisions:
                 },
             }
 
+    def read(self, connection: Connection, document: Mapping[str, Any]) -> Change:
+        """A change from plain data; its unit may be given by name. Raises as `read_change` does, and
+        BadPolicy for a unit that isn't there."""
+        return read_change(with_unit(self._vault, connection, document), self._policies.schedule)
+
     def resolve(self, connection: Connection, meant: Change, policy: Policy) -> Change:
         """What a change does to the policy: itself, or what it approves. Raises NotThere, WrongState."""
         if meant.do == SET and meant.replaces is not None:
@@ -151,6 +157,9 @@ class Decisions:
         if row["kind"] == "term":
             return Change(SET, says, replaces=row["replaces"])
         if row["kind"] == "option":
+            if says["option"] in policy.options:
+                # Twice in force, it would still be on when somebody turned it off.
+                raise WrongState("this option is on already; refuse what was asked for")
             return Change(OPTION, option=says["option"], on=True)
         return Change(ACCEPT, what="settings" if row["kind"] == "settings" else SCHEDULES)
 

@@ -19,7 +19,7 @@ MAX_YEARS: Final = 100
 VALUES: Final = ("years", "plus_years", "not_before", "recommendations", "permanent")
 _FIRST, _LAST = date(1990, 1, 1), date(2300, 1, 1)
 _PLACE: Final = re.compile(r"[A-Z]{2}", re.ASCII)
-_UNIT: Final = re.compile(r"[a-z][a-z2-7]{15}", re.ASCII)
+_UNIT: Final = re.compile(r"[a-z][a-z2-7]{15,31}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,9 +177,15 @@ def extended(
     terms: Iterable[OwnTerm],
     schedule: Schedule,
 ) -> Result:
-    """The law's result with the own terms that apply. Never earlier than the law's, never less permanent."""
+    """The law's result with the own terms that apply. Never earlier than the law's, never less permanent.
+
+    Where what is recommended counts, a fact that a recommendation lacks is missing like one that a law lacks.
+    """
     chosen = [term for term in terms if _applies(term.scope, law, facts, units, schedule)]
     added = [answer for term in chosen if (answer := term.candidate(law, facts)) is not None]
+    if law.advice_missing and not law.permanent and any(term.recommendations for term in chosen):
+        missing = tuple(sorted({*law.missing, *law.advice_missing}))
+        law = replace(law, disposal_date=None, governing=None, missing=missing)
     if not added:
         return law
     longest = max(added, key=lambda one: (one.date or date.max, one.rule_id))

@@ -44,10 +44,12 @@ from retention.roster.tokens import (
 )
 
 CHUNK: Final = 500
-EVERYTHING: Final = frozenset(field.name for field in fields(Patient))
-_MET: Final = frozenset({"last_encounter", "discharged", "open_encounters"})
-FHIR_FIELDS: Final = EVERYTHING - _MET
-"""What a FHIR Patient speaks of; encounters come as resources of their own."""
+_MET: Final = frozenset({"met_last", "met_discharged", "open_encounters"})
+EVERYTHING: Final = frozenset(field.name for field in fields(Patient)) - _MET
+"""What a roster may say of a patient; what encounters say is only ever added to."""
+FHIR_FIELDS: Final = EVERYTHING - {"last_encounter", "discharged", "emancipated"}
+"""What a FHIR Patient speaks of; encounters come as resources of their own, and R4 has no place for an
+emancipation."""
 
 # Written out once: a roster has as many rows as a year's mail.
 _PATIENTS: Final = Insert(patients, ("id", "sealed", "person"))
@@ -335,8 +337,8 @@ def _merged(before: Patient | None, change: Change) -> Patient:
     still = {**dict(now.open_encounters), **met.open}
     return replace(
         now,
-        last_encounter=_later(now.last_encounter, met.last),
-        discharged=_later(now.discharged, met.discharged),
+        met_last=_later(now.met_last, met.last),
+        met_discharged=_later(now.met_discharged, met.discharged),
         open_encounters=tuple(sorted((one, since) for one, since in still.items() if one not in met.over)),
     )
 

@@ -27,6 +27,8 @@ ROSTER_COLUMNS: Final = (
 _REQUIRED: Final = ("mrn", "name")
 _SYNTHEA: Final = ("Id", "BIRTHDATE", "DEATHDATE", "FIRST", "LAST", "STATE")
 _MAX_CELL: Final = 2_000
+MAX_LINE: Final = 1 << 20
+"""Characters of a row: it is in memory whole, and one of patients has far fewer."""
 _DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _EMAIL: Final = re.compile(r"[^\s@<>,;\"]+@[^\s@<>,;\"]+")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
@@ -94,7 +96,7 @@ _STATES: Final = MappingProxyType(
 _CODES: Final = frozenset(_STATES.values())
 
 
-MORE_COLUMNS: Final = ("phone", "previous_names")
+MORE_COLUMNS: Final = ("phone", "previous_names", "emancipated")
 """Columns that may be there besides."""
 _SEVERAL: Final = ";"
 """Between several values of a cell: record numbers, addresses, telephone numbers, previous names, States."""
@@ -126,12 +128,15 @@ def read_rows(lines: Iterable[str]) -> Iterator[Row]:
     RosterError naming line and column for an unknown column, a bad value or a record number that is there
     twice, in whatever spelling. Remembers the record numbers, nothing else.
     """
-    reader = csv.reader(lines, strict=True)
+    bounded = _Bounded(lines)
+    reader = csv.reader(bounded, strict=True)
     seen: dict[str, int] = {}
     try:
         header = [name.strip() for name in next(reader, [])]
         read, given = _reader_for(header)
+        number_column = "Id" if read is _from_synthea else "mrn"
         for cells in reader:
+            bounded.left = MAX_LINE
             if not cells:
                 continue
             line = reader.line_num
@@ -140,13 +145,32 @@ def read_rows(lines: Iterable[str]) -> Iterator[Row]:
             patient = read(_Row(line, dict(zip(header, cells, strict=True))))
             number = normalise_identifier("mrn", patient.mrn)
             if not number:
-                raise RosterError(f"line {line}, column {header[0]}: a record number needs letters or digits")
+                raise RosterError(
+                    f"line {line}, column {number_column}: a record number needs letters or digits"
+                )
             if number in seen:
-                raise RosterError(f"line {line}, column {header[0]}: same as on line {seen[number]}")
+                raise RosterError(f"line {line}, column {number_column}: same as on line {seen[number]}")
             seen[number] = line
             yield Row(patient, given, line)
     except csv.Error as error:
         raise RosterError(f"line {reader.line_num}: not CSV ({error})") from None
+
+
+class _Bounded:
+    """Lines, so long as a row (of several, where a cell has line ends in it) stays within `MAX_LINE`."""
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        self._lines = iter(lines)
+        self._line = 0
+        self.left = MAX_LINE
+
+    def __iter__(self) -> Iterator[str]:
+        for line in self._lines:
+            self._line += 1
+            self.left -= len(line)
+            if self.left < 0:
+                raise RosterError(f"line {self._line}: a row is longer than {MAX_LINE:,} characters")
+            yield line
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +232,10 @@ def phone_number(value: str) -> str:
     return value if 7 <= sum(char.isdigit() for char in value) <= 20 else ""
 
 
+def _record_number(value: str) -> str:
+    return value if normalise_identifier("mrn", value) else ""
+
+
 _Read = Callable[["_Row"], Patient]
 
 
@@ -238,7 +266,6 @@ _FIELDS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "email": ("email", "emails"),
         "phone": ("phones",),
         "previous_names": ("names",),
-        "last_encounter": ("last_encounter", "open_encounters"),
     }
 )
 """The fields of a patient that a column speaks of, where they aren't called as it is."""
@@ -249,8 +276,11 @@ def _from_ours(row: _Row) -> Patient:
     died = row.date("died")
     if born is not None and died is not None and died < born:
         raise row.fault("died", "must not be before born")
+    emancipated = row.date("emancipated")
+    if born is not None and emancipated is not None and emancipated < born:
+        raise row.fault("emancipated", "must not be before born")
     row.needed("mrn")
-    numbers = row.several("mrn", "must not be blank", str)
+    numbers = row.several("mrn", "a record number needs letters or digits", _record_number)
     states = row.several("state", "must be blank, a State's postal code or its name", state_code)
     emails = row.several("email", "must be blank or an address", email_address)
     if not numbers:
@@ -269,6 +299,7 @@ def _from_ours(row: _Row) -> Patient:
         states=states[1:],
         emails=emails[1:],
         phones=row.several("phone", "must be blank or a telephone number", phone_number),
+        emancipated=emancipated,
     )
 
 

@@ -53,7 +53,8 @@ def _tokens(text: IndexText, found: Mapping[NameKey, Named], blind: BlindIndex) 
     own: list[set[str]] | None = None
     tokens: set[bytes] = set()
     for key, named in found.items():
-        counts = named.as_patient or named.born
+        # Where so many days stand around a name, any of them may be the birth date: it counts for them all.
+        counts = named.as_patient or named.born or len(named.dates) > _MOST_DATES
         if not counts and clinical and named.plainly:
             if own is None:
                 own = [] if by_patients else _participants(text)

@@ -266,12 +266,12 @@ def _several(values: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(value for value in values if value))
 
 
-def _first(days: Days) -> date:
-    return days[0] if isinstance(days, tuple) else days  # type: ignore[return-value]
+def _first(days: date | tuple[date, ...]) -> date:
+    return days[0] if isinstance(days, tuple) else days
 
 
-def _last(days: Days) -> date:
-    return days[-1] if isinstance(days, tuple) else days  # type: ignore[return-value]
+def _last(days: date | tuple[date, ...]) -> date:
+    return days[-1] if isinstance(days, tuple) else days
 
 
 def _both_days(node: _Node, name: str, text: str, day: str) -> tuple[date, date]:

@@ -38,7 +38,8 @@ WHY: Final[Mapping[int, str]] = {
     BY_BIRTH: "name_and_birth_date",
     BY_NAME: "name",
 }
-_STRONG: Final = frozenset({BY_NUMBER, BY_ADDRESS, BY_BIRTH})
+_STRONG: Final = frozenset({BY_NUMBER, BY_BIRTH})
+"""What says of a name whose it is. An address doesn't: a parent writes about a child of the same name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,13 @@ class Person:
         return any(record.died is None for record in self.records)
 
     @property
+    def emancipated(self) -> tuple[date | None, ...]:
+        """Every day on which she may have come of age before the law; None is among them where some record
+        knows of none."""
+        days = {record.emancipated for record in self.records}
+        return tuple(sorted(days, key=lambda day: day or date.max))
+
+    @property
     def states(self) -> frozenset[str]:
         """Every State."""
         return frozenset(state for record in self.records for state in record.all_states)
@@ -71,12 +79,14 @@ class Person:
     @property
     def last_encounter(self) -> date | None:
         """The latest known; None too while an encounter is open."""
-        return None if self._open else _latest(record.last_encounter for record in self.records)
+        days = (day for record in self.records for day in (record.last_encounter, record.met_last))
+        return None if self._open else _latest(days)
 
     @property
     def discharged(self) -> date | None:
         """The latest known; None too while an encounter is open."""
-        return None if self._open else _latest(record.discharged for record in self.records)
+        days = (day for record in self.records for day in (record.discharged, record.met_discharged))
+        return None if self._open else _latest(days)
 
     @property
     def numbers(self) -> tuple[str, ...]:
@@ -205,6 +215,7 @@ class Matcher:
 def _settle(tokens: Mapping[bytes, tuple[int, set[str]]], decided: Mapping[str, bool]) -> Matched:
     why: dict[str, set[str]] = {}
     strong = {person for kind, persons in tokens.values() if kind in _STRONG for person in persons}
+    writing = {person for kind, persons in tokens.values() if kind == BY_ADDRESS for person in persons}
     found = Matched()
     for _, (kind, persons) in sorted(tokens.items()):
         # A name is of those whom something stronger points to, where there is one among its bearers.
@@ -212,7 +223,9 @@ def _settle(tokens: Mapping[bytes, tuple[int, set[str]]], decided: Mapping[str, 
         for person in chosen:
             why.setdefault(person, set()).add(WHY[kind])
         open_ = frozenset(person for person in chosen if decided.get(person) is not False)
-        if len(open_) > 1 and not any(decided.get(person) for person in open_):
+        # Mail from or to one of a name is likely about that one: the others keep it, and nobody is asked.
+        likely = kind == BY_NAME and not writing.isdisjoint(open_)
+        if len(open_) > 1 and not likely and not any(decided.get(person) for person in open_):
             found.ambiguous.append(open_)
     for person, about in decided.items():
         if about:

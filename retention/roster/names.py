@@ -31,6 +31,8 @@ _SLICE: Final = 65_536
 _OVERLAP: Final = 400
 _BEFORE_GIVEN: Final = 4
 """How many words before a family name its given name may begin: two middle names, or a particle or two."""
+_APART: Final = 200
+"""How many bytes may be between the two: a hostile mail's blanks aren't tried one by one."""
 _NEAR: Final = 120
 """How many bytes of text a date may be away from the name it belongs to."""
 
@@ -189,14 +191,18 @@ def _occurrences(
             continue
         for before in range(max(0, at - _BEFORE_GIVEN), at):
             first, upto, other = placed[before]
-            if other in given and (
-                _FORWARD.fullmatch(raw, upto, start) or _LABELLED.fullmatch(raw, upto, start)
+            if (
+                other in given
+                and start - upto <= _APART
+                and (_FORWARD.fullmatch(raw, upto, start) or _LABELLED.fullmatch(raw, upto, start))
             ):
                 yield NameKey(other, word), first, end
         for after in range(at + 1, min(len(placed), at + 4)):
             from_, last, other = placed[after]
-            if other in given and (
-                _BACKWARD.fullmatch(raw, end, from_) or _LABELLED.fullmatch(raw, end, from_)
+            if (
+                other in given
+                and from_ - end <= _APART
+                and (_BACKWARD.fullmatch(raw, end, from_) or _LABELLED.fullmatch(raw, end, from_))
             ):
                 yield NameKey(other, word), start, last
 

@@ -21,7 +21,9 @@ class Patient:
     `states` are postal codes. `fhir` are the ids under which FHIR resources refer to the record, `links`
     those of other records of the same person. `open_encounters` are (id, first day as text) of encounters
     that had not ended when the roster was made: until they end, the last contact isn't known. `ids` are
-    other numbers by which mail names a person, as `kind:value` (ssn, mbi, health_plan_id).
+    other numbers by which mail names a person, as `kind:value` (ssn, mbi, health_plan_id). `emancipated` is
+    the day from which a minor was an adult before the law. `met_last` and `met_discharged` are what
+    encounters said, beside what a row of a roster says itself: such a row never takes them back.
     """
 
     mrn: str
@@ -42,6 +44,9 @@ class Patient:
     links: tuple[str, ...] = ()
     open_encounters: tuple[tuple[str, str], ...] = ()
     ids: tuple[str, ...] = ()
+    emancipated: date | None = None
+    met_last: date | None = None
+    met_discharged: date | None = None
 
     @property
     def all_numbers(self) -> tuple[str, ...]:
@@ -91,7 +96,9 @@ class Patient:
         return cls(**known)
 
 
-_DAYS: Final = frozenset({"born", "died", "last_encounter", "discharged"})
+_DAYS: Final = frozenset(
+    {"born", "died", "last_encounter", "discharged", "emancipated", "met_last", "met_discharged"}
+)
 _EMPTY: Final[Mapping[str, Any]] = {
     field.name: "" if field.name in ("mrn", "name") else field.default for field in fields(Patient)
 }

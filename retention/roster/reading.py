@@ -7,18 +7,23 @@ from __future__ import annotations
 
 import gzip
 import io
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from retention.errors import RosterError
-from retention.roster.csv_file import Row, read_rows
+from retention.roster.csv_file import MAX_LINE, Row, read_rows
 from retention.roster.fhir import Meeting, Reader
 from retention.roster.json_stream import MAX_PIECE, bundle, loads
 from retention.roster.patient import Patient
 
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
 Kind = Literal["csv", "json", "ndjson"]
+Stream = io.BufferedReader | gzip.GzipFile
 _KINDS: Final[dict[str, Kind]] = {".csv": "csv", ".json": "json", ".ndjson": "ndjson", ".jsonl": "ndjson"}
 _SNIFFED: Final = 1 << 16
 _TELL_EVERY: Final = 1 << 20
@@ -66,11 +71,12 @@ def read(file: File, reader: Reader, progress: Progress | None = None) -> Iterat
                 raise RosterError(f"{file.where}the file has changed while it was read; import it again")
             counted = _Counted(plain, progress)
             unpacked = file.path.suffix.lower() == ".gz"
-            stream = gzip.GzipFile(fileobj=counted) if unpacked else io.BufferedReader(counted, 1 << 18)
-            yield from _READ[file.kind](file, stream, reader)  # type: ignore[arg-type]
+            packed: io.BufferedReader = io.BufferedReader(counted, 1 << 18)
+            stream: Stream = gzip.GzipFile(fileobj=packed) if unpacked else packed
+            yield from _READ[file.kind](file, stream, reader)
             counted.tell_rest()
-    except (OSError, EOFError) as error:
-        damaged = isinstance(error, (gzip.BadGzipFile, EOFError))
+    except (OSError, EOFError, zlib.error) as error:
+        damaged = isinstance(error, (gzip.BadGzipFile, EOFError, zlib.error))
         raise RosterError(f"{file.where}the file {'is damaged' if damaged else 'can not be read'}") from None
     except UnicodeDecodeError:
         raise RosterError(f"{file.where}the file isn't UTF-8 text") from None
@@ -79,15 +85,15 @@ def read(file: File, reader: Reader, progress: Progress | None = None) -> Iterat
 # --- kinds ----------------------------------------------------------------------------------------
 
 
-def _csv(file: File, stream: IO[bytes], _: Reader) -> Iterator[Row]:
-    lines = io.TextIOWrapper(stream, "utf-8-sig", newline="")
+def _csv(file: File, stream: Stream, _: Reader) -> Iterator[Row]:
+    text = io.TextIOWrapper(stream, "utf-8-sig", newline="")
     try:
-        yield from read_rows(lines)
+        yield from read_rows(iter(lambda: text.readline(MAX_LINE + 1), ""))
     except RosterError as error:
         raise RosterError(f"{file.where}{error}") from None
 
 
-def _json(file: File, stream: IO[bytes], reader: Reader) -> Iterator[Patient | Meeting]:
+def _json(file: File, stream: Stream, reader: Reader) -> Iterator[Patient | Meeting]:
     try:
         for number, entry in bundle(stream.read):
             where = f"{file.where}entry {number}"
@@ -101,9 +107,9 @@ def _json(file: File, stream: IO[bytes], reader: Reader) -> Iterator[Patient | M
         raise error if str(error).startswith(file.where) else RosterError(f"{file.where}{error}") from None
 
 
-def _ndjson(file: File, stream: IO[bytes], reader: Reader) -> Iterator[Patient | Meeting]:
+def _ndjson(file: File, stream: Stream, reader: Reader) -> Iterator[Patient | Meeting]:
     number = 0
-    for line in _lines(stream):
+    for line in _lines(stream, file.where):
         number += 1
         # Bulk exports hold many other resources; these two words stand in what we look for.
         if b'"Patient"' not in line and b'"Encounter"' not in line and b'"Bundle"' not in line:
@@ -119,14 +125,14 @@ def _ndjson(file: File, stream: IO[bytes], reader: Reader) -> Iterator[Patient |
             yield found
 
 
-def _lines(stream: IO[bytes]) -> Iterator[bytes]:
+def _lines(stream: Stream, where: str) -> Iterator[bytes]:
     while line := stream.readline(MAX_PIECE + 1):
         if len(line) > MAX_PIECE:
-            raise RosterError(f"a line is longer than {MAX_PIECE >> 20} MiB")
+            raise RosterError(f"{where}a line is longer than {MAX_PIECE >> 20} MiB")
         yield line
 
 
-_READ: Final[dict[Kind, Callable[[File, IO[bytes], Reader], Iterator[Row | Patient | Meeting]]]] = {
+_READ: Final[dict[Kind, Callable[[File, Stream, Reader], Iterator[Row | Patient | Meeting]]]] = {
     "csv": _csv,
     "json": _json,
     "ndjson": _ndjson,
@@ -145,7 +151,7 @@ def _file(path: Path, where: str) -> File:
         return File(path, _kind(path), where, _mark(path))
     except FileNotFoundError:
         raise RosterError("the roster file is not there; check the spelling") from None
-    except (OSError, EOFError):
+    except (OSError, EOFError, zlib.error):
         raise RosterError(f"{where}the file can not be read") from None
 
 
@@ -174,7 +180,7 @@ def _kind(path: Path) -> Kind:
 class _Counted(io.RawIOBase):
     """A stream that tells how far it is read."""
 
-    def __init__(self, stream: IO[bytes], progress: Progress | None) -> None:
+    def __init__(self, stream: io.BufferedReader, progress: Progress | None) -> None:
         self._stream = stream
         self._progress = progress
         self._untold = 0
@@ -182,9 +188,10 @@ class _Counted(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
-        data = self._stream.read(len(buffer))
-        buffer[: len(data)] = data
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        room = memoryview(buffer).cast("B")
+        data = self._stream.read(len(room))
+        room[: len(data)] = data
         self._untold += len(data)
         if self._untold >= _TELL_EVERY:
             self.tell_rest()

@@ -5,7 +5,7 @@ Everything here is patient information: each look is permitted, for a purpose, a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from sqlalchemy import Connection, func, select, update
@@ -133,19 +133,17 @@ class RosterReview:
         self, actor: Actor, purpose: Purpose | None, after: str = "", limit: int = PAGE
     ) -> dict[str, Any]:
         """Messages that may be about one of several patients, oldest capture first: `{items: [{message,
-        sent_at, captured_at, candidates: [...], decisions}], next}`. Each keeps the longest term of all."""
+        sent_at, captured_at, candidates: [...]}], next}`. Each keeps the longest term of all."""
         with look(self._vault, self._gate, actor, Action.ROSTER_READ, "roster.ambiguous", purpose) as act:
             start = int(after) if after.lstrip("-").isdigit() else -1
             found: list[tuple[Any, Matched]] = []
-            more = True
-            while more and len(found) <= limit:
-                rows = self._bearing_shared(act.connection, start)
-                more = len(rows) == _LOOKED_AT
+            for rows in self._bearing_shared(act.connection, start):
                 matched = self._matcher.match(act.connection, [row.pk for row in rows])
                 found += [
                     (row, matched[row.pk]) for row in rows if row.pk in matched and matched[row.pk].ambiguous
                 ]
-                start = rows[-1].seq if rows else start
+                if len(found) > limit:
+                    break
             shown = found[:limit]
             people = self._matcher.persons(
                 act.connection, {m.person for _, one in shown for m in one.matches}
@@ -261,8 +259,9 @@ class RosterReview:
         matched = self._matcher.match(connection, pks)
         return {pk for pk, one in matched.items() if any(m.person == person.id for m in one.matches)}
 
-    def _bearing_shared(self, connection: Connection, after: int) -> Sequence[Any]:
-        """The next messages that bear a token which several persons share."""
+    def _bearing_shared(self, connection: Connection, after: int) -> Iterator[Sequence[Any]]:
+        """The messages from there on that bear a token which several persons share, some at a time: who
+        they are is worked out once, since most may turn out to be about one person."""
         person = func.coalesce(patients.c.person, patients.c.id)
         shared = (
             select(patient_tokens.c.token)
@@ -272,7 +271,7 @@ class RosterReview:
             .having(func.count(person.distinct()) > 1)
         )
         bearers = tokens.bearers(lambda field, token: field.in_((CUSTODIAN, PATIENT)) & token.in_(shared))
-        return connection.execute(
+        query = (
             select(messages.c.pk, messages.c.id, messages.c.seq, messages.c.sent_us, messages.c.captured_us)
             .where(
                 messages.c.pk.in_(select(bearers.subquery())),
@@ -280,8 +279,10 @@ class RosterReview:
                 messages.c.seq > after,
             )
             .order_by(messages.c.seq)
-            .limit(_LOOKED_AT)
-        ).all()
+            .execution_options(yield_per=_LOOKED_AT)
+        )
+        with connection.execute(query) as result:
+            yield from result.partitions()
 
     def _ambiguous(
         self, connection: Connection, row: Any, matched: Matched, people: dict[str, Person]
@@ -336,12 +337,18 @@ def described(person: Person) -> dict[str, Any]:
         "name": next(iter(names), ""),
         "born": _shown(person.born),
         "died": _shown(person.died),
+        "emancipated": _shown(_known(person.emancipated)),
         "deceased": any(record.deceased or record.died for record in person.records),
         "states": sorted(person.states),
         "last_encounter": _shown(person.last_encounter),
         "discharged": _shown(person.discharged),
         "records": len(person.records),
     }
+
+
+def _known(days: tuple[Any, ...]) -> Any:
+    known = tuple(day for day in days if day is not None)
+    return known[0] if len(known) == 1 else known or None
 
 
 def _shown(value: Any) -> Any:

@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Select, case, func, literal, select, update
+from sqlalchemy import ColumnElement, Connection, Select, select, update
 
 from archiver.store import dialect, tokens
-from archiver.store.schema import CUSTODIAN, PATIENT, messages, meta, outbox, redates
+from archiver.store.facts import facts_version as facts_version
+from archiver.store.facts import index_anew
+from archiver.store.facts import next_version as next_version
+from archiver.store.schema import CUSTODIAN, PATIENT, messages, redates
 
-_VERSION: Final = "roster_version"
 _CHUNK: Final = 500
 
 
@@ -24,7 +26,7 @@ def void_by_tokens(connection: Connection, borne: Iterable[bytes], *, reindex: I
     for chunk in _chunks(sorted(set(borne) | again)):
         _void(connection, _bearers(chunk))
     for chunk in _chunks(sorted(again)):
-        _queue(connection, _bearers(chunk))
+        index_anew(connection, _bearers(chunk))
 
 
 def void(connection: Connection, pks: Iterable[int], *, reindex: bool = False) -> None:
@@ -33,19 +35,7 @@ def void(connection: Connection, pks: Iterable[int], *, reindex: bool = False) -
         chosen = select(messages.c.pk).where(messages.c.pk.in_(chunk))
         _void(connection, chosen)
         if reindex:
-            _queue(connection, chosen)
-
-
-def facts_version(connection: Connection) -> int:
-    """A number that grows whenever facts change that verdicts are computed from."""
-    value = connection.scalar(select(meta.c.value).where(meta.c.name == _VERSION))
-    return int(bytes(value)) if value is not None else 0
-
-
-def next_version(connection: Connection) -> None:
-    """Let it grow, under LOCK_ARCHIVE."""
-    number = facts_version(connection) + 1
-    dialect.upsert(connection, meta, [{"name": _VERSION, "value": str(number).encode()}], update=["value"])
+            index_anew(connection, chosen)
 
 
 def _void(connection: Connection, chosen: Select[Any]) -> None:
@@ -61,20 +51,6 @@ def _void(connection: Connection, chosen: Select[Any]) -> None:
         .where(concerned, messages.c.verdict_version.is_not(None))
         .values(disposal_date=None, permanent=False, verdict_version=None)
     )
-
-
-def _queue(connection: Connection, chosen: Select[Any]) -> None:
-    """Have messages indexed anew. One that waits already gets another number, so that an indexer at work on
-    its old state doesn't take it off the queue."""
-    alive = messages.c.pk.in_(chosen) & messages.c.disposed_us.is_(None)
-    waiting = select(messages.c.pk).where(alive)
-    connection.execute(
-        update(outbox)
-        .where(outbox.c.message_pk.in_(waiting))
-        .values(seq=case((outbox.c.seq > 0, -outbox.c.seq - 1), else_=outbox.c.seq - 1))
-    )
-    rows = select(messages.c.pk, literal(-1) * func.abs(messages.c.seq) - 1).where(alive)
-    connection.execute(dialect.insert_or_ignore(connection, outbox).from_select(["message_pk", "seq"], rows))
 
 
 def _bearers(chosen: Sequence[bytes]) -> Select[Any]:

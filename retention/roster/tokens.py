@@ -52,10 +52,14 @@ def tokens_of(blind: BlindIndex, patient: Patient) -> dict[bytes, int]:
 
 
 def links_of(blind: BlindIndex, patient: Patient) -> set[bytes]:
-    """Tokens of other records of the same person: those it is linked to, and a CSV row of its own number."""
+    """Tokens of other records of the same person: those it is linked to, CSV rows of its numbers (another one
+    than its own in a row of a CSV), and what came under another of its FHIR ids before the two were known to
+    be one."""
     found = {reference_token(blind, other) for other in patient.links}
-    if patient.fhir and patient.mrn:
-        found.add(key_token(blind, patient.mrn))
+    numbers = patient.all_numbers if patient.fhir else patient.numbers
+    found.update(key_token(blind, number) for number in numbers if normalise_identifier("mrn", number))
+    if len(patient.fhir) > 1:
+        found.update(fhir_token(blind, own) for own in patient.fhir)
     return found
 
 

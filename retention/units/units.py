@@ -20,9 +20,10 @@ from retention.fields import SealedFields
 from retention.law.rules import ANY_PROVIDER
 from retention.law.schedules import Schedule
 from retention.policy.store import bump
-from retention.refusals import NameTaken, NotThere, WrongState
+from retention.refusals import NameTaken, WrongState
 from retention.roster import stale
 from retention.units.book import UnitFacts, next_units_version
+from retention.units.finding import find_unit
 from search.access import Action, Actor, Gate
 
 MAX_NAME: Final = 200
@@ -161,15 +162,7 @@ class Units:
             )
 
     def _find(self, connection: Connection, which: str) -> RowMapping:
-        token = self._vault.blind.token("unit-name", " ".join(which.split()))
-        row = (
-            connection.execute(select(units).where((units.c.id == which) | (units.c.name_token == token)))
-            .mappings()
-            .first()
-        )
-        if row is None:
-            raise NotThere("there is no such unit; `holdfast unit list` shows them")
-        return row
+        return find_unit(self._vault, connection, which)
 
     @staticmethod
     def _versions(connection: Connection, unit_id: str) -> Sequence[RowMapping]:

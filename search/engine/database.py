@@ -20,9 +20,10 @@ from search.language.words import TOKENIZER
 
 FILE_NAME: Final = "index.db"
 KEY_BYTES: Final = 32
-REBUILD_NAME: Final = "index.rebuild"
-"""Beside the index while it is new in the place of an older layout and nobody has queued the archive yet."""
 VERSION: Final = 2
+READABLE: Final = frozenset({VERSION})
+"""Layouts that this version can search; it writes its own only. An index of an older one that is named here
+goes on answering while a new one is built beside it."""
 TEXT_COLUMNS: Final = (
     "subject",
     "body",
@@ -137,9 +138,10 @@ def _prepare(db: apsw.Connection, key: bytes, *, create: bool, cache_mib: int) -
             db.execute(_SCHEMA)
     elif version == 0:
         raise IndexUnavailable("There is no index yet; start the indexer or run reindex")
-    elif version != VERSION:
+    elif version != VERSION and (create or version not in READABLE):
         raise IndexOutdated(
-            "The index is of another version of Holdfast; the next indexing rebuilds it, or run reindex"
+            "The index is of another version of Holdfast and can't be used by this one. A new one is built from"
+            " the archive, and nothing is lost: `holdfast reindex` does it, or shows how far it is"
         )
     if not create:
         db.pragma("query_only", True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from contextlib import AbstractContextManager
 from typing import Literal, Protocol
 
 from whoosh.query import Query
@@ -78,14 +79,6 @@ class IndexWriter(Protocol):
         """Do a little that makes searches quicker (tenths of a second); True while more is worth it."""
         ...
 
-    def begun_anew(self) -> bool:
-        """True while the index replaces one of another layout and `queued` hasn't been called."""
-        ...
-
-    def queued(self) -> None:
-        """Say that every message waits in the outbox, so that readers may use what there is."""
-        ...
-
     def close(self) -> None: ...
 
 
@@ -121,4 +114,76 @@ class IndexReader(Protocol):
         Stems are expanded. A beginning stays `word*` and an ending `*word`: they may stand for any
         number of words. Leaves that a NOT excludes aren't there.
         """
+        ...
+
+
+class ClosableReader(IndexReader, Protocol):
+    """A reader of somebody's own."""
+
+    def close(self) -> None: ...
+
+
+Standing = Literal["sound", "missing", "outdated", "damaged"]
+"""How an index stands: it can be used, isn't there, is of another layout, or can't be opened."""
+
+
+class IndexShelf(Protocol):
+    """The indexes of an archive: the one in use, and one that is built beside it and takes its place at once.
+
+    For an engine with a server this is an alias and the indexes it may point to.
+    """
+
+    layout: int
+
+    def standing(self) -> Standing:
+        """How the index in use stands, as far as opening it shows."""
+        ...
+
+    def in_use(self) -> str:
+        """The name of the index in use; `""` for the first one."""
+        ...
+
+    def alone(self) -> AbstractContextManager[object]:
+        """The right to write the index in use, or to put another in its place. Raises IndexLocked."""
+        ...
+
+    def building(self) -> AbstractContextManager[object]:
+        """The right to build an index beside the one in use. Raises IndexLocked."""
+        ...
+
+    def new_name(self) -> str:
+        """A name for an index to be built."""
+        ...
+
+    def has(self, name: str) -> bool:
+        """True where something of a built index is there."""
+        ...
+
+    def writer(self, name: str) -> IndexWriter:
+        """The writer of an index that is being built, made where there is none."""
+        ...
+
+    def reader(self, name: str) -> ClosableReader:
+        """A reader of an index that is being built."""
+        ...
+
+    def put_in_use(self, name: str) -> None:
+        """Let a built index be the one in use: at once, and durably on return. The caller has it `alone`, and
+        has closed its writer and readers."""
+        ...
+
+    def sweep(self, keep: str = "") -> None:
+        """Delete all indexes but the one in use and `keep`."""
+        ...
+
+    def drop(self) -> None:
+        """Delete the index in use. Raises IndexLocked while somebody writes it."""
+        ...
+
+    def needed_bytes(self, messages: int, name: str = "") -> int:
+        """About how much disk building takes at its height, beyond what `name` has already."""
+        ...
+
+    def free_bytes(self) -> int:
+        """How much disk there is where the index lies."""
         ...

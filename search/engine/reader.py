@@ -17,14 +17,19 @@ from archiver.store.rowid import MAX_ROWID
 from search.engine import match
 from search.engine.compile import Compiler
 from search.engine.cursor import Place, read_cursor, write_cursor
-from search.engine.database import FILE_NAME, REBUILD_NAME, open_database, own_errors
+from search.engine.database import FILE_NAME, open_database, own_errors
+from search.engine.places import in_use
 from search.engine.ports import Hits, Sort
-from search.errors import IndexDamaged, IndexOutdated
+from search.errors import IndexDamaged, IndexUnavailable, SearchError
 
 _CACHE_MIB: Final = 16
 _IDLE_CONNECTIONS: Final = 4
 _CHUNK: Final = 10_000
 _BEYOND: Final = MAX_ROWID + 1
+_TRIES: Final = 10
+
+_Place = tuple[Path, int]
+"""The folder of the index in use, and the number of its file: another one of either is another index."""
 
 
 class FtsReader:
@@ -39,33 +44,44 @@ class FtsReader:
         self._key = key
         self._cursor_key = hashlib.sha256(b"holdfast-index-cursor\0" + key).digest()
         self._guard = threading.Lock()
-        self._idle: list[tuple[int, apsw.Connection]] = []
+        self._idle: list[tuple[_Place, apsw.Connection]] = []
         self._closed = False
 
-    def _file_number(self) -> int:
+    def _place(self) -> _Place:
+        folder = in_use(self._folder)
         try:
-            return (self._folder / FILE_NAME).stat().st_ino
+            return folder, (folder / FILE_NAME).stat().st_ino
         except OSError:
-            return 0
+            return folder, 0
 
-    def _borrow(self) -> tuple[int, apsw.Connection]:
-        # A rebuilt index is another file of the same name: connections to the old one are let go.
-        current = self._file_number()
-        if (self._folder / REBUILD_NAME).exists():
-            raise IndexOutdated("The index is being made anew for this version; try again in a moment")
-        with self._guard:
-            stale = [db for number, db in self._idle if number != current]
-            self._idle = [pair for pair in self._idle if pair[0] == current]
-            pair = self._idle.pop() if self._idle else None
-        for db in stale:
+    def _borrow(self) -> tuple[_Place, apsw.Connection]:
+        for _ in range(_TRIES):
+            place = self._place()
+            # Connections to an index that is in use no more are let go.
+            with self._guard:
+                stale = [db for of, db in self._idle if of != place]
+                self._idle = [pair for pair in self._idle if pair[0] == place]
+                pair = self._idle.pop() if self._idle else None
+            for db in stale:
+                db.close()
+            if pair is not None:
+                return pair
+            try:
+                db = open_database(place[0], self._key, create=False, cache_mib=_CACHE_MIB)
+            except SearchError:
+                if self._place() == place:
+                    raise
+                continue
+            # Opening has read a page, so it has the log open too. An index that went out of use before that
+            # may have lost its log, and with it the newest mail.
+            if self._place() == place:
+                return place, db
             db.close()
-        if pair is not None:
-            return pair
-        return current, open_database(self._folder, self._key, create=False, cache_mib=_CACHE_MIB)
+        raise IndexUnavailable("The index is being replaced again and again; try again in a moment")
 
     @contextmanager
     def _snapshot(self) -> Iterator[apsw.Connection]:
-        number, db = self._borrow()
+        place, db = self._borrow()
         sound = False
         try:
             with own_errors():
@@ -80,7 +96,7 @@ class FtsReader:
             with self._guard:
                 keep = sound and not self._closed and len(self._idle) < _IDLE_CONNECTIONS
                 if keep:
-                    self._idle.append((number, db))
+                    self._idle.append((place, db))
             if not keep:
                 db.close()
 

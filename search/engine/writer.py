@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,11 +12,12 @@ from typing import Final
 import apsw
 
 from search.engine import terms
-from search.engine.database import FILE_NAME, REBUILD_NAME, TEXT_COLUMNS, open_database, own_errors
+from search.engine.database import FILE_NAME, TEXT_COLUMNS, open_database, own_errors
 from search.engine.labels import CHANGING, COLUMN, changes, column_of, label_of
 from search.engine.lock import WriterLock
+from search.engine.places import in_use
 from search.engine.ports import IndexDocument
-from search.errors import IndexLocked, IndexOutdated
+from search.errors import IndexLocked
 from search.language.words import clean, distinct_words
 
 _CACHE_MIB: Final = 64
@@ -39,17 +39,16 @@ class FtsWriter:
     except that after `remove` or `clear` the rows may be gone already while their words aren't. The next
     `remove`, or opening the writer again, finishes that.
 
-    An index of another layout is thrown away when the writer opens; see `begun_anew`.
+    It writes the index in use; one of another layout raises IndexOutdated, and is left as it is.
     """
 
     def __init__(self, folder: Path, key: bytes) -> None:
         self._turn = threading.RLock()
-        self._folder = folder
         self._lock = WriterLock(folder)
         self._known_words: set[str] = set()
         self._known_labels: dict[str, int] = {}
         try:
-            self._db = _open(folder, key)
+            self._db = open_database(in_use(folder), key, create=True, cache_mib=_CACHE_MIB)
         except BaseException:
             self._lock.release()
             raise
@@ -76,17 +75,6 @@ class FtsWriter:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise
-
-    def begun_anew(self) -> bool:
-        """True while this index replaces one of another layout and nobody has said `queued`.
-
-        Readers refuse it until then: it would look complete.
-        """
-        return (self._folder / REBUILD_NAME).exists()
-
-    def queued(self) -> None:
-        """Every message waits in the outbox, durably: what isn't in the index yet is known to be missing."""
-        (self._folder / REBUILD_NAME).unlink(missing_ok=True)
 
     def add(self, documents: Sequence[IndexDocument]) -> None:
         """Add documents, replacing any of the same row id; of two in one call the later one counts.
@@ -301,23 +289,8 @@ class FtsWriter:
             self._lock.release()
 
 
-def _open(folder: Path, key: bytes) -> apsw.Connection:
-    """Open the index, in the place of one of another layout too. The caller holds the lock."""
-    try:
-        return open_database(folder, key, create=True, cache_mib=_CACHE_MIB)
-    except IndexOutdated:
-        # The mark first: whatever is interrupted from here on, the next writer knows what is missing.
-        os.close(os.open(folder / REBUILD_NAME, os.O_CREAT | os.O_WRONLY, 0o600))
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        _unlink(folder)
-        return open_database(folder, key, create=True, cache_mib=_CACHE_MIB)
-
-
-def _unlink(folder: Path) -> None:
+def unlink_index(folder: Path) -> None:
+    """Delete the files of an index; the caller holds its lock."""
     # The log before the file: a log left without its file would be taken for a new file's.
     for suffix in ("-wal", "-shm", ""):
         (folder / f"{FILE_NAME}{suffix}").unlink(missing_ok=True)
@@ -348,9 +321,6 @@ def _texts(document: IndexDocument) -> tuple[str, ...]:
 
 
 def erase_index(folder: Path) -> None:
-    """Delete the index files, so that a damaged index can be rebuilt. Raises IndexLocked."""
-    lock = WriterLock(folder)
-    try:
-        _unlink(folder)
-    finally:
-        lock.release()
+    """Delete the files of the index in use. Raises IndexLocked."""
+    with WriterLock(folder):
+        unlink_index(in_use(folder))

@@ -48,6 +48,21 @@ def test_compute_says_the_day_the_advice_and_why(facts: Any, capsys: pytest.Capt
     assert (document["disposal_date"], document["advised_date"]) == ("2026-10-01", "2029-10-01")
 
 
+def test_compute_goes_by_the_organisations_own_default(
+    facts: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    letter = facts({"record_types": ["correspondence"], "anchor": "2010-01-02"})
+
+    def day(*more: str) -> str:
+        assert main(["retention", "compute", letter, "--json", *more]) == 0
+        return str(json.loads(capsys.readouterr().out)["disposal_date"])
+
+    assert day() == "2020-01-03"
+    monkeypatch.setenv("HOLDFAST_RETENTION_DEFAULT_YEARS", "15")
+    assert day() == "2025-01-03"
+    assert day("--default-years", "12") == "2022-01-03"
+
+
 def test_compute_shows_a_duty_to_destroy(facts: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["retention", "compute", facts(CHILD)]) == 0
     text = capsys.readouterr().out

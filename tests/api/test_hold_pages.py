@@ -151,6 +151,31 @@ def test_a_lawyer_opens_a_matter_previews_places_changes_and_ends_a_hold(house: 
     assert receipt.headers["content-disposition"].startswith("attachment")
     document = receipts.verify(receipt.json(), parse_vkey(receipt.json()["key"]))
     assert (document["hold"], document["version"]) == (hold.rpartition("/")[2], 2)
+    for path in (f"{hold}/report.pdf", f"/api/v1{hold}/report.pdf"):
+        printed = client.get(path)
+        assert printed.headers["content-type"] == "application/pdf"
+        assert printed.headers["content-disposition"].startswith("attachment")
+        assert printed.content.startswith(b"%PDF-")
+
+
+def test_the_desk_approves_the_scope_that_its_page_showed(house: House) -> None:
+    client = house.sign_in(LAWYER)
+    matter = post(client, "/matters", name="Doe v. Clinic").headers["location"]
+    both = "ann@clinic.example\nzoe@clinic.example\nbob@clinic.example"
+    hold = post(client, f"{matter}/holds", custodians=both).headers["location"]
+    post(client, f"{hold}/change", custodians="ann@clinic.example\nzoe@clinic.example", reason="bob")
+    officer = house.sign_in(OFFICER)
+    shown = re.search(r'name="version" value="(\d+)"', officer.get(hold).text)
+    assert shown
+    post(client, f"{hold}/change", custodians="ann@clinic.example", reason="zoe too")
+    refused = post(officer, f"{hold}/approve", version=shown[1])
+    assert (refused.status_code, "looked at" in refused.text) == (409, True)
+    assert house.app.holds.list(as_(house, Role.LEGAL))[0]["narrowing"]["state"] == "requested"
+    again = {"version": int(shown[1]) + 1}
+    path = f"/api/v1{hold}/approve"
+    api = house.client(Role.COMPLIANCE_OFFICER)
+    assert api.post(path, json={"version": int(shown[1])}).status_code == 409
+    assert api.post(path, json=again).json()["narrowing"]["state"] == "cooling"
 
 
 def test_what_is_wrong_with_criteria_stands_beside_them(house: House) -> None:

@@ -14,6 +14,9 @@ from archiver.errors import StoreError
 from archiver.ledger.audit import AuditEvent
 from archiver.ledger.log import Log
 from archiver.ledger.proof import parse_proof, verify_proof
+from archiver.store import dialect
+from archiver.store.schema import policy_baselines
+from retention.policy.store import bump
 from search.access import Role
 from tests.api.house import HOSTILE_SUBJECT, House, mail
 
@@ -235,6 +238,17 @@ def test_retention_is_explained_and_computed(house: House) -> None:
     answer = client.post(f"{API}/retention/compute", json={"record_types": ["syphilis"]})
     assert (answer.status_code, problem(answer)["code"]) == (422, "unknown_fact")
     assert "syphilis" not in answer.text
+
+
+def test_computing_goes_by_the_organisations_own_default(house: House) -> None:
+    client = house.client(Role.RECORDS_MANAGER)
+    letter = {"record_types": ["correspondence"], "anchor": "2010-01-02"}
+    assert client.post(f"{API}/retention/compute", json=letter).json()["disposal_date"] == "2020-01-03"
+    with house.app.vault.records.write(dialect.LOCK_ARCHIVE) as connection:
+        row = {"kind": "default_years", "value": "15", "since_us": 1}
+        connection.execute(policy_baselines.insert().values(**row))
+        bump(connection)
+    assert client.post(f"{API}/retention/compute", json=letter).json()["disposal_date"] == "2025-01-03"
 
 
 def test_schedules_are_paged_and_of_one_state(shared_house: House) -> None:

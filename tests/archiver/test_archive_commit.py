@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from email.message import EmailMessage
 
 import pytest
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, select
 
 from archiver.archive import Archive
 from archiver.capture.ports import Arrival
@@ -19,6 +19,7 @@ from archiver.store import dialect
 from archiver.store.schema import CUSTODIAN, borne_tokens, deliveries, messages, wrapped_keys
 from archiver.vault import Vault, open_vault
 from archiver.verify import Scrubber
+from tests.support import disposing
 
 
 def mail(subject: str = "a subject", to: str = "nurse@clinic.example", body: str = "hello") -> bytes:
@@ -138,19 +139,15 @@ def test_every_arrival_is_one_leaf_in_order(vault: Vault, source: str) -> None:
 def test_destroying_an_unexpired_message_is_refused(vault: Vault, source: str) -> None:
     (done,) = store(vault, [mail()], source)
     with pytest.raises(DestructionRefused), vault.records.write(dialect.LOCK_ARCHIVE) as connection:
-        vault.archive.destroy(connection, done.pk, "d1")
+        vault.archive.destroy(connection, done.pk, disposing.approved(connection, [done.pk]))
     assert vault.archive.scan(done.pk).raw == mail()
 
 
 def test_a_destroyed_message_is_gone_and_may_arrive_anew(vault: Vault, source: str) -> None:
     (done,) = store(vault, [mail()], source)
     with vault.records.write(dialect.LOCK_ARCHIVE) as connection:
-        connection.execute(
-            update(messages)
-            .where(messages.c.pk == done.pk)
-            .values(disposal_date=vault.clock.now().date().replace(year=2000))
-        )
-        vault.archive.destroy(connection, done.pk, "d1")
+        disposing.due(connection, done.pk)
+        vault.archive.destroy(connection, done.pk, disposing.approved(connection, [done.pk]))
     with pytest.raises(KeyDestroyed):
         vault.archive.scan(done.pk)
     assert list(Scrubber(vault, full=True).run()) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import random
 from collections.abc import Iterator
@@ -15,8 +16,9 @@ from sqlalchemy import func, select, text
 from archiver import compaction
 from archiver.compaction import Compactor
 from archiver.errors import DamagedStore, DestructionRefused, StoreError
+from archiver.ledger import canonical, log
 from archiver.store import places
-from archiver.store.packs import MAGIC, Place
+from archiver.store.packs import MAGIC, PackTail, PackWriter, Place
 from archiver.store.schema import messages, packs, parts, reports
 from archiver.vault import Vault, open_vault
 from config.settings import Settings
@@ -182,6 +184,7 @@ def test_progress_and_a_bounded_rate(vault: Vault, source: str, monkeypatch: pyt
     told: list[tuple[int, int]] = []
     Compactor(vault).run(0, 2**20, lambda done, total: told.append((done, total)))
     assert sum(slept) > 5
+    assert max(slept) <= compaction.REST
     assert [done for done, _ in told] == sorted(done for done, _ in told)
     assert told[-1][0] == told[-1][1]
     assert len(told) > 4
@@ -268,6 +271,37 @@ def test_a_damaged_blob_is_left_where_it_is(vault: Vault, source: str) -> None:
     data[row.pack_offset + 100] ^= 1
     path.write_bytes(data)
     assert Compactor(vault).run(0).packs == 1
+    assert faults(vault) == []
+
+
+@pytest.mark.parametrize("marked", [False, True])
+def test_what_a_row_was_turned_away_from_stays(vault: Vault, source: str, marked: bool) -> None:
+    """A place altered by hand, within what the guards let: the blob it named is the only one there is."""
+    raws = fill(vault, source)
+    vault.archive.give_up_packs(files(vault))
+    other = store(vault, [noise(700, 9_000)], source)[0]
+    turned = list(raws)[9]
+    with vault.records.read() as connection:
+        row = connection.execute(select(messages).where(messages.c.pk == turned)).one()
+        there = connection.execute(select(messages).where(messages.c.pk == other.pk)).one()
+    gone = [pk for pk in raws if pk != turned] if marked else list(raws)[:6]
+    dispose(vault, gone)
+    with vault.packs.path(row.pack_id).open("ab") as file:
+        file.write(b"HFbl" + b"\0" * 7 + b"\xff" * 30)  # as a write that was cut short
+    with vault.records.write() as connection:
+        to = messages.update().where(messages.c.pk == turned)
+        connection.execute(to.values(pack_id=there.pack_id, pack_offset=there.pack_offset))
+        if marked:
+            connection.execute(packs.update().where(packs.c.id == row.pack_id).values(retired_us=1))
+    done = Compactor(vault).run(0)
+    assert (done.packs, done.damaged) == (0, [row.pack_id])
+    assert row.pack_id in files(vault)
+    assert [fault.where for fault in faults(vault)] == [row.id]
+    with vault.records.write() as connection:
+        connection.execute(to.values(pack_id=row.pack_id, pack_offset=row.pack_offset))
+    assert vault.archive.scan(turned).raw == raws[turned]
+    assert Compactor(vault).run(0).packs == 1
+    assert vault.archive.scan(turned).raw == raws[turned]
     assert faults(vault) == []
 
 
@@ -358,6 +392,62 @@ POINTS = [
     ("archiver.store.packs:PackFolder.delete", "before", 1),
     ("archiver.store.packs:PackFolder.delete", "after", 1),
 ]
+
+
+def test_a_pack_that_was_marked_and_not_deleted_takes_no_mail(vault: Vault, source: str) -> None:
+    """Killed between the two: who captures next would else write into a file that is about to go."""
+    raws = fill(vault, source)
+    dispose(vault, list(raws))
+    vault.archive.close()
+    marked = ("archiver.store.packs:PackFolder.delete", "before", 1)
+    assert run(compact, vault.settings, marked) == DIED
+    (one,) = store(vault, [noise(999)], source)
+    assert Compactor(vault).run(100).packs == 1
+    assert vault.archive.scan(one.pk).raw == noise(999)
+    assert faults(vault) == []
+    assert known_packs(vault) == files(vault)
+
+
+def test_a_mark_on_a_pack_in_use_is_not_believed(vault: Vault, source: str) -> None:
+    raws = fill(vault, source)
+    vault.archive.close()
+    with vault.records.write() as connection:
+        connection.execute(packs.update().values(retired_us=1))
+    assert Compactor(vault).run(20).packs == 0
+    all_read(vault, raws)
+    with vault.records.read() as connection:
+        assert connection.scalars(select(packs.c.retired_us)).all() == [None]
+        size = log.state(connection, log.Log.AUDIT).size
+        leaves = [canonical.loads(leaf) for leaf in log.read(connection, log.Log.AUDIT, size - 1, size)]
+    assert [(leaf["action"], leaf["outcome"], leaf["reason"]) for leaf in leaves] == [  # type: ignore[index,call-overload]
+        ("pack.retire", "failed", "in_use")
+    ]
+    # One that is being written to stays marked, and stays.
+    store(vault, [noise(998)], source)
+    with vault.records.write() as connection:
+        connection.execute(packs.update().values(retired_us=1))
+    assert Compactor(vault).run(20).packs == 0
+    all_read(vault, raws)
+    assert files(vault) == known_packs(vault)
+
+
+def test_a_file_deleted_under_who_waits_for_it_is_not_taken(
+    vault: Vault, source: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(vault, source)
+    vault.archive.close()
+    (pack,) = files(vault)
+    real = fcntl.flock
+
+    def too_late(descriptor: int, how: int) -> None:
+        vault.packs.path(pack).unlink(missing_ok=True)
+        real(descriptor, how)
+
+    monkeypatch.setattr("archiver.store.packs.fcntl.flock", too_late)
+    assert vault.packs.take(pack) is None
+    writer = PackWriter(vault.packs, [PackTail(pack, 0)])
+    assert writer.pack_id != pack
+    writer.close()
 
 
 def compact(settings: Settings) -> None:

@@ -121,6 +121,12 @@ def test_a_hold_from_preview_to_release(home: Home, relay: Relay, tmp_path: Path
     ):
         assert shown in report
     assert "lena" in run("matter", "show", "Doe v. Clinic")
+    paper = tmp_path / "report.pdf"
+    run("hold", "report", hold["id"], "--pdf", "--out", str(paper))
+    assert paper.read_bytes().startswith(b"%PDF-")
+    assert paper.stat().st_mode & 0o077 == 0
+    assert "--out" in run("hold", "report", hold["id"], "--pdf", code=2)
+    assert "looked at" in run("hold", "release", hold["id"], "--version", "7", token=officer, code=3)
 
 
 def test_a_job_by_itself_tells_whoever_a_hold_newly_names(home: Home, relay: Relay) -> None:
@@ -144,6 +150,14 @@ def test_a_job_by_itself_tells_whoever_a_hold_newly_names(home: Home, relay: Rel
     )
     (noted,) = home.run("hold", "notices", "bounced", str(bounce), "--json").lines
     assert noted["mail"]
+    # The same as the sender's archived mail says it, found by the job.
+    again = relay.taken[0].replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+    report = bounce.read_bytes().replace(relay.taken[1], again)
+    with home.app() as app:
+        source = app.vault.sources.by_name("attic")
+        assert source is not None
+        store(app, [Arrival(b"To: counsel@clinic.example\r\nMIME-Version: 1.0\r\n" + report, source.id)])
+    assert home.run("jobs", "run", "notices.run", "--json").lines[0]["counts"]["returned"] == 1
     listed = {n["custodian"]: n["state"] for n in home.run("hold", "notices", "--json", token=lawyer).lines}
-    assert listed == {ANN: "sent", BOB: "failing"}
+    assert listed == {ANN: "failing", BOB: "failing"}
     assert b"hold notices could not be sent" in home.run("doctor").out

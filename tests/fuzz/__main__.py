@@ -14,6 +14,7 @@ LONGEST = 1 << 16
 MODULES = {
     "targets": ("journal", "mbox", "mime", "smtp_data"),
     "documents": ("calendar", "emlx", "html", "lzfu", "msg", "office", "packed", "rtf", "tnef"),
+    "rosters": ("csv_roster", "fhir_roster", "packed_roster"),
     "store": ("base64_lines", "ledger", "manifest", "query", "sealed", "taken_apart"),
     "words": ("classify", "roster"),
     "wire": ("answers", "commands", "envelope", "names"),
@@ -63,7 +64,7 @@ def fuzz(name: str, seconds: int, runs: int, folder: Path) -> None:
     """Fuzz one target in this process; does not return."""
     import atheris
 
-    with atheris.instrument_imports(include=["archiver", "search"]):
+    with atheris.instrument_imports(include=["archiver", "retention", "search"]):
         targets = importlib.import_module(f"tests.fuzz.{NAMES[name]}")
 
     corpus = folder / name

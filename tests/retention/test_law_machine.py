@@ -26,12 +26,12 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 from sqlalchemy.exc import DBAPIError
 
 from archiver.errors import DestructionRefused, StoreError
 from archiver.store import dialect
-from archiver.store.schema import messages
+from archiver.store.schema import disposition_items, dispositions, messages
 from config.settings import Settings, load
 from retention.dating.corrections import Corrections
 from retention.errors import RetentionError
@@ -46,14 +46,29 @@ TODAY = date.today()
 MRNS = {"adult": "MRN-00111", "child": "MRN-00222"}
 AGES = {"adult": 50, "child": 9}
 OPENER = Callable[[bool], AbstractContextManager[House]]
-RAW = (
-    "DELETE FROM {keys}data_keys WHERE message_pk = {pk}",
-    "UPDATE {keys}data_keys SET wrapped = epoch_id WHERE message_pk = {pk}",
-    "DELETE FROM hold_items WHERE message_pk = {pk}",
+NEVER = (
+    "UPDATE {keys}data_keys SET wrapped = wrapped WHERE message_pk = {pk}",
     "DELETE FROM messages WHERE pk = {pk}",
     "UPDATE messages SET sealed_meta = NULL WHERE pk = {pk}",
     "UPDATE messages SET disposed_us = 1 WHERE pk = {pk}",
     "UPDATE messages SET anchor = '1990-01-01' WHERE pk = {pk}",
+    "UPDATE messages SET disposal_date = '1990-01-01', permanent = false WHERE pk = {pk}",
+    "INSERT INTO dispositions (id, state, as_of, created_us, created_by, items_sha256, decided_by, "
+    "approved_sha256, begun_us, begun_by) SELECT 'dx', 'approved', anchor, 0, 'umanager', sha256, "
+    "'uofficer', sha256, 1, 'usecond' FROM messages WHERE pk = {pk}",
+)
+"""Refused of living mail, however things stand."""
+RAW = (
+    *NEVER,
+    "DELETE FROM {keys}data_keys WHERE message_pk = {pk}",
+    "DELETE FROM {keys}data_keys WHERE message_pk = {pk}",
+    "DELETE FROM hold_items WHERE message_pk = {pk}",
+    "UPDATE holds SET state = 'active' WHERE state <> 'active'",
+    "INSERT INTO disposition_items (disposition_id, message_pk, disposal_date, sealed_rule) "
+    "SELECT id, {pk}, as_of, items_sha256 FROM dispositions WHERE state <> 'proposed'",
+    # What a person may do a moment later: who forges it has destroyed nothing yet.
+    "UPDATE dispositions SET begun_us = 1, begun_by = 'usecond' "
+    "WHERE state = 'approved' AND begun_us IS NULL",
 )
 
 
@@ -307,10 +322,13 @@ class Law(RuleBasedStateMachine):
         before = self.house.living()
         try:
             with records.write(dialect.LOCK_ARCHIVE) as connection:
+                executed = self.being_executed(connection, pk)
                 connection.exec_driver_sql(statement.format(keys=keys, pk=pk))
+                assert statement not in NEVER, statement
                 if "data_keys" in statement:
                     # What the guards let through would have been lawful; it isn't done all the same.
                     assert not self.protected(pk)
+                    assert executed
                     raise KeyboardInterrupt
         except (DestructionRefused, StoreError, DBAPIError):
             self.seen["refused"] += 1
@@ -330,6 +348,20 @@ class Law(RuleBasedStateMachine):
         self.entered.__exit__(None, None, None)
         self.entered = type(self).opener(False)
         self.enter()
+
+    def being_executed(self, connection: Connection, pk: int) -> bool:
+        """Whether the message waits for its outcome on a list that was approved and whose execution began."""
+        waiting = (
+            select(dispositions.c.id)
+            .join(disposition_items, disposition_items.c.disposition_id == dispositions.c.id)
+            .where(
+                disposition_items.c.message_pk == pk,
+                disposition_items.c.outcome.is_(None),
+                dispositions.c.state == "approved",
+                dispositions.c.begun_us.is_not(None),
+            )
+        )
+        return connection.execute(waiting).first() is not None
 
     def name(self, pk: int) -> str:
         with self.house.vault.records.read() as connection:

@@ -42,6 +42,7 @@ from search.engine.fts import FtsReader, FtsWriter
 from search.indexer import Indexer
 from search.language import parse
 from search.reading_room import ReadingRoom
+from tests.support import disposing
 
 OLD = date(2005, 3, 1)
 """The date of attested mail that every default term has long let go."""
@@ -256,7 +257,7 @@ def destroyable(house: House, pk: int) -> bool:
     house.runs.run(propose=False)
     try:
         with house.vault.records.write(dialect.LOCK_ARCHIVE) as connection:
-            house.vault.archive.destroy(connection, pk, "trial")
+            house.vault.archive.destroy(connection, pk, disposing.approved(connection, [pk]))
             raise KeyboardInterrupt
     except DestructionRefused:
         return False

@@ -5,18 +5,17 @@ from __future__ import annotations
 import base64
 import random
 from collections.abc import Sequence
-from datetime import date
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select
 
 from archiver.archive import Destroyed
 from archiver.capture.ports import Arrival
 from archiver.commit import Committed
 from archiver.store import dialect
-from archiver.store.schema import messages
 from archiver.vault import Vault
 from archiver.verify import Scrubber
+from tests.support import disposing
 
 SCAN = random.Random(7).randbytes(30_000)
 LETTER = random.Random(8).randbytes(9_000)
@@ -68,9 +67,8 @@ def store(vault: Vault, raws: Sequence[bytes], source: str, **more: Any) -> list
 
 def destroy(vault: Vault, pk: int) -> Destroyed:
     with vault.records.write(dialect.LOCK_ARCHIVE) as connection:
-        due = date(2000, 1, 1)
-        connection.execute(update(messages).where(messages.c.pk == pk).values(disposal_date=due))
-        return vault.archive.destroy(connection, pk, "d1")
+        disposing.due(connection, pk)
+        return vault.archive.destroy(connection, pk, disposing.approved(connection, [pk]))
 
 
 def count(vault: Vault, table: Any, *where: Any) -> int:

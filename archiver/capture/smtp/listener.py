@@ -32,17 +32,22 @@ from archiver.capture.intake import (
 )
 from archiver.capture.ports import Arrival, Receipt
 from archiver.capture.prepare import Prepared, Preparer
+from archiver.capture.smtp.handover import Item
 from archiver.capture.smtp.setup import smtp_listener
 from archiver.errors import StoreError
+from archiver.message.extract.policy import NotAtOnce, at_once
 from archiver.vault import Vault, open_vault
 from config.errors import HoldfastError
 from config.settings import Settings
 
 IN_FLIGHT = 256
 """Messages a listener has under way at most; their answers fit into the pipe unread."""
+AT_ONCE_BYTES = 32 * 1024
+"""Messages up to here may be prepared on the event loop: some milliseconds each at the very most."""
 GRACE_SECONDS = 30.0
 """How long a message under way may take to its end once the listener was told to stop."""
 _GONE_GRACE = 2.0
+_FIXED_WEIGHT = 8 * 1024
 
 _log = logging.getLogger("holdfast")
 
@@ -112,14 +117,15 @@ class RemoteIntake:
         self._lock = threading.Lock()
         self._room = threading.Semaphore(IN_FLIGHT)
         self._tickets = count(1)
-        self._waiting: dict[int, Callable[[Answer | None], None]] = {}
+        self._waiting: dict[int, tuple[Callable[[Answer | None], None], int]] = {}
+        self._weight = 0
         self._gone = False
 
     def submit(self, arrival: Arrival) -> Future[Receipt]:
         """See `Intake.submit`. Raises StoreError once the committing process is gone."""
         answer: Future[Receipt] = Future()
         own = self._addresses.of(arrival.source_id)
-        ticket = self._ask(lambda told: fulfil(answer, _given(told)))
+        ticket = self._ask(lambda told: fulfil(answer, _given(told)), _weight_of(arrival))
         try:
             prepared = self._preparer.prepare(arrival, own)
         except Exception as error:  # this arrival alone gets "try again later"
@@ -128,28 +134,62 @@ class RemoteIntake:
             self._send(ticket, Mail(ticket, prepared))
         return answer
 
-    def submit_all(self, items: Sequence[tuple[Arrival, Callable[[Receipt | Exception], None]]]) -> None:
+    def submit_all(self, items: Sequence[Item]) -> None:
         """See `IntakeOfMany`: prepared stage by stage for all of them, and handed over in one write."""
         going: list[int] = []
         work: list[tuple[Arrival, frozenset[str]]] = []
         for arrival, told in items:
             try:
                 own = self._addresses.of(arrival.source_id)
-                going.append(self._ask(partial(_tell, told)))
+                going.append(self._ask(partial(_tell, told), _weight_of(arrival)))
                 work.append((arrival, own))
             except Exception as error:  # this arrival alone gets "try again later"
                 told(as_answer(error))
+        self._hand_over(going, self._preparer.prepare_all(work))
+
+    def submit_at_once(self, items: Sequence[Item]) -> Sequence[Item]:
+        """See `IntakeOfMany`. Keys, feeds and room in the pipe are at hand, or it takes none."""
+        small = all(len(arrival.raw) <= AT_ONCE_BYTES for arrival, _ in items)
+        known = all(self._addresses.known(arrival.source_id) for arrival, _ in items)
+        if not (small and known and self._has_room(items) and self._preparer.at_hand(len(items))):
+            return items
+        work = [(arrival, self._addresses.of(arrival.source_id)) for arrival, _ in items]
+        taken: list[tuple[int, Prepared | Exception]] = []
+        left: list[Item] = []
+        for item, prepared in zip(items, self._preparer.prepare_all(work, at_once), strict=True):
+            if isinstance(prepared, NotAtOnce):
+                left.append(item)
+                continue
+            try:
+                ticket = self._ask(partial(_tell, item[1]), _weight_of(item[0]))
+            except Exception as error:  # the archive is going away
+                item[1](as_answer(error))
+            else:
+                taken.append((ticket, prepared))
+        self._hand_over([ticket for ticket, _ in taken], [prepared for _, prepared in taken])
+        return left
+
+    def _hand_over(self, tickets: Sequence[int], done: Sequence[Prepared | Exception]) -> None:
         mail: list[Mail] = []
-        for ticket, prepared in zip(going, self._preparer.prepare_all(work), strict=True):
+        for ticket, prepared in zip(tickets, done, strict=True):
             if isinstance(prepared, Prepared):
                 mail.append(Mail(ticket, prepared))
             else:
                 self.answered(Answered(ticket, as_answer(prepared)))
+        if not mail:
+            return
         try:
             self._post.send(*mail)
         except Exception as error:  # gone, or a fault of ours: none of them is acknowledged
             for each in mail:
                 self.answered(Answered(each.ticket, as_answer(error)))
+
+    def _has_room(self, items: Sequence[Item]) -> bool:
+        """True when these and all that isn't answered yet fit into half of the pipe while nobody reads."""
+        weight = sum(_weight_of(arrival) for arrival, _ in items)
+        with self._lock:
+            few = len(self._waiting) + len(items) <= IN_FLIGHT // 2
+            return few and 2 * (self._weight + weight) <= self._post.capacity
 
     def refuse(self, source_id: str, reason: str) -> None:
         """See `Intake.refuse`. Raises StoreError where it can't be counted now."""
@@ -161,14 +201,15 @@ class RemoteIntake:
             else:
                 done.set_exception(told)
 
-        ticket = self._ask(settle)
+        ticket = self._ask(settle, _FIXED_WEIGHT)
         self._send(ticket, Refused(ticket, source_id, reason))
         done.result()
 
     def answered(self, told: Answered) -> None:
         """Pass on what the committing process says of a ticket."""
         with self._lock:
-            settle = self._waiting.pop(told.ticket, None)
+            settle, weight = self._waiting.pop(told.ticket, (None, 0))
+            self._weight -= weight
         if settle is None:
             return
         self._room.release()
@@ -184,12 +225,13 @@ class RemoteIntake:
         for ticket in tickets:
             self.answered(Answered(ticket, _away()))
 
-    def _ask(self, settle: Callable[[Answer | None], None]) -> int:
+    def _ask(self, settle: Callable[[Answer | None], None], weight: int) -> int:
         self._room.acquire()
         with self._lock:
             if not self._gone:
                 ticket = next(self._tickets)
-                self._waiting[ticket] = settle
+                self._waiting[ticket] = settle, weight
+                self._weight += weight
                 return ticket
         self._room.release()
         raise _away()
@@ -263,6 +305,11 @@ async def _serve(begun: Begun, vault: Vault, told: Connection, post: Post) -> No
         post.send("ready")
     await ending.wait()
     await listener.stop(grace)
+
+
+def _weight_of(arrival: Arrival) -> int:
+    """What a message is in the pipe, at most: its seal and its index text, each somewhat larger than it."""
+    return 3 * len(arrival.raw) + _FIXED_WEIGHT
 
 
 def _tell(told: Callable[[Receipt | Exception], None], answer: Answer | None) -> None:

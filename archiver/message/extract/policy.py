@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from archiver.errors import ArchiverError
 from archiver.message.extract.client import POOL
 from archiver.message.extract.limits import Limits
 from archiver.message.extract.model import Extracted, Job
@@ -45,6 +46,17 @@ def body_only(text: int) -> Extract:
         return [next(found) if job.kind == "markup" else Extracted("", "empty") for job in jobs]
 
     return extract
+
+
+class NotAtOnce(ArchiverError):
+    """A message has a document to be read in a child: it isn't understood without waiting."""
+
+    code = "not_at_once"
+
+
+def at_once(jobs: Sequence[Job]) -> list[Extracted]:
+    """The way for whoever mustn't wait. Raises NotAtOnce."""
+    raise NotAtOnce("this message has a document that is read in a process of its own")
 
 
 def leave_out(jobs: Sequence[Job]) -> list[Extracted]:

@@ -86,7 +86,13 @@ messages = Table(
         sqlite_where=text("disposed_us IS NULL"),
         postgresql_where=text("disposed_us IS NULL"),
     ),
-    Index("ix_messages_disposal_date", "disposal_date"),
+    # Only what has a date: without, each new message would be a page of this index written for nothing.
+    Index(
+        "ix_messages_dated",
+        "disposal_date",
+        sqlite_where=text("disposal_date IS NOT NULL"),
+        postgresql_where=text("disposal_date IS NOT NULL"),
+    ),
     # Says how much of a pack belongs to nobody any more.
     Index(
         "ix_messages_dead",

@@ -157,3 +157,32 @@ index_removals = Table(
     # Disposed messages whose words are still to leave the index.
     Column("message_pk", KEY, primary_key=True, autoincrement=False),
 )
+
+index_builds = Table(
+    "index_builds",
+    metadata,
+    # The index that is being built beside the one in use; one row at most, of id 1.
+    Column("id", KEY, primary_key=True, autoincrement=False),
+    # Its folder, below that of the index.
+    Column("name", String, nullable=False),
+    Column("layout", BigInteger, nullable=False),
+    Column("begun_us", BigInteger, nullable=False),
+    # Messages up to this key were put into it; no value: none yet.
+    Column("position", BigInteger),
+    Column("done", BigInteger, nullable=False),
+    Column("total", BigInteger, nullable=False),
+    # Everything is in it: whoever writes the index takes it into use.
+    Column("whole", Boolean, nullable=False),
+)
+
+index_changes = Table(
+    "index_changes",
+    metadata,
+    # What the index in use learnt since `index_builds` has its row: the one being built is to learn it too.
+    Column("id", KEY, primary_key=True, autoincrement=True),
+    Column("message_pk", BigInteger, nullable=False),
+    Column("kind", SmallInteger, nullable=False, index=True),
+)
+
+CHANGED_TEXT, CHANGED_LABELS, DISPOSED = 1, 2, 3
+"""Values of `index_changes.kind`: new or other text, labels that changed, a disposal."""

@@ -43,6 +43,14 @@ learnt_models = Table(
     Column("sealed", LargeBinary, nullable=False),
 )
 
+found_types = Table(
+    "found_types",
+    metadata,
+    # Record types that later rules found besides those at capture, under the message's own data key.
+    Column("message_pk", BigInteger, ForeignKey("messages.pk"), primary_key=True, autoincrement=False),
+    Column("sealed", LargeBinary, nullable=False),
+)
+
 learnt_types = Table(
     "learnt_types",
     metadata,

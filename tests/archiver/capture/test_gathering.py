@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -27,10 +28,11 @@ Told = Callable[[Receipt | Exception], None]
 
 
 class ManyIntake(MemoryIntake):
-    """Keeps what it is given at once, and remembers which came together."""
+    """Keeps what it is given at once, and remembers which came together; `prompt`: on the event loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, prompt: int = 0) -> None:
         super().__init__()
+        self.prompt = prompt
         self.together: list[int] = []
         self.fault: BaseException | None = None
 
@@ -40,6 +42,31 @@ class ManyIntake(MemoryIntake):
             raise self.fault
         for arrival, told in items:
             told(self.submit(arrival).result())
+
+    def submit_at_once(self, items: Sequence[tuple[Arrival, Told]]) -> Sequence[tuple[Arrival, Told]]:
+        assert asyncio.get_running_loop() is not None
+        for arrival, told in items[: self.prompt]:
+            told(self.submit(arrival).result())
+        return items[self.prompt :]
+
+
+@pytest.mark.parametrize("prompt", [1, 9])
+def test_what_needs_no_waiting_is_taken_on_the_loop_and_the_rest_by_a_thread(
+    tmp_path: Path, prompt: int
+) -> None:
+    intake = ManyIntake(prompt)
+    mail = [numbered(n) for n in range(handover.TOGETHER)]
+    with smtp_served(tmp_path, intake) as served:
+        sessions = [Session(served.port) for _ in mail]
+        all_in_data(sessions)
+        for session, raw in zip(sessions, mail, strict=True):
+            session.send_body(raw)
+        assert all(session.reply().startswith("250 ") for session in sessions)
+        for session in sessions:
+            session.__exit__(None, None, None)
+    assert sum(intake.together) <= len(mail) - 1
+    assert (not intake.together) == (prompt == 9)
+    assert sorted(intake.raws) == sorted(mail)
 
 
 def all_in_data(sessions: Sequence[Session]) -> None:

@@ -280,6 +280,61 @@ def test_several_are_prepared_and_handed_over_in_one_write(line: _Line) -> None:
     assert [told[n] for n in (0, 3)] == [Receipt(f"m{each.ticket}", "stored") for each in said]
 
 
+def test_plain_mail_is_prepared_at_once_and_what_needs_waiting_is_left(line: _Line) -> None:
+    told: list[Receipt | Exception] = []
+    web = b"Content-Type: text/html\r\n\r\n<p>results</p>\r\n"
+    items = [
+        (arrival, told.append)
+        for arrival in (
+            line.arrival,
+            Arrival(raw=web, source_id=line.arrival.source_id),
+            Arrival(raw=numbered(3), source_id=line.arrival.source_id),
+        )
+    ]
+    # Neither the feed nor this month's key is at hand before the first message.
+    assert line.intake.submit_at_once(items) == items
+    first = line.intake.submit(line.arrival)
+    (said,) = received(line.hears)
+    line.intake.answered(Answered(said.ticket, Receipt("m0", "stored")))
+    assert first.result(1).id == "m0"
+
+    assert line.intake.submit_at_once(items) == [items[1]]
+    mail = list(received(line.hears))
+    assert [each.prepared.size for each in mail] == [len(items[0][0].raw), len(items[2][0].raw)]
+    assert told == []
+    for each in mail:
+        line.intake.answered(Answered(each.ticket, Receipt(f"m{each.ticket}", "stored")))
+    assert told == [Receipt(f"m{each.ticket}", "stored") for each in mail]
+
+
+def test_nothing_is_begun_on_the_loop_that_could_keep_it(line: _Line, monkeypatch) -> None:
+    """A key store, a directory or a committing process that hangs must not keep every session."""
+    told: list[Receipt | Exception] = []
+    line.intake.submit(line.arrival)
+    line.intake.answered(Answered(next(received(line.hears)).ticket, Receipt("m0", "stored")))
+    small = [(line.arrival, told.append)]
+    large = [(Arrival(raw=numbered(1, 40_000), source_id=line.arrival.source_id), told.append)]
+    assert line.intake.submit_at_once(large) == large
+    stranger = [(Arrival(raw=b"x", source_id="no such source"), told.append)]
+    assert line.intake.submit_at_once(stranger) == stranger
+    with monkeypatch.context() as patch:
+        patch.setattr("archiver.seal.keyring._TO_OTHERS", 1 << 20)  # the wraps reserved are used up
+        assert line.intake.submit_at_once(small) == small
+    with monkeypatch.context() as patch:
+        patch.setattr("archiver.seal.keyring._MARGIN_SECONDS", 301.0)  # the key is forgotten in a moment
+        assert line.intake.submit_at_once(small) == small
+    with monkeypatch.context() as patch:
+        patch.setattr("archiver.store.dictionaries.DictionaryStore.at_hand", lambda _: False)
+        assert line.intake.submit_at_once(small) == small
+    # Nobody reads the pipe: it is filled to a half and no further, and nothing ever waits.
+    while line.intake.submit_at_once(small) == []:
+        assert len(told) < listener.IN_FLIGHT
+    assert told == []
+    line.intake.abandon()
+    assert line.intake.submit_at_once(small) == []
+    assert {type(answer) for answer in told} == {StoreError}
+
+
 def test_a_broken_pipe_acknowledges_none_of_several(line: _Line) -> None:
     told: list[Receipt | Exception] = []
     line.hears.close()

@@ -92,6 +92,27 @@ FOUND = {
     "5 minutes down the street": [],
     "mail to 12 elm street": [("address", "12 elm street")],
     "P.O. Box 123": [("address", "P.O. Box 123")],
+    "12 Main Street, Apt 4, Fresno, CA 93701": [
+        ("address", "12 Main Street, Apt 4"),
+        ("address", "Fresno, CA 93701"),
+    ],
+    "28030 Edeby 55\n Apt. 297\n TYSTBERGA\n Sweden 99178": [
+        ("address", "28030 Edeby 55\n Apt. 297\n TYSTBERGA\n Sweden 99178")
+    ],
+    "0605 πεντέλης 210 apt. 999": [("address", "0605 πεντέλης 210 apt. 999")],
+    "5 people in suite 200": [],
+    "30 South Tejon, Suite 602\nP.O. Box 1103, Springs": [
+        ("address", "30 South Tejon, Suite 602"),
+        ("address", "P.O. Box 1103"),
+    ],
+    "sent 2 via the office": [],
+    "lives on Via Tasso 129.": [("address", "Via Tasso 129")],
+    "at 12 rue de la Paix, Paris": [("address", "12 rue de la Paix")],
+    "sent via email 3 times, via Bob": [],
+    "ZIP: 48750": [("address", "48750")],
+    "zip code 90210-1234": [("address", "90210-1234")],
+    "the zip 12345": [],
+    "USNS Bergman\nFPO AP 93757": [("address", "USNS Bergman\nFPO AP 93757")],
     "in Fresno, CA": [("address", "Fresno, CA")],
     "Jane Roe, MD": [],
     "CPT 99213, 36415 and J1885": [("cpt", "99213"), ("cpt", "36415"), ("cpt", "J1885")],

@@ -19,6 +19,7 @@ from archiver.store import dialect
 from archiver.store.keystore import RecordsKeyStore
 from archiver.store.schema import SKELETON, messages, part_keys, part_refs, parts, reports
 from archiver.vault import Vault, open_vault
+from tests.support import disposing
 from tests.support.shared_parts import LETTER, SCAN, count, destroy, faults, mail, pack_bytes, report, store
 
 
@@ -195,7 +196,7 @@ def test_another_process_may_be_first_with_a_part(vault: Vault, source: str) -> 
 def test_a_failed_disposal_leaves_every_key(vault: Vault, source: str) -> None:
     (done,) = store(vault, [mail("m", SCAN)], source)
     with pytest.raises(DestructionRefused), vault.records.write(dialect.LOCK_ARCHIVE) as connection:
-        vault.archive.destroy(connection, done.pk, "d1")
+        vault.archive.destroy(connection, done.pk, disposing.approved(connection, [done.pk]))
     assert vault.archive.scan(done.pk).raw == mail("m", SCAN)
     assert faults(vault) == []
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import func, select, text, update
+from sqlalchemy import func, select
 
 from archiver.capture.ports import Arrival
 from archiver.errors import StoreError
@@ -16,6 +16,7 @@ from archiver.store import dialect, tokens
 from archiver.store.records import Records
 from archiver.store.schema import CUSTODIAN, borne_tokens, filed_tokens, message_tokens, messages
 from archiver.vault import Vault
+from tests.support import disposing
 from tests.support.mail import numbered
 
 
@@ -49,9 +50,8 @@ def rows(vault: Vault) -> tuple[int, int]:
 
 def dispose(vault: Vault, pk: int) -> None:
     with vault.records.write(dialect.LOCK_ARCHIVE) as connection:
-        due = update(messages).where(messages.c.pk == pk).values(disposal_date=text("'2001-01-01'"))
-        connection.execute(due)
-        vault.archive.destroy(connection, pk, "d1")
+        disposing.due(connection, pk)
+        vault.archive.destroy(connection, pk, disposing.approved(connection, [pk]))
 
 
 def misfiled(vault: Vault, pks: list[int]) -> set[int]:
@@ -80,6 +80,21 @@ def test_few_are_not_filed_yet_and_none_twice(vault: Vault, source: str) -> None
     assert rows(vault)[1] == 0
     assert tokens.file(vault.records, 4) == 4
     assert tokens.file(vault.records, 1) == 0
+
+
+def test_more_than_fits_is_filed_in_several_goes(
+    vault: Vault, source: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tokens, "MOST", 3)
+    begun: list[int] = []
+    whole = tokens._span
+    monkeypatch.setattr(tokens, "_span", lambda *given: (begun.append(given[1]), whole(*given))[1])
+    ann = set(take(vault, source, range(8), "ann@clinic.example"))
+    assert tokens.file(vault.records, 2) == 8
+    assert sorted(set(begun)) == [0, 3, 6]
+    assert bearers(vault, "ann@clinic.example") == ann
+    borne, filed = rows(vault)
+    assert borne == filed
 
 
 def test_a_later_owner_of_filed_mail_is_found(vault: Vault, source: str) -> None:

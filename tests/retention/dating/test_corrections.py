@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from archiver import learning
 from archiver.capture.ports import Arrival
+from archiver.classify.learnt import Example, LearntModel
 from archiver.ledger import canonical, log
 from archiver.ledger.log import Log
 from archiver.store.schema import corrections, learnt_models, learnt_types, messages, outbox, redates
@@ -20,6 +21,7 @@ from retention.jobs.learning import LearningJob
 from retention.law.schedules import default_schedule
 from retention.refusals import NotThere, SecondPersonNeeded, WrongState
 from search.access import AccessDenied, Actor, Gate, Role
+from tests.support import disposing
 
 PUMP = "Please find enclosed the calibration sheet for infusion pump %d of ward %d, back from maintenance."
 ONE = Actor("u1", "one", Role.RECORDS_MANAGER, "cli")
@@ -164,21 +166,43 @@ def test_a_study_killed_anywhere_goes_on_there(
     assert all("dental" in types_of(vault, one) for one in ids)
 
 
+def dispose(vault: Vault, message_id: str) -> None:
+    pk = vault.archive.find(message_id)
+    with vault.records.write(0x486F6C64) as connection:
+        disposing.due(connection, pk)
+        connection.execute(redates.delete())
+        connection.execute(outbox.delete())
+    with vault.records.write(0x486F6C64) as connection:
+        vault.archive.destroy(connection, pk, disposing.approved(connection, [pk]))
+
+
+def test_a_message_disposed_of_while_it_is_learnt_from_teaches_nothing(
+    vault: Vault, service: Corrections, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its words, hashed, would have outlived it in a model."""
+    gone, stays = store(vault, [PUMP % (1, 1), "the quarterly invoice of the dentist is enclosed"])
+    service.make(ONE, gone, ["radiology_image"], "a reason")
+    service.make(ONE, stays, ["dental"], "a reason")
+    learn, taught = learning.learn, []
+
+    def slowly(examples: Sequence[Example]) -> LearntModel:
+        if not taught:
+            dispose(vault, gone)
+        taught.append(len(examples))
+        return learn(examples)
+
+    monkeypatch.setattr(learning, "learn", slowly)
+    assert learning.study(vault).examples == 1
+    assert taught == [2, 1]
+    with vault.records.read() as connection:
+        assert connection.scalars(select(learnt_models.c.examples)).all() == [1]
+
+
 def test_what_is_said_ends_with_the_message(vault: Vault, service: Corrections) -> None:
     ids = store(vault, [PUMP % (1, 1), PUMP % (2, 2)])
     service.make(ONE, ids[0], ["dental"], "a reason that names Mrs Quill")
     learning.study(vault)
-    pk = vault.archive.find(ids[0])
-    with vault.records.write(0x486F6C64) as connection:
-        connection.execute(
-            messages.update()
-            .where(messages.c.pk == pk)
-            .values(disposal_date=vault.clock.now().date().replace(year=2001), permanent=False)
-        )
-        connection.execute(redates.delete())
-        connection.execute(outbox.delete())
-    with vault.records.write(0x486F6C64) as connection:
-        vault.archive.destroy(connection, pk, "d1")
+    dispose(vault, ids[0])
     with vault.records.read() as connection:
         assert connection.scalar(select(learnt_models.c.id)) is None
         left = connection.scalars(select(learnt_types.c.message_pk)).all()

@@ -100,6 +100,28 @@ def test_the_simulation_adds_up_and_changes_nothing(mixed: PolicyHouse, dated: b
         assert connection.execute(select(messages).order_by(messages.c.pk)).all() == before
 
 
+@pytest.mark.parametrize("stretch", [4, 100])
+def test_mail_dated_or_captured_meanwhile_is_counted_once(
+    mixed: PolicyHouse, monkeypatch: pytest.MonkeyPatch, stretch: int
+) -> None:
+    house = mixed.house
+    monkeypatch.setattr(cells, "STRETCH", stretch)
+    whole = mixed.forecaster.forecast(5)
+    done: list[int] = []
+
+    def meanwhile(counted: int) -> None:
+        if not done:
+            done.append(counted)
+            house.runs.run(propose=False)
+            house.old(2)
+
+    again = mixed.forecaster.forecast(5, meanwhile)
+    # Without one look at all the mail, what came in between may be among it, but nothing twice.
+    assert done
+    assert again == whole
+    assert mixed.forecaster.forecast(5)["examined"] == whole["examined"] + 2
+
+
 def test_years_that_make_no_sense(policy: PolicyHouse) -> None:
     for years in (0, 51):
         with pytest.raises(RetentionError):

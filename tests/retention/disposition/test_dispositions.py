@@ -136,16 +136,12 @@ def test_a_query_hold_that_may_cover_it_wins(house: House) -> None:
     assert indexed.pk not in house.living()
 
 
-def test_while_a_hold_is_being_applied_the_execution_waits(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_while_a_hold_is_being_applied_the_execution_waits(house: House) -> None:
     house.old(2)
     house.index()
     disposition = house.due()
     matter = house.matters.create(house.lawyer, "m")["id"]
-    with monkeypatch.context() as stuck:
-        stuck.setattr(house.holds._applier, "apply", lambda _: None)
-        house.holds.create(house.lawyer, matter, query="unrelated")
+    house.holds.place(house.lawyer, matter, query="unrelated")
     with pytest.raises(HoldBeingApplied):
         house.dispositions.execute(house.second, disposition)
     assert len(house.living()) == 2

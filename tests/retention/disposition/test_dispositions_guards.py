@@ -9,20 +9,27 @@ from archiver.errors import DestructionRefused
 from archiver.store import tokens
 from archiver.store.guards import NEVER_TRUNCATED
 from tests.retention.whole_house import House, mail
+from tests.support import disposing
 
 
-def attempt(house: House, sql: str) -> None:
-    """Run one statement as an outsider with a connection would: no lock, no function of ours."""
+def attempt(house: House, sql: str, *, alone: bool = False) -> None:
+    """Run one statement as an outsider with a connection would: no lock, no function of ours.
+
+    All mail is on an approved list that is being executed, so that it isn't this that keeps a key; `alone`:
+    it isn't.
+    """
     if house.vault.records.sqlite_path is not None:
         sql = sql.replace("keys.", "")
     with house.vault.records.write() as connection:
+        if "data_keys" in sql and not alone:
+            disposing.approved(connection)
         connection.execute(text(sql))
 
 
-def refused(house: House, sql: str) -> None:
+def refused(house: House, sql: str, *, alone: bool = False) -> None:
     living = house.living()
     with pytest.raises(DestructionRefused):
-        attempt(house, sql)
+        attempt(house, sql, alone=alone)
     assert house.living() == living
 
 
@@ -63,11 +70,90 @@ def test_keys_of_permanent_mail_stay(house: House) -> None:
     refused(house, KEYS[0])
 
 
-def test_an_expired_key_that_nobody_holds_may_go(house: House) -> None:
+def test_an_expired_key_that_nobody_holds_goes_with_an_approved_list_alone(house: House) -> None:
     house.old()
     house.runs.run()
+    for sql in KEYS:
+        refused(house, sql, alone=True)
+    for sql in KEYS[1:]:
+        refused(house, sql)
     attempt(house, KEYS[0])
     assert house.living() == set()
+
+
+def test_each_step_of_a_disposition_is_wanted(house: House) -> None:
+    """Of one message, after the run that proposed it: what persons do, and raw SQL in between."""
+    house.old()
+    disposition = house.due(approve=False)
+    refused(house, KEYS[0], alone=True)
+    refused(house, "UPDATE dispositions SET begun_us = 1, begun_by = 'usecond'")
+    house.dispositions.approve(house.officer, disposition)
+    refused(house, KEYS[0], alone=True)
+    refused(house, "UPDATE dispositions SET begun_us = 1")
+    refused(house, "UPDATE dispositions SET decided_by = 'umanager'")
+    refused(house, "UPDATE dispositions SET approved_sha256 = NULL")
+    refused(house, "UPDATE dispositions SET changed_by = NULL")
+    refused(house, "UPDATE disposition_items SET excluded_us = 1")
+    with house.vault.records.write() as connection:
+        # A run proposed it, so one person alone isn't two.
+        connection.execute(text("UPDATE dispositions SET begun_us = 1, begun_by = 'uofficer'"))
+    refused(house, KEYS[0], alone=True)
+    refused(house, "UPDATE dispositions SET begun_by = 'usecond'")
+    refused(house, "UPDATE dispositions SET state = 'proposed'")
+    refused(house, "UPDATE dispositions SET state = 'rejected'")
+
+
+def test_who_has_an_outcome_or_is_off_the_list_keeps_its_key(house: House) -> None:
+    one, two, three = house.old(3)
+    disposition = house.due(approve=False)
+    house.dispositions.exclude(house.third, disposition, [one.receipt.id], "a reason")
+    house.dispositions.approve(house.officer, disposition)
+    with house.vault.records.write() as connection:
+        connection.execute(text("UPDATE dispositions SET begun_us = 1, begun_by = 'usecond'"))
+        connection.execute(text(f"UPDATE disposition_items SET outcome = 'held' WHERE message_pk = {two.pk}"))
+    refused(house, "UPDATE disposition_items SET outcome = NULL WHERE outcome IS NOT NULL")
+    for pk in (one.pk, two.pk):
+        refused(house, f"{KEYS[0]} WHERE message_pk = {pk}", alone=True)
+    attempt(house, f"{KEYS[0]} WHERE message_pk = {three.pk}", alone=True)
+    assert house.living() == {one.pk, two.pk}
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "INSERT INTO dispositions (id, state, as_of, created_us, created_by, items_sha256, decided_by, "
+        "approved_sha256, begun_us, begun_by) SELECT 'dx', 'approved', as_of, 0, 'umanager', items_sha256, "
+        "'uofficer', items_sha256, 1, 'usecond' FROM dispositions",
+        "INSERT INTO dispositions (id, state, as_of, created_us, created_by, items_sha256, begun_us, "
+        "begun_by) SELECT 'dx', 'proposed', as_of, 0, 'umanager', items_sha256, 1, 'usecond' "
+        "FROM dispositions",
+        "INSERT INTO disposition_items (disposition_id, message_pk, disposal_date, sealed_rule) "
+        "SELECT disposition_id, message_pk + 1, disposal_date, sealed_rule FROM disposition_items",
+    ],
+)
+def test_no_list_is_made_approved_or_longer(house: House, sql: str) -> None:
+    house.old()
+    house.due()
+    refused(house, sql)
+
+
+def test_no_date_is_set_earlier_but_by_who_computed_it(house: House) -> None:
+    (old,) = house.old()
+    house.capture(house.arrival(mail(), attested=False))
+    sooner = "UPDATE messages SET disposal_date = '1990-01-01', permanent = false"
+    refused(house, sooner)  # of mail that was never dated
+    house.runs.run(propose=False)
+    refused(house, f"{sooner} WHERE pk <> {old.pk}")
+    refused(house, "UPDATE messages SET disposal_date = '2001-01-01'")
+    attempt(house, "UPDATE messages SET permanent = true")
+    refused(house, "UPDATE messages SET permanent = false")
+    attempt(house, "UPDATE messages SET disposal_date = NULL, permanent = false")
+    refused(house, "UPDATE messages SET disposal_date = '2001-01-01'")
+    attempt(house, "UPDATE messages SET verdict_version = NULL")
+    house.runs.run(propose=False)
+    assert house.explainer.explain(house.officer, old.receipt.id)["status"] == "due"
+    with house.vault.records.read() as connection:
+        assert connection.execute(text("SELECT name FROM meta WHERE name = 'dating'")).first() is None
 
 
 @pytest.mark.parametrize(

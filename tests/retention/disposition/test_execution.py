@@ -194,6 +194,7 @@ def test_killed_at_each_step_and_resumed_by_a_job(house: House, settings: Settin
 def test_two_executions_at_once_end_each_message_once(house: House) -> None:
     house.old(4)
     disposition = house.due()
+    house.dispositions.execute(house.second, disposition, seconds=-1)  # begun, and no more
     with house.vault.records.read() as connection:
         items = list(items_of.read_all(connection, house.dispositions._fields, disposition))
     # The second one read its chunk before the first one's transaction.

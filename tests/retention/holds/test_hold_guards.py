@@ -7,6 +7,7 @@ from sqlalchemy import text
 
 from archiver.errors import DestructionRefused
 from archiver.store.schema import hold_custodians, hold_patients, hold_sources, holds
+from retention.holds.apply import HoldApplier
 from tests.retention.whole_house import House, destroyable, versions_hold
 
 ANN = "ann@clinic.example"
@@ -80,6 +81,28 @@ def test_a_cooling_hold_is_not_hurried(house: House, held: str, sql: str) -> Non
     # `active` as well: new mail of the meantime would never be matched. Only `applying` leads back.
     cool_down(house, held, 30)
     refused(house, sql)
+
+
+def test_only_who_has_matched_it_calls_a_hold_active(
+    house: House, matter: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    active = "UPDATE holds SET state = 'active'"
+    with monkeypatch.context() as killed:
+        killed.setattr(HoldApplier, "apply", lambda *_, **__: None)
+        hold = house.holds.create(house.lawyer, matter, custodians=[ANN])["id"]
+        refused(house, active)
+    assert house.holds.resume() == []
+    # Set back, or taken back from cooling off, it has mail to match again.
+    house.holds._applier._set_back(hold)
+    refused(house, active)
+    assert house.holds.resume() == []
+    cool_down(house, hold, 30)
+    with monkeypatch.context() as killed:
+        killed.setattr(HoldApplier, "apply", lambda *_, **__: None)
+        house.holds.reinstate(house.lawyer, hold, "an appeal")
+        refused(house, active)
+    assert house.holds.resume() == []
+    assert house.holds.list(house.lawyer)[0]["state"] == "active"
 
 
 def test_nor_by_two_statements(house: House, held: str) -> None:

@@ -87,7 +87,6 @@ def test_no_receipt_before_the_hold_has_matched(
 ) -> None:
     absent = FtsReader(house.vault.settings.home / "no-index", b"\1" * 32)
     with monkeypatch.context() as without:
-        without.setattr(house.holds._applier, "probe", lambda _: None)
         without.setattr(house.holds._applier, "_reader", absent)
         hold = house.holds.create(house.lawyer, matter, query="merger")["id"]
         with pytest.raises(HoldBeingApplied):

@@ -125,7 +125,6 @@ def test_without_an_index_a_query_hold_stops_all_destruction_until_resumed(
     house.index()
     absent = FtsReader(house.vault.settings.home / "no-index", b"\1" * 32)
     real = house.holds._applier._reader
-    monkeypatch.setattr(house.holds._applier, "probe", lambda _: None)
     monkeypatch.setattr(house.holds._applier, "_reader", absent)
     hold = house.holds.create(house.lawyer, matter, query="merger")
     assert hold["state"] == "applying"

@@ -23,6 +23,7 @@ from retention.refusals import NotThere, SecondPersonNeeded, WrongState
 from search.access import AccessDenied
 from tests.retention.policy.conftest import PolicyHouse, policy_house
 from tests.retention.whole_house import House, destroyable, mail
+from tests.support import disposing
 
 
 def only(policy: PolicyHouse) -> date | None:
@@ -73,6 +74,22 @@ def test_the_longest_of_law_and_own_terms(policy: PolicyHouse) -> None:
         assert verdicts.of([one.pk], then)[one.pk].disposal_date == day, says
     policy.set(policy.house.manager, **LONGEST[0][0])
     assert only(policy) == LONGEST[0][1]
+
+
+def test_a_term_is_for_a_unit_that_there_is(policy: PolicyHouse) -> None:
+    """By id or name; of a misspelled one the nearest is told by its id, since names are sealed."""
+    house = policy.house
+    unit = house.units.add(None, "Quaggafield Ward", domains=["x.example"], states=["TX"])["id"]
+    for which in ("Quagafield  ward", f"{unit[:-1]}q", "quaggafield"):
+        with pytest.raises(BadPolicy) as caught:
+            policy.previews.ask(house.manager, {"do": "set", "says": {"scope": {"unit": which}, "years": 9}})
+        assert unit in str(caught.value)
+        assert "quagga" not in str(caught.value).casefold()
+    with pytest.raises(BadPolicy, match="no such unit; `holdfast unit list`"):
+        policy.set(house.manager, scope={"unit": "Radiology"}, years=9)
+    for which in (unit, " quaggafield WARD"):
+        entry = policy.set(house.manager, scope={"unit": which}, years=9)
+        assert entry["says"]["scope"] == {"unit": unit}
 
 
 def test_ending_a_term_takes_a_reason_and_another_person(policy: PolicyHouse) -> None:
@@ -287,7 +304,7 @@ def _destroyable_now(house: House, pk: int) -> bool:
     """Whether the guard would let the key go as the rows stand; nothing is destroyed."""
     try:
         with house.vault.records.write(dialect.LOCK_ARCHIVE) as connection:
-            house.vault.archive.destroy(connection, pk, "trial")
+            house.vault.archive.destroy(connection, pk, disposing.approved(connection, [pk]))
             raise KeyboardInterrupt
     except DestructionRefused:
         return False

@@ -65,7 +65,8 @@ def test_terms_never_shorten_and_the_more_the_longer(
     another = extended(law, one, (), [*terms, read_term("more", more, LAW)], LAW)
     assert order(law) <= order(few) <= order(another)
     assert law.permanent <= few.permanent <= another.permanent
-    assert few.permanent or few.missing == law.missing
+    if not few.permanent:
+        assert set(law.missing) <= set(few.missing) <= {*law.missing, *law.advice_missing}
     assert {c.rule_id for c in law.candidates} <= {c.rule_id for c in few.candidates}
     if few.governing is not None:
         assert few.governing.date == few.disposal_date
@@ -114,6 +115,21 @@ def test_what_is_recommended_counts_where_the_organisation_wants_it() -> None:
     longer = extended(law, [one], (), [OwnTerm("t", Scope(), recommendations=True)], LAW)
     advised = law.advised_date
     assert order(longer) == max(order(law), advised or date.min)
+
+
+def test_a_recommendation_that_lacks_a_fact_keeps_what_it_is_to_count_for() -> None:
+    one = Facts(
+        record_types=("medical_record",),
+        jurisdictions=("MI",),
+        provider_type="physician",
+        anchor=date(2005, 3, 1),
+    )
+    law = CLOCK.compute(one)
+    assert (law.disposal_date, law.advice_missing) == (date(2012, 3, 2), ("born",))
+    kept = extended(law, [one], (), [OwnTerm("t", Scope(), recommendations=True)], LAW)
+    assert (kept.disposal_date, kept.missing) == (None, ("born",))
+    elsewhere = OwnTerm("t", Scope(state="NY"), recommendations=True)
+    assert extended(law, [one], (), [elsewhere], LAW) == law
 
 
 # --- one person alone -----------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from archiver.store import dialect
 from archiver.store.schema import messages, name_book, outbox, redates
 from retention.roster.patient import Patient
 from tests.retention.whole_house import House, found, held, mail
+from tests.support import disposing
 
 JANE = Patient("MRN-1001", "Jane Roe", born=date(1970, 1, 2), email="jane@home.example")
 CLINICAL = "Assessment and plan: hypertension, diabetes. Prescribed lisinopril 10 mg, vital signs stable."
@@ -153,7 +154,7 @@ def destroyable(house: House, pk: int) -> bool:
     """Whether the database would let the key go now; nothing is computed and nothing destroyed."""
     try:
         with house.vault.records.write(dialect.LOCK_ARCHIVE) as connection:
-            house.vault.archive.destroy(connection, pk, "trial")
+            house.vault.archive.destroy(connection, pk, disposing.approved(connection, [pk]))
             raise KeyboardInterrupt
     except DestructionRefused:
         return False

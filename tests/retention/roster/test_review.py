@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 
 import pytest
 from sqlalchemy import select
 
 from archiver.errors import DestructionRefused
-from archiver.store.schema import match_decisions, messages
+from archiver.store import dialect
+from archiver.store.schema import match_decisions, messages, name_book, outbox, redates
 from retention.refusals import AlreadyDisposed, NotThere, WrongState
 from retention.roster.patient import Patient
 from retention.roster.reviewing import BadDecision
 from search.access import AccessDenied, Purpose, PurposeMissing
 from tests.retention.whole_house import House, found, mail
+from tests.support import disposing
 
 OLD_JANE = Patient(
     "MRN-1001",
@@ -92,6 +95,27 @@ def test_ambiguous_mail_keeps_the_longest_until_somebody_decides(house: House, p
     assert {"roster.decide", "roster.undo", "roster.ambiguous"} <= set(done)
 
 
+def test_a_parent_may_write_about_a_child_of_the_same_name(house: House) -> None:
+    """An address says who writes. The child's longer term is kept, and nobody is asked about such mail."""
+    parent = replace(OLD_JANE, email="jane@home.example")
+    house.patients.import_roster([parent, YOUNG_JANE])
+    body = "patient Jane Roe has a fever"
+    own = house.capture(house.arrival(mail(body=body, sender="jane@home.example")))[0].pk
+    of_child = house.capture(house.arrival(mail(body=body, sender="school@x.example")))[0].pk
+    told = house.capture(house.arrival(mail(body=f"{body}, MRN 1001", sender="jane@home.example")))[0].pk
+    settle(house)
+    settle(house)
+    assert dated(house, own) == dated(house, of_child)
+    day = dated(house, told)
+    assert day is not None
+    assert day < (dated(house, own) or date.min)
+    listed = house.review.ambiguous(house.manager, WHY)["items"]
+    assert [item["message"] for item in listed] == [message_id(house, of_child)]
+    # Who decides that it isn't about the writer is asked about nobody else.
+    decided = house.review.decide(house.manager, message_id(house, own), ["MRN-2002"], "a child's fever")
+    assert {one["about"] for one in decided["decisions"]} == {True, False}
+
+
 def test_a_decision_can_be_made_anew_and_for_none(house: House, pk: int) -> None:
     it = message_id(house, pk)
     house.review.decide(house.manager, it, [], "a neighbour", none=True)
@@ -142,6 +166,23 @@ def test_a_decision_stays_on_record(house: House, pk: int) -> None:
     ):
         with pytest.raises(DestructionRefused), house.vault.records.write() as connection:
             connection.exec_driver_sql(statement)
+
+
+def test_decisions_end_with_their_message(house: House, pk: int) -> None:
+    it = message_id(house, pk)
+    house.review.decide(house.manager, it, ["MRN-1001"], "Jane's handwriting")
+    house.review.decide(house.manager, it, [], "no, a neighbour's", none=True)
+    (other,) = house.capture(house.arrival(mail(body="patient Jane Roe came again")))
+    settle(house)
+    house.review.decide(house.manager, message_id(house, other.pk), ["MRN-1001"], "hers")
+    with house.vault.records.write(dialect.LOCK_ARCHIVE) as connection:
+        for settled in (redates.delete(), outbox.delete(), name_book.update().values(searched_us=1)):
+            connection.execute(settled)
+        disposing.due(connection, pk)
+        connection.execute(messages.update().values(unconfirmed=False, grounds_id=None))
+        house.vault.archive.destroy(connection, pk, disposing.approved(connection, [pk]))
+    with house.vault.records.read() as connection:
+        assert set(connection.scalars(select(match_decisions.c.message_pk))) == {other.pk}
 
 
 def test_looking_needs_the_role_and_a_purpose(house: House, pk: int) -> None:

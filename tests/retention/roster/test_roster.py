@@ -36,6 +36,15 @@ def test_reads_ours() -> None:
     ]
 
 
+def test_an_emancipation_is_read_and_not_before_birth() -> None:
+    head = "mrn,name,born,emancipated"
+    (one,) = read_roster(f"{head}\n7,Ann Roe,2000-01-01,2016-05-04\n")
+    assert one.emancipated == date(2016, 5, 4)
+    assert Patient.from_json(one.to_json()) == one
+    with pytest.raises(RosterError, match="line 2, column emancipated"):
+        read_roster(f"{head}\n7,Ann Roe,2000-01-01,1999-05-04\n")
+
+
 def test_optional_columns_may_be_absent() -> None:
     assert read_roster("name,mrn\nAnn Roe,7\n") == [Patient(mrn="7", name="Ann Roe")]
     assert read_roster(HEADER) == []

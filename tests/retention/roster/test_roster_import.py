@@ -135,6 +135,14 @@ def test_encounters_by_record_number(house: House, tmp_path: Path) -> None:
     house.roster.run(tmp_path / "r.csv")
     house.roster.run(ndjson(tmp_path / "e.ndjson", encounter("e1", "", "2025-05-05", **subject)))
     assert person(house, "0042").last_encounter == date(2025, 5, 5)
+    # The same row again, as every night, doesn't take back what the encounter said; nor that one is open.
+    assert house.roster.run(tmp_path / "r.csv")["unchanged"] == 1
+    (tmp_path / "r.csv").write_text("mrn,name,last_encounter\n0042,Jane Roe,2011-01-01\n")
+    house.roster.run(tmp_path / "r.csv")
+    assert person(house, "0042").last_encounter == date(2025, 5, 5)
+    house.roster.run(ndjson(tmp_path / "e.ndjson", encounter("e2", "", None, **subject)))
+    house.roster.run(tmp_path / "r.csv")
+    assert person(house, "0042").last_encounter is None
 
 
 @pytest.mark.parametrize("csv_first", [True, False])
@@ -152,6 +160,35 @@ def test_a_csv_row_and_a_fhir_record_of_one_number_are_one_person(
     assert one.born == date(1980, 1, 1)
     assert one.emails == ("a@home.example", "b@home.example")
     assert len(one.records) == 2
+
+
+def test_any_number_of_a_fhir_record_meets_its_csv_row(house: House, tmp_path: Path) -> None:
+    """Mail that names her first number is dated by what came under her second one, too."""
+    both = {"identifier": [{"type": MR, "value": number} for number in ("7", "8")]}
+    house.roster.run(ndjson(tmp_path / "p.ndjson", patient("a", **both), encounter("e1", "a", "2010-01-01")))
+    (tmp_path / "r.csv").write_text("mrn,name,last_encounter,discharged\n8,Jane Roe,2024-05-06,2024-05-06\n")
+    house.roster.run(tmp_path / "r.csv")
+    assert person(house, "7").last_encounter == date(2024, 5, 6)
+    # So are encounters that name her by the second number, and rows of a CSV that has both.
+    subject = {"subject": {"identifier": {"value": "8"}}}
+    house.roster.run(ndjson(tmp_path / "e.ndjson", encounter("e2", "", "2025-05-05", **subject)))
+    assert person(house, "7").last_encounter == date(2025, 5, 5)
+    (tmp_path / "r.csv").write_text("mrn,name,last_encounter\n9;8,Jane Roe,2026-01-01\n")
+    house.roster.run(tmp_path / "r.csv")
+    assert person(house, "9") == person(house, "7")
+    assert person(house, "7").last_encounter == date(2026, 1, 1)
+
+
+def test_what_came_under_another_id_of_a_record_counts(house: House, tmp_path: Path) -> None:
+    """The encounters came under the Bundle's own address of a patient who was known by her id already."""
+    house.roster.run(ndjson(tmp_path / "p.ndjson", patient("a", "1"), encounter("e1", "a", "2010-01-01")))
+    elsewhere = {"subject": {"reference": "urn:uuid:b"}}
+    house.roster.run(ndjson(tmp_path / "e.ndjson", encounter("e2", "", "2025-05-05", **elsewhere)))
+    assert person(house, "1").last_encounter == date(2010, 1, 1)
+    entries = [{"fullUrl": "urn:uuid:b", "resource": patient("a", "1")}]
+    (tmp_path / "b.json").write_text(json.dumps({"resourceType": "Bundle", "entry": entries}))
+    house.roster.run(tmp_path / "b.json")
+    assert person(house, "1").last_encounter == date(2025, 5, 5)
 
 
 def test_a_column_that_is_not_there_says_nothing(house: House, tmp_path: Path) -> None:

@@ -131,8 +131,12 @@ def test_names_and_roles(house: House) -> None:
     house.units.add(house.manager, "Ward", domains=["clinic.example"], states=["TX"])
     with pytest.raises(NameTaken):
         house.units.add(house.officer, " ward ", domains=["x.example"], states=["TX"])
-    with pytest.raises(NotThere):
+    with pytest.raises(NotThere, match="no such unit; `holdfast"):
         house.units.show(house.manager, "nothing")
+    for near in ("Wart", "wrad"):
+        with pytest.raises(NotThere, match=r"nearest in spelling is n[a-z2-7]{15,};") as caught:
+            house.units.show(house.manager, near)
+        assert "ward" not in str(caught.value).casefold()
     with pytest.raises(BadUnit):
         house.units.add(None, " ", domains=["x.example"], states=["TX"])
     with pytest.raises(AccessDenied):
