@@ -37,7 +37,10 @@ from retention.jobs.dictionary import DictionaryJob
 from retention.jobs.learning import LearningJob
 from retention.jobs.reclassify import ReclassifyJob
 from retention.law.schedules import Schedule, default_schedule
+from retention.notices.alert_mails import AlertMails
 from retention.notices.notices import Notices
+from retention.patients.finding import PatientMail
+from retention.patients.providers import Providers
 from retention.policy.confirmations import Confirmations
 from retention.policy.decisions import Decisions
 from retention.roster.follow import Follower
@@ -47,12 +50,21 @@ from retention.roster.people import People
 from retention.roster.reviewing import RosterReview
 from retention.units.units import Units
 from search.access import Gate
-from search.engine.fts import FtsReader, FtsWriter, erase_index
-from search.errors import IndexLocked
+from search.engine.fts import FtsReader, FtsWriter
+from search.engine.ports import IndexReader, IndexWriter
+from search.engine.shelf import FtsShelf
+from search.errors import IndexLocked, IndexOutdated
 from search.fresh_texts import FreshTexts
 from search.indexer import Indexer
+from search.keeping.alerts import Alerts
+from search.keeping.matching import AlertMatcher
+from search.keeping.notes import Notes
+from search.keeping.saved import SavedSearches
+from search.keeping.tags import Tags
 from search.productions import Productions
 from search.reading_room import ReadingRoom
+from search.rebuilding import Rebuilder
+from search.unsearchable import Unsearchable
 
 BULK_BATCH = 1_024
 """Most messages of one commit of a bulk import."""
@@ -102,6 +114,15 @@ class App:
     corrections: Corrections
     learning: LearningJob
     reclassifying: ReclassifyJob
+    saved: SavedSearches
+    alerts: Alerts
+    matcher: AlertMatcher
+    alert_mails: AlertMails
+    tags: Tags
+    notes: Notes
+    unsearchable: Unsearchable
+    patient_mail: PatientMail
+    providers: Providers
 
     @property
     def clock(self) -> Clock:
@@ -135,11 +156,18 @@ class App:
 
     @contextmanager
     def indexing(self) -> Iterator[tuple[Indexer, FreshTexts] | None]:
-        """The indexer, if no other process (a server) has it; None otherwise: that one will index."""
+        """The indexer, if no other process (a server) has it; None otherwise: that one will index.
+
+        Where there is no index that this version can write, it is built first.
+        """
         # Only an indexer that has stopped makes an import wait so long; texts that are dropped cost more.
         fresh = FreshTexts(patience=60.0)
         try:
-            writer = FtsWriter(self.settings.index_dir, self.vault.keyring.branch_key("index"))
+            rebuilder = self.rebuilder()
+            if rebuilder.unusable():
+                rebuilder.run(lambda *_: None)
+            rebuilder.take_up()
+            writer = self.index_writer()
         except IndexLocked:
             yield None
             return
@@ -147,6 +175,23 @@ class App:
             yield self.indexer(writer, fresh), fresh
         finally:
             writer.close()
+
+    def index_writer(self) -> FtsWriter:
+        """The writer of the index in use. Raises IndexLocked, IndexOutdated, IndexDamaged."""
+        if self.rebuilder().unusable():
+            # It would make an empty one, which looks like an archive in which nothing is found.
+            raise IndexOutdated("there is no index that this version can use; a new one is to be built first")
+        return FtsWriter(self.settings.index_dir, self.vault.keyring.branch_key("index"))
+
+    def rebuilder(self) -> Rebuilder:
+        """Builds an index beside the one in use. Holds and patients look into the one being built there."""
+
+        def beside(writer: IndexWriter, reader: IndexReader) -> Indexer:
+            holds = Holds(self.vault, self.gate, reader)
+            return Indexer(self.vault, writer, holds.standing_queries, people=People(self.vault, reader))
+
+        shelf = FtsShelf(self.settings.index_dir, self.vault.keyring.branch_key("index"))
+        return Rebuilder(self.vault, shelf, beside, self.holds.match_again)
 
     def indexer(self, writer: FtsWriter, fresh: FreshTexts) -> Indexer:
         """An indexer with all that is to look at mail on its way into the index."""
@@ -159,10 +204,6 @@ class App:
                 return False
             indexing[0].drain()
             return True
-
-    def discard_index(self) -> None:
-        """Delete the index files, damaged ones too. Raises IndexLocked while a server writes them."""
-        erase_index(self.settings.index_dir)
 
     @contextmanager
     def intake(self, fresh: Offered | None, processes: int = 0) -> Iterator[GroupIntake]:
@@ -200,9 +241,8 @@ def initialise(settings: Settings) -> bool:
     fresh = vaults.create(settings)
     vault = vaults.open_vault(settings)
     try:
-        FtsWriter(settings.index_dir, vault.keyring.branch_key("index")).close()
-    except IndexLocked:
-        pass  # a server runs on this home: its index is there
+        if fresh:
+            FtsWriter(settings.index_dir, vault.keyring.branch_key("index")).close()
     finally:
         vault.close()
     return fresh
@@ -262,6 +302,15 @@ def _wire(settings: Settings, vault: Vault) -> App:
         corrections=Corrections(vault, gate, schedule),
         learning=LearningJob(vault),
         reclassifying=ReclassifyJob(vault),
+        saved=SavedSearches(vault, gate, room),
+        alerts=Alerts(vault, gate, room),
+        matcher=AlertMatcher(vault, reader, room),
+        alert_mails=AlertMails(vault),
+        tags=Tags(vault, gate, room),
+        notes=Notes(vault, gate, room),
+        unsearchable=Unsearchable(vault, gate, room),
+        patient_mail=PatientMail(vault, gate, room),
+        providers=Providers(vault, gate, room),
     )
 
 

@@ -22,6 +22,7 @@ from archiver.message.extract.client import POOL
 from archiver.seal.root import root_key_path
 from archiver.store.schema import outbox, users
 from config.errors import HoldfastError
+from search import rebuilds
 
 Check = dict[str, Any]
 
@@ -156,16 +157,18 @@ def _published(app: App) -> Check:
 def _index(app: App) -> Check:
     with app.vault.records.read() as connection:
         waiting = connection.scalar(select(func.count()).select_from(outbox)) or 0
+        build = rebuilds.found(connection)
+    built = f"; another is being built, {build.done:,} of {build.total:,} messages so far" if build else ""
     try:
         app.reader.check()
-        sound = True
-    except HoldfastError:
-        sound = False
+        fault = ""
+    except HoldfastError as error:
+        fault = str(error)
     return _check(
         "164.312(c)(1) integrity",
-        sound,
-        f"the index is sound; {waiting} messages wait to be indexed",
-        "the index is damaged; run `holdfast reindex`",
+        not fault,
+        f"the index is sound; {waiting} messages wait to be indexed{built}",
+        f"{fault}{built}; run `holdfast reindex`",
     )
 
 

@@ -35,6 +35,7 @@ def work_of(app: App) -> Mapping[str, Work]:
         "dictionary.train": simple(app.dictionary.run),
         "correction.learn": app.learning.work,
         "message.reclassify": app.reclassifying.work,
+        "alerts.run": _alerts(app),
         "store.scrub": checks.scrub,
         "store.verify": checks.verify,
     }
@@ -46,6 +47,13 @@ def _notices(app: App) -> Work:
         if cursor != task.cursor:
             task.keep(cursor)
         return {"returned": returned, **app.notices.telling.run()}
+
+    return run
+
+
+def _alerts(app: App) -> Work:
+    def run(task: Task) -> Counts:
+        return {**app.matcher.run(task.check), **app.alert_mails.run()}
 
     return run
 

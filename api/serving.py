@@ -15,6 +15,7 @@ import uvicorn
 
 from api.app import App
 from api.http.app import create_http_app
+from api.index_serving import IndexServing
 from api.jobs import runner_of
 from api.mailboxes import Mailboxes
 from archiver.capture.intake import GroupIntake
@@ -25,8 +26,6 @@ from archiver.errors import ArchiverError
 from config.errors import HoldfastError
 from config.settings import Endpoint, Settings
 from retention.jobs.runner import JobRunner
-from search.engine.fts import FtsWriter
-from search.errors import IndexLocked
 from search.fresh_texts import FreshTexts
 
 ROLES = ("http", "smtp", "imap", "index", "jobs")
@@ -121,8 +120,10 @@ class Server:
 
     def _begin_threads(self) -> None:
         if "index" in self._roles:
-            self._threads.append(threading.Thread(target=self._index, name="index", daemon=True))
+            self._threads += IndexServing(self._app, self._fresh, self._stop).threads()
         self._threads.append(threading.Thread(target=self._publish, name="publish", daemon=True))
+        if "http" in self._roles:
+            self._threads.append(threading.Thread(target=self._warm, name="warm", daemon=True))
         for thread in self._threads:
             thread.start()
         if "jobs" in self._roles:
@@ -140,21 +141,12 @@ class Server:
         for thread in self._threads:
             thread.join()
 
-    def _index(self) -> None:
-        """Index whatever arrives; wait for the writer's lock if an import holds it just now."""
-        while not self._stop.is_set():
-            try:
-                writer = FtsWriter(self._app.settings.index_dir, self._app.vault.keyring.branch_key("index"))
-            except (IndexLocked, ArchiverError):
-                self._stop.wait(0.5)
-                continue
-            try:
-                self._app.indexer(writer, self._fresh).run(self._stop)
-            except HoldfastError as error:
-                log.error("indexing stopped: %s", error.code)
-                self._stop.wait(1.0)
-            finally:
-                writer.close()
+    def _warm(self) -> None:
+        """Read what facets are counted from before somebody waits for it."""
+        try:
+            self._app.reader.warm()
+        except HoldfastError as error:
+            log.warning("the facts of the index could not be read ahead: %s", error.code)
 
     def _publish(self) -> None:
         """Publish new checkpoints every second, so that a cut tail is noticed."""

@@ -23,8 +23,10 @@ from archiver.vault import Vault
 from retention.clock.result import Result
 from retention.dating.verdicts import Verdicts
 from search.access import Scope
+from search.engine.views import Histogram
+from search.facets import FacetList
 from search.language.highlight import as_html
-from search.reading_room import Item, Page
+from search.results import Item, Page, Related
 
 Document = dict[str, Any]
 
@@ -60,7 +62,52 @@ def search_page(page: Page) -> Document:
             "total": page.total,
             "items": [search_item(item) for item in page.items],
             "not_searchable": dict(page.not_searchable),
+            "unsearched": dict(page.unsearched),
+            "masked": page.masked,
+            "facets": {facet.name: facet_view(facet) for facet in page.facets} or None,
+            "histogram": histogram_view(page.histogram) if page.histogram else None,
+            "group": {"by": page.group, "total": page.groups} if page.group else None,
+            "ranked_among": page.ranked_among,
+            "hints": [{"kind": h.kind, "position": h.position, "text": h.text} for h in page.hints],
+            "expansions": [
+                {"pattern": each.pattern, "number": each.number, "words": list(each.words)}
+                for each in page.expansions
+            ],
             "next": page.next,
+        }
+    )
+    return document
+
+
+def facet_view(facet: FacetList) -> Document:
+    """A facet's most frequent values with their counts, and what there is besides them."""
+    return {
+        "values": [{"value": v.value, "count": v.count, "query": v.query} for v in facet.values],
+        "others": {"values": facet.other_values, "messages": facet.other_messages},
+        "without": facet.without,
+    }
+
+
+def histogram_view(histogram: Histogram) -> Document:
+    """Bars without a gap, each from its day (UTC) to the next one's, and how many lie outside them."""
+    return {
+        "unit": histogram.unit,
+        "bars": [{"from": start.date().isoformat(), "count": count} for start, count in histogram.bars],
+        "before": histogram.before,
+        "after": histogram.after,
+    }
+
+
+def related_page(related: Related) -> Document:
+    """A page of a message's conversation, or of those like it, oldest first."""
+    document: Document = readable(
+        {
+            "id": related.id,
+            "by": related.by,
+            "total": related.total,
+            "items": [search_item(item) for item in related.items],
+            "masked": related.masked,
+            "next": related.next,
         }
     )
     return document
@@ -79,6 +126,8 @@ def search_item(item: Item) -> Document:
         "subject": item.subject,
         "snippet": as_html(item.snippet),
         "has_attachment": item.has_attachment,
+        "masked": item.masked,
+        "members": item.members,
     }
 
 

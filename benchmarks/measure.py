@@ -163,6 +163,9 @@ class RssWatch:
     def rate(self, after: int, until: int) -> float:
         """Progress a second while progress went from `after` to `until`; 0 where no two samples say."""
         within = [s for s in self.samples if after <= s[0] <= until]
+        # What follows once the end is reached is no part of the way there.
+        reached = next((place for place, s in enumerate(within) if s[0] == within[-1][0]), 0)
+        del within[reached + 1 :]
         if len(within) < 2 or within[-1][3] <= within[0][3]:
             return 0.0
         return (within[-1][0] - within[0][0]) / (within[-1][3] - within[0][3])

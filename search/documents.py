@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from archiver.message.indexable import IndexText
@@ -16,8 +17,15 @@ def as_corrected(text: IndexText, record: Record) -> IndexText:
     return replace(text, tags=tuple(sorted([*kept, *types])))
 
 
-def document(pk: int, text: IndexText, labels: set[str]) -> IndexDocument:
-    """What the index keeps of a message: its text, with the labels that stand in the records."""
+def document(
+    pk: int,
+    text: IndexText,
+    labels: set[str],
+    sources: Iterable[str] = (),
+    likeness: tuple[int, ...] = (),
+) -> IndexDocument:
+    """What the index keeps of a message: its text, with the labels that stand in the records, the ids of the
+    sources it came by and the keys of what its body is like (`likeness_of`)."""
     return IndexDocument(
         rowid=pk,
         size=text.size,
@@ -32,4 +40,8 @@ def document(pk: int, text: IndexText, labels: set[str]) -> IndexDocument:
         recipient=text.recipient,
         header=text.header,
         tags=(*text.tags, *labels),
+        sources=tuple(sources),
+        links=text.links,
+        topic=text.topic,
+        likeness=likeness,
     )

@@ -10,6 +10,7 @@ import contextlib
 import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from sqlalchemy import Row, bindparam, delete, select
@@ -20,22 +21,25 @@ from archiver.errors import DamagedStore, KeyDestroyed, NotFound, SealError
 from archiver.message.indexable import IndexText, custodians_of, index_text
 from archiver.message.model import Envelope
 from archiver.opened import Opened, Record
-from archiver.store import dialect, standing, tokens
+from archiver.store import dialect, tokens
 from archiver.store.schema import (
+    CHANGED_LABELS,
+    CHANGED_TEXT,
+    DISPOSED,
     deliveries,
-    hold_items,
-    holds,
     index_relabels,
     index_removals,
-    messages,
     outbox,
     unindexed,
 )
 from archiver.vault import Vault
 from config.errors import HoldfastError
+from search import rebuilds
 from search.documents import as_corrected, document
 from search.engine.ports import IndexDocument, IndexWriter
 from search.fresh_texts import BATCH, BATCH_BYTES, FreshTexts, weight_of
+from search.likeness import likeness_of
+from search.row_labels import RowLabels
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +70,14 @@ class People(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Put:
+    """What was put into the index: the first `taken` of the messages, of which `again` must be put anew."""
+
+    taken: int
+    again: set[int]
+
+
 class Indexer:
     """Moves messages from the outbox into the index. One at a time holds the index writer."""
 
@@ -83,8 +95,8 @@ class Indexer:
         self._fresh = fresh or FreshTexts()
         self._people = people
         self._source_names: dict[str, str] = {}
+        self._row_labels = RowLabels(vault)
         self._cut_short = False
-        self._layout_checked = False
 
     def run_once(self, limit: int = BATCH, *, at_hand: bool = False) -> int:
         """Index up to `limit` messages of the outbox; return how many left it. Durable on return.
@@ -92,18 +104,12 @@ class Indexer:
         Fewer than are there where their text is more than `BATCH_BYTES`. `at_hand`: only those whose texts
         are in memory.
         """
-        self._queue_for_new_layout()
         queued = self._at_hand(limit) if at_hand else self._queued(limit)
         if not queued:
             return 0
-        texts, failures, taken = self._texts([row.message_pk for row in queued])
-        self._cut_short = taken < len(queued)
-        queued = queued[:taken]
-        mark = self._people.read(texts) if self._people else 0
-        self._writer.add(self._documents(texts))
-        again = self._people.missed(texts, mark) if self._people else set()
-        self._standing(list(texts))
-        queued = [row for row in queued if row.message_pk not in again]
+        put = self.put([row.message_pk for row in queued])
+        self._cut_short = put.taken < len(queued)
+        queued = [row for row in queued[: put.taken] if row.message_pk not in put.again]
         with self._vault.records.write(dialect.LOCK_ARCHIVE) as connection:
             # Only the state that was indexed leaves: a second delivery has given its row a new number.
             if queued:
@@ -113,14 +119,26 @@ class Indexer:
                     ),
                     [{"done_pk": row.message_pk, "done_seq": row.seq} for row in queued],
                 )
-            if failures:
+            rebuilds.note(connection, CHANGED_TEXT, [row.message_pk for row in queued])
+        return len(queued) + len(put.again)
+
+    def put(self, pks: Sequence[int]) -> Put:
+        """Put messages, as they are now, into the index, and let standing holds and patients look at them.
+        Durable on return; what can't be indexed is listed in `unindexed`."""
+        texts, failures, taken = self._texts(pks)
+        mark = self._people.read(texts) if self._people else 0
+        self._writer.add(self._documents(texts))
+        again = self._people.missed(texts, mark) if self._people else set()
+        self._standing(list(texts))
+        if failures:
+            with self._vault.records.write(dialect.LOCK_ARCHIVE) as connection:
                 dialect.upsert(
                     connection,
                     unindexed,
                     [{"message_pk": pk, "reason": reason} for pk, reason in failures.items()],
                     update=["reason"],
                 )
-        return len(queued) + len(again)
+        return Put(taken, again)
 
     def _queued(self, limit: int) -> list[Row[Any]]:
         """What to index next. Mail that is only to be indexed anew has numbers below zero, and waits for
@@ -146,7 +164,7 @@ class Indexer:
         return queued
 
     def drain_relabels(self) -> int:
-        """Bring the `hold:` and `matter:` labels of changed messages up to date; return how many."""
+        """Bring the `hold:`, `matter:` and `tag:` labels of changed messages up to date; return how many."""
         total = 0
         while True:
             with self._vault.records.read() as connection:
@@ -154,8 +172,7 @@ class Indexer:
             if not rows:
                 return total
             pks = [row.message_pk for row in rows]
-            held = self._hold_labels(pks)
-            self._writer.relabel({pk: held.get(pk, set()) for pk in pks}, ("hold", "matter"))
+            self.relabel(pks)
             with self._vault.records.write(dialect.LOCK_ARCHIVE) as connection:
                 # One that changed again meanwhile has another stamp, and stays.
                 connection.execute(
@@ -165,7 +182,17 @@ class Indexer:
                     ),
                     [{"done_pk": row.message_pk, "done_stamp": row.stamp} for row in rows],
                 )
+                rebuilds.note(connection, CHANGED_LABELS, pks)
             total += len(rows)
+
+    def relabel(self, pks: Sequence[int]) -> None:
+        """Give messages the labels of the records that change: those of holds, matters and tags."""
+        labels = self._row_labels.of(pks)
+        self._writer.relabel({pk: labels.get(pk, set()) for pk in pks}, ("hold", "matter", "tag"))
+
+    def remove(self, pks: Sequence[int]) -> None:
+        """Take messages out of the index, their words out of its files."""
+        self._writer.remove(pks)
 
     def drain_removals(self) -> int:
         """Take disposed messages' words out of the index files; return how many. Durable on return."""
@@ -173,11 +200,12 @@ class Indexer:
             pks = list(connection.scalars(select(index_removals.c.message_pk)))
         if not pks:
             return 0
-        self._writer.remove(pks)
+        self.remove(pks)
         with self._vault.records.write(dialect.LOCK_ARCHIVE) as connection:
             for start in range(0, len(pks), 500):
                 chunk = pks[start : start + 500]
                 connection.execute(delete(index_removals).where(index_removals.c.message_pk.in_(chunk)))
+            rebuilds.note(connection, DISPOSED, pks)
         return len(pks)
 
     def drain(self, progress: Callable[[int], None] | None = None) -> int:
@@ -191,8 +219,9 @@ class Indexer:
         self.drain_removals()
         return total
 
-    def run(self, stop: threading.Event) -> None:
-        """Index until `stop`: soon after mail arrives, and every second whatever others queued.
+    def run(self, stop: threading.Event, *, hand_over: bool = False) -> None:
+        """Index until `stop`: soon after mail arrives, and every second whatever others queued. With
+        `hand_over` also until an index that was built beside this one waits to be taken up.
 
         Seconds in which no mail comes go to tidying the index. Tokens of new mail are filed beside it
         (archiver/store/tokens.py).
@@ -202,6 +231,8 @@ class Indexer:
         while not stop.is_set():
             self._fresh.arrived.clear()
             try:
+                if hand_over and (built := rebuilds.current(self._vault)) is not None and built.whole:
+                    return
                 self.drain_relabels()
                 self.drain_removals()
                 # Beside an import the texts at hand come first. An indexer that lagged once, and then
@@ -230,29 +261,6 @@ class Indexer:
             except HoldfastError:
                 log.warning("tokens of new mail could not be filed; tried again soon")
 
-    def rebuild(self, progress: Callable[[int], None] | None = None) -> int:
-        """Throw the index away and make it anew from the archive; return how many messages."""
-        self._queue_everything()
-        self._writer.clear()
-        self._writer.queued()
-        return self.drain(progress)
-
-    def _queue_for_new_layout(self) -> None:
-        """Fill the outbox where the index was of another version's layout, so that it is made anew."""
-        if not self._layout_checked and self._writer.begun_anew():
-            log.warning("the index was of another version: all messages are indexed anew")
-            self._queue_everything()
-            self._writer.queued()
-        self._layout_checked = True
-
-    def _queue_everything(self) -> None:
-        with self._vault.records.write(dialect.LOCK_ARCHIVE) as connection:
-            alive = select(messages.c.pk, messages.c.seq).where(messages.c.disposed_us.is_(None))
-            connection.execute(
-                dialect.insert_or_ignore(connection, outbox).from_select(["message_pk", "seq"], alive)
-            )
-            connection.execute(delete(unindexed))
-
     def _texts(self, pks: Sequence[int]) -> tuple[dict[int, IndexText], dict[int, str], int]:
         """Texts of messages, a reason code for each that can't be opened, and how many of the messages that
         is, from the first on."""
@@ -274,15 +282,19 @@ class Indexer:
         return texts, failures, len(pks)
 
     def _documents(self, texts: Mapping[int, IndexText]) -> list[IndexDocument]:
-        labels = self._labels(list(texts))
+        labels, sources = self._labels(list(texts))
         about = self._people.labels(list(texts)) if self._people else {}
+        likeness = likeness_of([text.body for text in texts.values()])
         return [
-            document(pk, text, labels.get(pk, set()) | about.get(pk, set())) for pk, text in texts.items()
+            document(pk, text, labels.get(pk, set()) | about.get(pk, set()), sources.get(pk, ()), alike)
+            for (pk, text), alike in zip(texts.items(), likeness, strict=True)
         ]
 
-    def _labels(self, pks: Sequence[int]) -> dict[int, set[str]]:
-        """Tags that stand in the records rather than in the message: its sources, holds and matters."""
-        labels = self._hold_labels(pks)
+    def _labels(self, pks: Sequence[int]) -> tuple[dict[int, set[str]], dict[int, list[str]]]:
+        """Labels that stand in the records rather than in the message: its sources, holds, matters and tags.
+        And the ids of its sources by themselves."""
+        labels = self._row_labels.of(pks)
+        sources: dict[int, list[str]] = {}
         for start in range(0, len(pks), 500):
             chunk = pks[start : start + 500]
             with self._vault.records.read() as connection:
@@ -296,22 +308,8 @@ class Indexer:
                 labels.setdefault(row.message_pk, set()).update(
                     (f"source:{row.source_id}", f"source:{name}".casefold())
                 )
-        return labels
-
-    def _hold_labels(self, pks: Sequence[int]) -> dict[int, set[str]]:
-        labels: dict[int, set[str]] = {}
-        for start in range(0, len(pks), 500):
-            with self._vault.records.read() as connection:
-                held = connection.execute(
-                    select(hold_items.c.message_pk, standing.KNOWN_AS.label("id"), holds.c.matter_id)
-                    .join(holds, hold_items.c.hold_id == holds.c.id)
-                    .where(hold_items.c.message_pk.in_(pks[start : start + 500]), holds.c.state != "released")
-                ).all()
-            for item in held:
-                labels.setdefault(item.message_pk, set()).update(
-                    (f"hold:{item.id}", f"matter:{item.matter_id}")
-                )
-        return labels
+                sources.setdefault(row.message_pk, []).append(row.source_id)
+        return labels, sources
 
     def _source_name(self, source_id: str) -> str:
         if source_id not in self._source_names:

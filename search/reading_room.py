@@ -5,20 +5,18 @@ Every way out goes: right and purpose, scope, audit entry durable, and only then
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import and_, exists, func, select
+from sqlalchemy import func, select
 from whoosh.query import Query
 
 from archiver.archive import Opened, Record
 from archiver.clock import from_us, rfc3339
-from archiver.errors import ArchiverError, NotFound
+from archiver.errors import ArchiverError, KeyDestroyed, NotFound
 from archiver.store.schema import (
     PARTLY_SEARCHABLE,
-    hold_items,
-    holds,
     index_removals,
     matter_members,
     messages,
@@ -27,42 +25,23 @@ from archiver.store.schema import (
 )
 from archiver.vault import Vault
 from search.access import AccessDenied, Action, Actor, Gate, Purpose, Role, Scope
-from search.engine.ports import IndexReader, Sort
-from search.errors import SearchError
-from search.excerpts import Excerpts
+from search.correspondents import Correspondents, correspondents_of
+from search.engine.ports import Expansion, IndexReader, Sort
+from search.engine.views import Ask, Group
+from search.errors import BadCursor, SearchError
+from search.excerpts import Excerpts, is_clinical
+from search.facets import facet_list
 from search.language import parse
-from search.language.highlight import Segment
-from search.language.tree import Tag, all_of, any_of
+from search.language.tree import Every, Tag, all_of, any_of
+from search.language.words import words
+from search.masking import Mask, asked_words, shows_identifiers
+from search.results import Item as Item
+from search.results import Page as Page
+from search.results import Related as Related
+from search.scopes import in_scope
+from search.unsearched import Unsearched
 
 PAGE_LIMIT = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One line of a page of results."""
-
-    id: str
-    sha256: str
-    sent_at: str
-    captured_at: str
-    size: int
-    from_: str
-    to: tuple[str, ...]
-    subject: str
-    snippet: tuple[Segment, ...]
-    has_attachment: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """A page of results. `total` is exact; `next` is the cursor of the following page, if any."""
-
-    query: str
-    interpreted: str
-    total: int
-    items: tuple[Item, ...]
-    next: str | None
-    not_searchable: dict[str, int]
 
 
 class ReadingRoom:
@@ -72,6 +51,7 @@ class ReadingRoom:
         self._vault = vault
         self._reader = reader
         self._gate = gate
+        self.unsearched = Unsearched(vault, reader)
 
     # --- scope --------------------------------------------------------------------------------
 
@@ -87,10 +67,15 @@ class ReadingRoom:
 
     def scoped(self, actor: Actor, tree: Query) -> Query:
         """The query with the actor's scope and-ed in, so that totals can't tell of anything outside."""
+        bounds = self._bounds(actor)
+        return tree if bounds is None else all_of([tree, bounds])
+
+    def _bounds(self, actor: Actor) -> Query | None:
+        """The actor's scope as a query; None for everything."""
         scope = self.scope(actor)
         if scope.everything:
-            return tree
-        return all_of([tree, any_of([Tag("matter", matter) for matter in sorted(scope.matters)])])
+            return None
+        return any_of([Tag("matter", matter) for matter in sorted(scope.matters)])
 
     # --- search -------------------------------------------------------------------------------
 
@@ -103,14 +88,21 @@ class ReadingRoom:
         limit: int = 20,
         sort: Sort = "newest",
         cursor: str | None = None,
+        within: Query | None = None,
+        said: str = "",
+        ask: Ask | None = None,
     ) -> Page:
         """Answer a query. The query is on record before it runs, the page before it is returned.
 
+        `within` is and-ed in, as the scope is: what else the caller bounds the answer to, on its own record.
+        `said` is what the reader typed besides the query; identifiers in it are no news to them.
+        `ask` are facets, a histogram or groups; they are counted over the very messages of the total.
         Raises AccessDenied, PurposeMissing, SearchError (not understood), StoreError (no record, no answer).
         """
         self._gate.require(actor, Action.SEARCH, purpose)
         limit = max(1, min(limit, PAGE_LIMIT))
-        detail = {"query": text, "sort": sort, "limit": limit}
+        ask = ask or Ask()
+        detail = {"query": text, "sort": sort, "limit": limit, **_asked(ask)}
         try:
             parsed = parse(text, now=self._vault.clock.now())
         except SearchError as error:
@@ -118,26 +110,43 @@ class ReadingRoom:
             raise
         detail["interpreted"] = parsed.interpreted
         self._gate.record(actor, Action.SEARCH, "begun", purpose, detail=detail)
-        tree = self.scoped(actor, parsed.tree)
+        asked = parsed.tree if within is None else all_of([parsed.tree, within])
+        bounds = self._bounds(actor)
+        tree = asked if bounds is None else all_of([asked, bounds])
         # Disposed messages whose words are just being removed from the index are not found any more.
         leaving = self._leaving()
-        gone = self._reader.matching(tree, leaving) if leaving else set()
-        hits, following = self._reader.search(tree, limit=limit, sort=sort, after=cursor)
-        if gone and not self._reader.matching(tree, leaving):
-            # They left meanwhile, all in one transaction: this page may have counted them or not.
-            gone = set()
-            hits, following = self._reader.search(tree, limit=limit, sort=sort, after=cursor)
-        records = self._vault.archive.describe(hits.rowids)
+        view = self._reader.view(
+            tree, limit=limit, sort=sort, after=cursor, ask=replace(ask, without=leaving), within=bounds
+        )
+        members = dict(zip(view.rowids, view.members, strict=True)) if ask.group else {}
+        records = self._vault.archive.describe(view.rowids)
         # The index may lag behind a hold's release by a moment; content may not.
         allowed = self.visible(actor, records)
-        shown = [records[rowid] for rowid in hits.rowids if rowid in allowed]
+        shown = [records[rowid] for rowid in view.rowids if rowid in allowed]
+        mask = self._mask(actor, purpose, asked, said)
+        found = self._items(shown, parsed.tree, mask)
+        items = tuple(
+            replace(item, members=members.get(record.row["pk"])) if members else item
+            for item, record in zip(found, shown, strict=True)
+        )
+        names = self._source_names() if "source" in ask.facets else {}
         page = Page(
             query=text,
             interpreted=parsed.interpreted,
-            total=hits.total - len(gone),
-            items=tuple(self._items(shown, parsed.tree)),
-            next=following,
+            total=view.total,
+            items=items,
+            next=view.next,
             not_searchable=self.not_searchable(actor),
+            unsearched=self.unsearched.counts(asked, self.scope(actor), leaving),
+            masked=sum(item.masked for item in items),
+            facets=tuple(facet_list(facet, names) for facet in view.facets),
+            histogram=view.histogram,
+            group=ask.group,
+            groups=view.groups,
+            hints=parsed.hints,
+            # Words of all mail: nobody may see them whose scope is narrower.
+            expansions=self._expansions(parsed.tree, mask) if bounds is None and cursor is None else (),
+            ranked_among=view.ranked_among,
         )
         self._gate.record(
             actor,
@@ -146,8 +155,61 @@ class ReadingRoom:
             purpose,
             objects=tuple(item.id for item in page.items),
             count=page.total,
+            detail={"masked": page.masked} if page.masked else None,
         )
         return page
+
+    def related(
+        self,
+        actor: Actor,
+        purpose: Purpose | None,
+        object_id: str,
+        by: Group,
+        *,
+        limit: int = 50,
+        after: str | None = None,
+    ) -> Related:
+        """A page of the messages of a message's conversation, or like it; `after` is the id where the page
+        before ended. On record before they are looked for, and before they are returned.
+
+        Raises AccessDenied (also outside the actor's scope), PurposeMissing, NotFound, BadCursor.
+        """
+        self._gate.require(actor, Action.SEARCH, purpose)
+        name = f"message.{by}"
+        pk = self._permitted(actor, purpose, name, object_id)
+        self._gate.record(actor, name, "begun", purpose, objects=(object_id,), detail={"limit": limit})
+        if not self._vault.archive.describe([pk]):
+            error = KeyDestroyed("this message was disposed of; its certificate says when and by which rule")
+            self._gate.record(actor, name, "failed", purpose, objects=(object_id,), reason=error.audit_code)
+            raise error
+        # One that waits to be indexed is in no group yet but its own.
+        found = self._reader.group_of(pk, by, within=self._bounds(actor)) or [pk]
+        rowids = sorted(set(found).difference(self._leaving()))
+        rest = [rowid for rowid in rowids if rowid > self._position(after)]
+        records = self._vault.archive.describe(rest[: max(1, min(limit, PAGE_LIMIT))])
+        allowed = self.visible(actor, records)
+        shown = [record for rowid, record in sorted(records.items()) if rowid in allowed]
+        items = tuple(self._items(shown, Every(), self._mask(actor, purpose, Every(), "")))
+        more = len(rest) > len(records) and len(items) > 0
+        masked = sum(item.masked for item in items)
+        self._gate.record(
+            actor,
+            "search.results",
+            "success",
+            purpose,
+            objects=tuple(item.id for item in items),
+            count=len(rowids),
+            detail={"masked": masked} if masked else None,
+        )
+        return Related(object_id, by, len(rowids), items, items[-1].id if more else None, masked)
+
+    def _position(self, after: str | None) -> int:
+        if after is None:
+            return -1
+        try:
+            return self._vault.archive.find(after)
+        except NotFound:
+            raise BadCursor("bad_cursor", "the page before ended nowhere that is known; start anew") from None
 
     def matching(self, actor: Actor, tree: Query) -> list[int]:
         """Keys of all messages in the actor's scope that match, oldest first, without a cap."""
@@ -179,6 +241,16 @@ class ReadingRoom:
         """
         self._gate.require(actor, Action.READ, purpose)
         name = action or Action.READ
+        self._permitted(actor, purpose, name, object_id)
+        self._gate.record(actor, name, "success", purpose, objects=(object_id,))
+        try:
+            return self._vault.archive.open(object_id)
+        except ArchiverError as error:
+            self._gate.record(actor, name, "failed", purpose, objects=(object_id,), reason=error.audit_code)
+            raise
+
+    def _permitted(self, actor: Actor, purpose: Purpose | None, name: str, object_id: str) -> int:
+        """The key of a message or report in the actor's scope. Raises NotFound, AccessDenied, on record."""
         try:
             pk = self._vault.archive.find(object_id)
         except NotFound:
@@ -189,16 +261,18 @@ class ReadingRoom:
         if not self.visible(actor, [pk]):
             self._gate.record(actor, name, "denied", purpose, objects=(object_id,), reason="scope")
             raise AccessDenied("this message is outside your matters; ask a compliance officer")
-        self._gate.record(actor, name, "success", purpose, objects=(object_id,))
-        try:
-            return self._vault.archive.open(object_id)
-        except ArchiverError as error:
-            self._gate.record(actor, name, "failed", purpose, objects=(object_id,), reason=error.audit_code)
-            raise
+        return pk
 
     def produce(self, object_id: str) -> Opened:
         """Open a message for a production, whose own record already names every message in it."""
         return self._vault.archive.open(object_id)
+
+    def correspondents(self, actor: Actor, pks: Sequence[int]) -> Iterator[Correspondents]:
+        """Who wrote and who received each of the messages in scope, for an answer that has its own record."""
+        for start in range(0, len(pks), 500):
+            seen = self.visible(actor, pks[start : start + 500])
+            for record in self._vault.archive.describe(sorted(seen)).values():
+                yield correspondents_of(record)
 
     def visible(self, actor: Actor, pks: Iterable[int]) -> set[int]:
         """Those of the messages that are in the actor's scope."""
@@ -216,6 +290,9 @@ class ReadingRoom:
                 seen.update(rows)
         return seen
 
+    def _source_names(self) -> dict[str, str]:
+        return {source.id: source.name for source in self._vault.sources.all()}
+
     def _leaving(self) -> Sequence[int]:
         """Disposed messages that the index may still know."""
         with self._vault.records.read() as connection:
@@ -224,35 +301,51 @@ class ReadingRoom:
     # --- inside -------------------------------------------------------------------------------
 
     def _in_scope(self, actor: Actor) -> Any:
-        scope = self.scope(actor)
-        if scope.everything:
-            return messages.c.pk.is_not(None)
-        return exists().where(
-            and_(
-                hold_items.c.message_pk == messages.c.pk,
-                holds.c.id == hold_items.c.hold_id,
-                holds.c.state != "released",
-                holds.c.matter_id.in_(sorted(scope.matters)),
-            )
-        )
+        return in_scope(self.scope(actor))
 
-    def _items(self, records: Sequence[Record], tree: Query) -> Iterable[Item]:
-        excerpts = Excerpts(self._reader.words_like(tree))
+    def _mask(self, actor: Actor, purpose: Purpose | None, tree: Query, said: str) -> Mask | None:
+        """What withholds identifiers from this reader; None where they need them."""
+        if shows_identifiers(actor.role, purpose):
+            return None
+        return Mask(self._vault.preparer.classifier, asked_words(tree).union(words(said)))
+
+    def _expansions(self, tree: Query, mask: Mask | None) -> tuple[Expansion, ...]:
+        found = self._reader.expansions(tree)
+        return tuple(found if mask is None else (replace(each, words=()) for each in found))
+
+    def _items(self, records: Sequence[Record], tree: Query, mask: Mask | None) -> Iterable[Item]:
+        excerpts = Excerpts(self._reader.words_like(tree), mask)
         for record, opened in zip(records, self._vault.archive.open_page(records), strict=True):
             row, meta = record.row, record.meta
             has_attachment = any(p["attachment"] for p in meta["parts"])
+            from_ = meta["from"][0]["address"] if meta["from"] else _sender(record)
+            to = tuple(recipients_of(record))
+            about: dict[str, Any] = {}
+            subject, masked = meta["subject"], 0
+            if mask is not None:
+                people = frozenset(address.casefold() for address in (from_, *to))
+                about = {"clinical": is_clinical(meta), "known": people}
+                subject, masked = mask.line(subject, **about)
+            snippet = excerpts.of(opened, has_attachment=has_attachment, **about)
             yield Item(
                 id=row["id"],
                 sha256=bytes(row["sha256"]).hex(),
                 sent_at=rfc3339(from_us(row["sent_us"])),
                 captured_at=rfc3339(from_us(row["captured_us"])),
                 size=row["size"],
-                from_=meta["from"][0]["address"] if meta["from"] else _sender(record),
-                to=tuple(recipients_of(record)),
-                subject=meta["subject"],
-                snippet=excerpts.of(opened, has_attachment=has_attachment),
+                from_=from_,
+                to=to,
+                subject=subject,
+                snippet=snippet,
                 has_attachment=has_attachment,
+                masked=masked + sum(segment.masked for segment in snippet),
             )
+
+
+def _asked(ask: Ask) -> dict[str, Any]:
+    """What the record of a search says of what was asked besides."""
+    asked = {"facets": list(ask.facets), "histogram": ask.histogram, "group": ask.group}
+    return {name: value for name, value in asked.items() if value}
 
 
 def _sender(record: Record) -> str:

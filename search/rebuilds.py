@@ -1,4 +1,4 @@
-"""What the records know of an index that is built beside the one in use, and what both are to learn meanwhile."""
+"""What the records know of an index that is built beside the one in use, and what it has yet to learn."""
 
 from __future__ import annotations
 
@@ -106,9 +106,10 @@ def changes(vault: Vault, kinds: Sequence[int], limit: int) -> Sequence[Row[Any]
 
 def learnt(vault: Vault, ids: Sequence[int]) -> None:
     """Forget changes that the index being built has learnt."""
-    for start in range(0, len(ids), _LIST):
-        with vault.records.write(dialect.LOCK_ARCHIVE) as connection:
-            connection.execute(delete(index_changes).where(index_changes.c.id.in_(ids[start : start + _LIST])))
+    with vault.records.write(dialect.LOCK_ARCHIVE) as connection:
+        for start in range(0, len(ids), _LIST):
+            chunk = ids[start : start + _LIST]
+            connection.execute(delete(index_changes).where(index_changes.c.id.in_(chunk)))
 
 
 def pending(connection: Connection, kind: int) -> int:

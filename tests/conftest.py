@@ -9,7 +9,7 @@ import pytest
 
 from archiver.vault import Vault, create, open_vault
 from config.settings import Settings, load
-from tests.servers.postgres import fresh_database, postgres_server
+from tests.servers.postgres import migrated_database, postgres_server
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -32,9 +32,9 @@ def postgres() -> Iterator[str]:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty database, once of each kind."""
+    """A database without an archive, once of each kind; PostgreSQL's has the schema: that takes long there."""
     if request.param == "postgresql":
-        return fresh_database(request.getfixturevalue("postgres"))
+        return migrated_database(request.getfixturevalue("postgres"))
     return f"sqlite:///{tmp_path / 'home' / 'records.db'}"
 
 

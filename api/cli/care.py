@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,8 @@ from archiver.errors import LedgerError
 from archiver.ledger.offline import verify_proof_file
 from archiver.store.schema import data_keys, part_keys, wrapped_keys
 from archiver.verify import Fault, Scrubber
+from config.errors import HoldfastError
+from search.rebuilding import Plan, Rebuilder
 from search.verify_index import check_index
 
 
@@ -74,19 +79,88 @@ def _configure_verify(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--message", metavar="FILE", help="the message the proof is of")
 
 
-def _reindex(context: Context, _: argparse.Namespace) -> int:
+def _reindex(context: Context, args: argparse.Namespace) -> int:
     app = context.app
-    app.discard_index()
-    with app.indexing() as indexing, context.progress() as bar:
-        if indexing is None:
-            raise UsageError(
-                "a server is indexing this archive; stop it, or let it run `serve --roles index` alone"
-            )
-        task = bar.add_task("indexing", total=None)
-        count = indexing[0].rebuild(lambda done: bar.update(task, completed=done))
-    app.operator_event("index.rebuild", count=count)
-    context.say({"indexed": count}, f"{count} messages indexed anew")
+    rebuilder = app.rebuilder()
+    if args.afresh:
+        rebuilder.forget()
+    plan = rebuilder.plan()
+    told = Told(context, rebuilder)
+    told.plan(plan)
+    begun = time.monotonic()
+    app.operator_event("index.rebuild", "begun", count=plan.messages)
+    try:
+        if args.drop_old:
+            rebuilder.drop_old()
+        with told:
+            built = rebuilder.run(told.progress)
+    except HoldfastError as error:
+        app.operator_event("index.rebuild", "failed", reason=error.code)
+        raise
+    app.operator_event("index.rebuild", count=built.total)
+    seconds = round(time.monotonic() - begun, 1)
+    document = {"indexed": built.total, "resumed_at": plan.done, "seconds": seconds}
+    context.say(document, f"{built.total:,} messages indexed anew in {seconds:,} s; the new index is in use")
     return 0
+
+
+class Told:
+    """Tells how far a rebuild is: by a bar, or with --json by a line a second, on standard error."""
+
+    def __init__(self, context: Context, rebuilder: Rebuilder) -> None:
+        self._json = context.json
+        self._bar = context.progress()
+        self._task: Any = None
+        self._rebuilder = rebuilder
+        self._last = ("", 0.0)
+
+    def plan(self, plan: Plan) -> None:
+        """Say what is to come, and what disk it takes, before anything is done."""
+        if self._json:
+            self._line({"phase": "plan", **dataclasses.asdict(plan)})
+            return
+        went = f", {plan.done:,} of which are done" if plan.done else ""
+        needs, free = plan.needs / 2**20, plan.free / 2**20
+        print(
+            f"building an index of {plan.messages:,} messages{went};"
+            f" about {needs:,.0f} MiB of disk are needed, {free:,.0f} are free",
+            file=sys.stderr,
+        )
+
+    def __enter__(self) -> Told:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def progress(self, phase: str, done: int, total: int) -> None:
+        """See `search.rebuilding.Progress`."""
+        if self._json:
+            now = time.monotonic()
+            if phase != self._last[0] or now - self._last[1] >= 1.0:
+                self._last = (phase, now)
+                self._line({"phase": phase, "done": done, "total": total})
+            return
+        if self._task is None or phase != self._last[0]:
+            self._last = (phase, 0.0)
+            self._task = self._bar.add_task(phase, total=total)
+        self._bar.update(self._task, completed=done, total=total)
+
+    @staticmethod
+    def _line(document: dict[str, Any]) -> None:
+        print(json.dumps(document), file=sys.stderr, flush=True)
+
+
+def _configure_reindex(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--afresh", action="store_true", help="begin at the first message, whatever an earlier run has done"
+    )
+    parser.add_argument(
+        "--drop-old",
+        action="store_true",
+        help="delete the index in use first: less disk is needed, and nothing is found until all is done",
+    )
 
 
 def _keys_status(context: Context, _: argparse.Namespace) -> int:
@@ -149,7 +223,13 @@ VERBS = (
         _configure_verify,
         ("archive.verify",),
     ),
-    Verb(("reindex",), "make the index anew from the archive", _reindex, audits=("index.rebuild",)),
+    Verb(
+        ("reindex",),
+        "build the index anew beside the one in use; goes on where an earlier run ended",
+        _reindex,
+        _configure_reindex,
+        ("index.rebuild",),
+    ),
     Verb(("keys", "status"), "the key hierarchy, without keys", _keys_status, audits=("keys.status",)),
     Verb(("keys", "rotate"), "begin a new epoch key", _keys_rotate, audits=("keys.rotate",)),
     Verb(("doctor",), "is this installation configured as HIPAA asks", _doctor, audits=("archive.doctor",)),

@@ -3,46 +3,109 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import Any, get_args
 
 from api import views
-from api.cli.verb import Context, Verb, acting, write_raw
-from search.language.highlight import as_text
+from api.cli import related
+from api.cli.verb import Context, UsageError, Verb, acting, write_raw
+from search.access import Actor, Purpose
+from search.engine.ports import Expansion, Sort
+from search.engine.views import FACETS, Ask, Group
+from search.reading_room import Page
 
 
 def _search(context: Context, args: argparse.Namespace) -> int:
+    if (args.query is None) == (args.saved is None):
+        raise UsageError("give either a query or --saved ID")
     actor = context.actor()
-    purpose = context.purpose_or_denied(actor, "search.query")
+    if args.saved is not None:
+        asked, saved_for, sort = context.app.saved.asked(actor, args.saved)
+        args.query, args.sort = asked["query"], args.sort or sort
+        purpose = context.purpose_or_denied(actor, "search.query") if args.purpose else saved_for
+    else:
+        purpose = context.purpose_or_denied(actor, "search.query")
+    if args.unsearchable:
+        return _unsearchable(context, args, actor, purpose)
+    names = tuple(dict.fromkeys(FACETS if args.facets else args.facet))
     page = context.app.room.search(
-        actor, purpose, args.query, limit=args.limit, sort=args.sort, cursor=args.cursor
+        actor,
+        purpose,
+        args.query,
+        limit=args.limit,
+        sort=args.sort or "newest",
+        cursor=args.cursor,
+        ask=Ask(names, args.facet_limit, args.histogram, args.group),
     )
     document = views.search_page(page)
 
+    context.say(document, lambda: "\n".join(page_lines(page)))
+    return 0
+
+
+def page_lines(page: Page) -> list[str]:
+    """A page of results as text."""
+    lines = [f"{page.total} found for: {page.interpreted}", *related.counts(page)]
+    lines += [f"note: at character {hint.position + 1}: {hint.text}" for hint in page.hints]
+    lines += [f"{each.pattern} stands for {_words(each)}" for each in page.expansions if set("*?~") & set(each.pattern)]
+    for item in page.items:
+        lines += related.item_lines(item)
+    hidden = {name: n for name, n in page.not_searchable.items() if n}
+    if hidden:
+        lines.append("\nnot fully searched: " + ", ".join(f"{n} {name}" for name, n in hidden.items()))
+    if within := sum(page.unsearched.values()):
+        lines.append(f"{within} of them within this query's bounds: --unsearchable lists them")
+    if page.masked:
+        lines.append(f"\n{page.masked} identifiers withheld for this purpose; `holdfast show` shows them")
+    if page.next:
+        lines.append(f"more: --cursor {page.next}")
+    return lines
+
+
+def _words(found: Expansion) -> str:
+    some = f": {', '.join(found.words)}" if found.words else ""
+    return f"{found.number} words{some}{', ...' if len(found.words) < found.number and some else ''}"
+
+
+def _unsearchable(context: Context, args: argparse.Namespace, actor: Actor, purpose: Purpose) -> int:
+    found = context.app.unsearchable.list(actor, purpose, args.query, limit=args.limit, after=args.cursor)
+
     def text() -> str:
-        lines = [f"{page.total} found for: {page.interpreted}"]
-        for item in page.items:
-            lines.append(f"\n{item.id}  {item.sent_at}  {item.from_} -> {', '.join(item.to[:3])}")
-            lines.append(f"  {item.subject}")
-            if shown := as_text(item.snippet):
-                lines.append(f"  {shown}")
-        hidden = {name: n for name, n in page.not_searchable.items() if n}
-        if hidden:
-            lines.append("\nnot fully searched: " + ", ".join(f"{n} {name}" for name, n in hidden.items()))
-        if page.next:
-            lines.append(f"more: --cursor {page.next}")
+        lines = [f"{found['total']} not, or not fully, searched for: {found['interpreted']}"]
+        lines += [f"{count:>9} {reason.replace('_', ' ')}" for reason, count in found["by_reason"].items()]
+        for item in found["items"]:
+            why = ", ".join(reason.replace("_", " ") for reason in item["reasons"])
+            lines.append(f"{item['id']}  {item['sent_at']}  {item['size']} bytes  {why}")
+        if found["next"]:
+            lines.append(f"more: --cursor {found['next']}")
         return "\n".join(lines)
 
-    context.say(document, text)
+    context.say(found, text)
     return 0
 
 
 def _configure_search(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("query", help='words, "phrases", AND OR NOT, fields like from: and after:')
+    parser.add_argument("query", nargs="?", help='words, "phrases", AND OR NOT, fields like from: and after:')
     acting(parser, purpose=True)
     parser.add_argument("--limit", type=int, default=20, help="how many are shown (20); all are counted")
-    orders = ("newest", "oldest", "relevance")
-    parser.add_argument("--sort", choices=orders, default="newest", help="the order (newest)")
+    parser.add_argument("--sort", choices=get_args(Sort), help="the order (newest)")
     parser.add_argument("--cursor", help="where the page before ended")
+    parser.add_argument("--facets", action="store_true", help="count the result by all facets")
+    parser.add_argument(
+        "--facet", action="append", choices=FACETS, default=[], help="count it by this one; repeatable"
+    )
+    parser.add_argument(
+        "--facet-limit", type=int, default=10, metavar="N", help="values named of each facet (10)"
+    )
+    parser.add_argument("--histogram", action="store_true", help="count it over time")
+    parser.add_argument(
+        "--group",
+        choices=get_args(Group),
+        help="one line for each conversation, or for messages that are nearly alike",
+    )
+    parser.add_argument("--saved", metavar="ID", help="a saved search, in place of a query")
+    parser.add_argument(
+        "--unsearchable", action="store_true", help="list what the query could not look into, and why"
+    )
 
 
 def _show(context: Context, args: argparse.Namespace) -> int:
@@ -107,5 +170,6 @@ VERBS = (
         _configure_search,
         ("search.query", "search.results"),
     ),
+    *related.VERBS,
     Verb(("show",), "show a message or a report", _show, _configure_show, ("message.read",)),
 )

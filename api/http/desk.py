@@ -17,6 +17,7 @@ from api.http.api_search import ObjectId, raw_response
 from api.http.auth import ActorDep, AppDep
 from api.http.desk_corrections import record_types
 from api.http.desk_page import desk_page
+from api.http.desk_tags import beside_of
 from api.http.forms import CheckedForm
 from api.http.pages import STATIC, page
 from api.http.ports import App
@@ -115,9 +116,21 @@ def show(request: Request, app: AppDep, actor: ActorDep, id: ObjectId, form: Che
     if message["kind"] == "message":
         text = views.readable(opened.parsed(text_limit=SHOWN_TEXT, extract=body_only(SHOWN_TEXT)).body_text)
         cut = len(text) >= SHOWN_TEXT
+    beside = beside_of(app, actor, purpose, id) if message["kind"] == "message" else None
     types = record_types(app) if Action.CORRECTION_MAKE in PERMISSIONS[actor.role] else ()
     return desk_page(
-        request, app, actor, "message.html", asked=asked, message=message, text=text, cut=cut, types=types
+        request,
+        app,
+        actor,
+        "message.html",
+        asked=asked,
+        message=message,
+        text=text,
+        cut=cut,
+        types=types,
+        beside=beside,
+        message_id=id,
+        fault=None,
     )
 
 

@@ -13,6 +13,9 @@ from search.access import PERMISSIONS, Action, Actor, Purpose
 
 NAVIGATION: Final[tuple[tuple[str, str, Action], ...]] = (
     ("/", "Desk", Action.SESSION),
+    ("/searches", "Saved searches", Action.SAVED_USE),
+    ("/alerts", "Alerts", Action.ALERT_READ),
+    ("/tags", "Tags", Action.TAG_READ),
     ("/matters", "Matters", Action.MATTER_READ),
     ("/holds", "Holds", Action.HOLD_READ),
     ("/notices", "Notices", Action.HOLD_READ),
@@ -20,6 +23,7 @@ NAVIGATION: Final[tuple[tuple[str, str, Action], ...]] = (
     ("/corrections", "Corrections", Action.CORRECTION_READ),
     ("/retention", "Retention", Action.RETENTION_READ),
     ("/patients", "Patients", Action.ROSTER_READ),
+    ("/patients/mail", "Mail by patient", Action.SEARCH),
     ("/units", "Units", Action.UNIT_READ),
     ("/jobs", "Jobs", Action.JOB_READ),
 )

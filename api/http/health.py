@@ -23,6 +23,7 @@ from archiver.ledger import log
 from archiver.ledger.log import Log
 from archiver.store.schema import messages, outbox, sources, unindexed
 from config.errors import HoldfastError
+from search import rebuilds
 from search.access import Action
 from search.language.tree import Tag
 
@@ -68,6 +69,7 @@ def _samples(app: App) -> Iterator[Sample]:
         rows = connection.execute(select(sources).order_by(sources.c.created_us)).mappings().all()
         waiting = connection.scalar(select(func.count()).select_from(outbox)) or 0
         cannot = connection.scalar(select(func.count()).select_from(unindexed)) or 0
+        build = rebuilds.found(connection)
         alive = connection.scalar(
             select(func.count()).select_from(messages).where(messages.c.disposed_us.is_(None))
         )
@@ -88,6 +90,15 @@ def _samples(app: App) -> Iterator[Sample]:
         "gauge",
         "Messages that can't be in the index.",
         [({}, float(cannot))],
+    )
+    yield (
+        "holdfast_index_build_messages",
+        "gauge",
+        "Messages of an index that is being built: in it, and in all. 0 where none is.",
+        [
+            ({"of": "done"}, float(build.done if build else 0)),
+            ({"of": "total"}, float(build.total if build else 0)),
+        ],
     )
     yield "holdfast_ledger_entries", "gauge", "Entries, by log.", sizes
     usage = resource.getrusage(resource.RUSAGE_SELF)

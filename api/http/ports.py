@@ -20,14 +20,21 @@ from retention.holds.holds import Holds
 from retention.holds.matters import Matters
 from retention.law.schedules import Schedule
 from retention.notices.notices import Notices
+from retention.patients.finding import PatientMail
+from retention.patients.providers import Providers
 from retention.policy.confirmations import Confirmations
 from retention.policy.decisions import Decisions
 from retention.roster.reviewing import RosterReview
 from retention.units.units import Units
 from search.access import Gate
 from search.engine.ports import IndexReader
+from search.keeping.alerts import Alerts
+from search.keeping.notes import Notes
+from search.keeping.saved import SavedSearches
+from search.keeping.tags import Tags
 from search.productions import Productions
 from search.reading_room import ReadingRoom
+from search.unsearchable import Unsearchable
 
 
 class App(Protocol):
@@ -81,3 +88,17 @@ class App(Protocol):
     def corrections(self) -> Corrections: ...
     @property
     def watch(self) -> Watch: ...
+    @property
+    def saved(self) -> SavedSearches: ...
+    @property
+    def alerts(self) -> Alerts: ...
+    @property
+    def tags(self) -> Tags: ...
+    @property
+    def notes(self) -> Notes: ...
+    @property
+    def unsearchable(self) -> Unsearchable: ...
+    @property
+    def patient_mail(self) -> PatientMail: ...
+    @property
+    def providers(self) -> Providers: ...

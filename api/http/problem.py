@@ -22,6 +22,7 @@ from api.errors import BadInput, BodyTooLarge, NoSuchRoute, TooManyAttempts, Wro
 from api.http import pages
 from api.http.routes import ROUTES
 from config.errors import HoldfastError
+from search.errors import QueryError
 
 MEDIA_TYPE: Final = "application/problem+json"
 _LOG: Final = logging.getLogger("holdfast.http")
@@ -39,6 +40,13 @@ class Problem(BaseModel):
     code: str
     retry: bool
     errors: list[dict[str, str]] | None = Field(default=None, description="fields that were refused")
+    kind: str | None = Field(default=None, description="of a refused query: a stable slug of what is wrong")
+    position: int | None = Field(
+        default=None, description="of a refused query: the character where the trouble starts, from 0"
+    )
+    suggestion: str | None = Field(
+        default=None, description="of a refused query: the field meant, or an example of the right form"
+    )
 
 
 def document(error: HoldfastError, errors: list[dict[str, str]] | None = None) -> dict[str, Any]:
@@ -53,6 +61,9 @@ def document(error: HoldfastError, errors: list[dict[str, str]] | None = None) -
     }
     if errors:
         value["errors"] = errors
+    if isinstance(error, QueryError):
+        members = {"kind": error.kind, "position": error.position, "suggestion": error.suggestion}
+        value |= {name: member for name, member in members.items() if member is not None}
     return value
 
 

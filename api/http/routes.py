@@ -43,6 +43,10 @@ _HOLD_PAPER: Final = (*_HOLD_PAGE, "hold.receipt")
 ROUTES: Final[Mapping[tuple[str, str], Audited]] = {
     ("POST", f"{API}/search"): Audited(("search.query", "search.results"), Action.SEARCH),
     ("GET", f"{API}/messages/{{id}}"): Audited(("message.read",), Action.READ),
+    ("GET", f"{API}/messages/{{id}}/conversation"): Audited(
+        ("message.conversation", "search.results"), Action.SEARCH
+    ),
+    ("GET", f"{API}/messages/{{id}}/similar"): Audited(("message.similar", "search.results"), Action.SEARCH),
     ("GET", f"{API}/messages/{{id}}/raw"): Audited(("message.raw",), Action.READ),
     ("GET", f"{API}/matters"): Audited(("matter.read", "matter.list"), Action.MATTER_READ),
     ("POST", f"{API}/matters"): Audited(("matter.create",), Action.MATTER_MANAGE),
@@ -91,6 +95,11 @@ ROUTES: Final[Mapping[tuple[str, str], Audited]] = {
     ("GET", f"{API}/roster/ambiguous"): Audited(("roster.ambiguous",), Action.ROSTER_READ),
     ("POST", f"{API}/roster/decisions"): Audited(("roster.decide",), Action.ROSTER_DECIDE),
     ("POST", f"{API}/roster/decisions/undo"): Audited(("roster.undo",), Action.ROSTER_DECIDE),
+    ("POST", f"{API}/patients/search"): Audited(
+        ("patient.search", "search.query", "search.results"), Action.SEARCH
+    ),
+    ("POST", f"{API}/patients/timeline"): Audited(("patient.timeline",), Action.SEARCH),
+    ("POST", f"{API}/patients/providers"): Audited(("patient.providers",), Action.SEARCH),
     ("GET", f"{API}/units"): Audited(("unit.list",), Action.UNIT_READ),
     ("POST", f"{API}/units"): Audited(("unit.add",), Action.UNIT_MANAGE),
     ("GET", f"{API}/units/{{id}}"): Audited(("unit.show",), Action.UNIT_READ),
@@ -169,6 +178,29 @@ ROUTES: Final[Mapping[tuple[str, str], Audited]] = {
     ("POST", f"{API}/jobs/{{kind}}/run"): Audited(("job.run",), Action.JOB_RUN),
     ("GET", f"{API}/session"): Audited(("session.use",), Action.SESSION),
     ("DELETE", f"{API}/session"): Audited(("session.close",), Action.SESSION),
+    ("GET", f"{API}/searches"): Audited(("saved.list",), Action.SAVED_USE),
+    ("POST", f"{API}/searches"): Audited(("saved.add",), Action.SAVED_USE),
+    ("GET", f"{API}/searches/{{id}}"): Audited(("saved.show",), Action.SAVED_USE),
+    ("POST", f"{API}/searches/{{id}}"): Audited(("saved.change",), Action.SAVED_USE),
+    ("POST", f"{API}/searches/{{id}}/delete"): Audited(("saved.delete",), Action.SAVED_USE),
+    ("POST", f"{API}/searches/{{id}}/run"): Audited(
+        ("saved.run", "search.query", "search.results"), Action.SAVED_USE
+    ),
+    ("GET", f"{API}/alerts"): Audited(("alert.list",), Action.ALERT_READ),
+    ("GET", f"{API}/alerts/{{id}}"): Audited(("alert.show",), Action.ALERT_READ),
+    ("POST", f"{API}/alerts/{{id}}/acknowledge"): Audited(("alert.acknowledge",), Action.ALERT_READ),
+    ("POST", f"{API}/search/unsearchable"): Audited(("search.unsearchable",), Action.SEARCH),
+    ("GET", f"{API}/tags"): Audited(("tag.list",), Action.TAG_READ),
+    ("POST", f"{API}/tags"): Audited(("tag.create",), Action.TAG_MANAGE),
+    ("POST", f"{API}/tags/{{id}}/retire"): Audited(("tag.retire",), Action.TAG_MANAGE),
+    ("POST", f"{API}/tags/{{id}}/put"): Audited(("tag.put", "tag.take", "tag.apply"), Action.TAG_PUT),
+    ("GET", f"{API}/messages/{{id}}/tags"): Audited(("tag.show",), Action.TAG_READ),
+    ("GET", f"{API}/messages/{{id}}/notes"): Audited(("note.list",), Action.NOTE_READ),
+    ("POST", f"{API}/messages/{{id}}/notes"): Audited(("note.add",), Action.NOTE_WRITE),
+    ("POST", f"{API}/messages/{{id}}/notes/{{note}}"): Audited(("note.change",), Action.NOTE_WRITE),
+    ("POST", f"{API}/messages/{{id}}/notes/{{note}}/withdraw"): Audited(
+        ("note.withdraw",), Action.NOTE_WRITE
+    ),
     ("GET", f"{API}/openapi.json"): _open("describes the API, holds nothing of an archive"),
     ("GET", "/healthz"): _open("says only that the process is up"),
     ("GET", "/readyz"): _open("says only which store fails"),
@@ -183,7 +215,9 @@ ROUTES: Final[Mapping[tuple[str, str], Audited]] = {
         ("session.use", "source.list", "user.list", "audit.read", "disposition.list"), Action.SESSION
     ),
     ("POST", "/search"): Audited(("search.query", "search.results"), Action.SEARCH),
-    ("POST", "/messages/{id}"): Audited(("message.read",), Action.READ),
+    ("POST", "/messages/{id}"): Audited(
+        ("message.read", "tag.show", "tag.list", "note.list"), Action.READ
+    ),
     ("POST", "/messages/{id}/raw"): Audited(("message.raw",), Action.READ),
     ("POST", "/users"): Audited(("user.add", "link.issue", *_LISTS), Action.USER_MANAGE),
     ("POST", "/users/{id}/link"): Audited(("link.issue", *_LISTS), Action.USER_MANAGE),
@@ -241,10 +275,41 @@ ROUTES: Final[Mapping[tuple[str, str], Audited]] = {
     ("POST", "/patients/ambiguous"): Audited(("roster.ambiguous", "roster.status"), Action.ROSTER_READ),
     ("POST", "/patients/decide"): Audited(("roster.decide",), Action.ROSTER_DECIDE),
     ("POST", "/patients/undo"): Audited(("roster.undo",), Action.ROSTER_DECIDE),
+    ("GET", "/patients/mail"): Audited(("session.use",), Action.SESSION),
+    ("POST", "/patients/mail"): Audited(
+        ("patient.search", "patient.timeline", "patient.providers", "search.query", "search.results"),
+        Action.SEARCH,
+    ),
     ("GET", "/units"): Audited(("unit.list",), Action.UNIT_READ),
     ("POST", "/units"): Audited(("unit.add", "unit.list"), Action.UNIT_MANAGE),
     ("GET", "/units/{id}"): Audited(("unit.show",), Action.UNIT_READ),
     ("POST", "/units/{id}"): Audited(("unit.set", "unit.show"), Action.UNIT_MANAGE),
     ("POST", "/units/{id}/remove"): Audited(("unit.remove", "unit.list"), Action.UNIT_MANAGE),
+    ("GET", "/searches"): Audited(("saved.list",), Action.SAVED_USE),
+    ("POST", "/searches"): Audited(("saved.add", "saved.list"), Action.SAVED_USE),
+    ("POST", "/searches/{id}/run"): Audited(
+        ("saved.run", "search.query", "search.results"), Action.SAVED_USE
+    ),
+    ("POST", "/searches/{id}/change"): Audited(("saved.change", "saved.list"), Action.SAVED_USE),
+    ("POST", "/searches/{id}/delete"): Audited(("saved.delete", "saved.list"), Action.SAVED_USE),
+    ("GET", "/alerts"): Audited(("alert.list",), Action.ALERT_READ),
+    ("GET", "/alerts/{id}"): Audited(("alert.show",), Action.ALERT_READ),
+    ("POST", "/alerts/{id}/acknowledge"): Audited(("alert.acknowledge",), Action.ALERT_READ),
+    ("POST", "/unsearchable"): Audited(("search.unsearchable",), Action.SEARCH),
+    ("GET", "/tags"): Audited(("tag.list",), Action.TAG_READ),
+    ("POST", "/tags"): Audited(("tag.create", "tag.list"), Action.TAG_MANAGE),
+    ("POST", "/tags/{id}/retire"): Audited(("tag.retire", "tag.list"), Action.TAG_MANAGE),
+    ("POST", "/messages/{id}/beside"): Audited(
+        ("tag.show", "tag.list", "note.list"), Action.NOTE_READ
+    ),
+    ("POST", "/messages/{id}/tags"): Audited(
+        ("tag.put", "tag.take", "tag.show", "tag.list", "note.list"), Action.TAG_PUT
+    ),
+    ("POST", "/messages/{id}/notes"): Audited(
+        ("note.add", "tag.show", "tag.list", "note.list"), Action.NOTE_WRITE
+    ),
+    ("POST", "/messages/{id}/notes/{note}"): Audited(
+        ("note.change", "note.withdraw", "tag.show", "tag.list", "note.list"), Action.NOTE_WRITE
+    ),
     ("GET", "/static/{name}"): _open("the style sheet"),
 }

@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from archiver.capture import garbage
 from archiver.capture.beside import Post, begin, ends, received
@@ -30,6 +31,8 @@ CHUNKS_A_PROCESS = 2
 """One that is worked on and one that waits, so that no process idles while the feeder wakes."""
 WAITED_SECONDS = 5.0
 """Arrivals have waited so long in all for a free process before another is begun."""
+IDLE_SHARE = 0.2
+"""And so much of all processors had nothing to do meanwhile: else one more takes them from the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,26 @@ class _Task:
     arrival: Arrival
     journal_addresses: frozenset[str]
     prepared: Future[Prepared] = field(default_factory=Future)
+
+
+def idle_processors() -> tuple[int, int] | None:
+    """What all processors together did since the system began, in its ticks: nothing, and anything.
+
+    None where the system doesn't say it as Linux does (proc(5), /proc/stat).
+    """
+    try:
+        first = Path("/proc/stat").read_text("ascii").partition("\n")[0]
+        ticks = [int(number) for number in first.split()[1:9]]
+    except (OSError, ValueError):
+        return None
+    return (ticks[3] + ticks[4], sum(ticks)) if len(ticks) == 8 else None
+
+
+def idle_share(before: tuple[int, int] | None, now: tuple[int, int] | None) -> float:
+    """The share of processor time in which nothing was done between two looks; 1 where it isn't known."""
+    if before is None or now is None or now[1] <= before[1]:
+        return 1.0
+    return (now[0] - before[0]) / (now[1] - before[1])
 
 
 class PreparePool:
@@ -66,8 +89,9 @@ class PreparePool:
 class _Feeder:
     """Hands arrivals to worker processes, as many at once as wait while all of them are busy.
 
-    Begins with one, and with another once that one is what everything waits for: plain text is prepared
-    faster than it is committed and indexed, and a process too many takes the processor from those.
+    Begins with one, and with another once that one is what everything waits for while processors are idle:
+    plain text is prepared faster than it is committed and indexed, and a process too many takes the processor
+    from those, and 75 MiB.
     """
 
     def __init__(self, settings: Settings, processes: int) -> None:
@@ -78,6 +102,7 @@ class _Feeder:
         self._free: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
         self._workers: list[_Worker] = []
         self._waited = 0.0
+        self._processors = idle_processors()
         self._begin()
         self._thread = threading.Thread(target=self._run, name="prepare", daemon=True)
         self._thread.start()
@@ -105,14 +130,16 @@ class _Feeder:
     def _begin(self) -> None:
         worker = _Worker(self._settings, self._free)
         self._workers.append(worker)
-        self._waited = 0.0
         for _ in range(CHUNKS_A_PROCESS):
             self._free.put(worker)
 
     def _next(self) -> _Worker:
         """Wait for a worker that can be given more; begin another if that has happened too long."""
         if len(self._workers) < self._most and self._waited >= WAITED_SECONDS:
-            self._begin()
+            before, self._processors = self._processors, idle_processors()
+            self._waited = 0.0
+            if idle_share(before, self._processors) >= IDLE_SHARE:
+                self._begin()
         begun = time.monotonic()
         worker = self._free.get()
         # Its own start isn't waiting for want of workers.

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from archiver.classify.formats import RecordNumbers
 from archiver.classify.language import STOP_WORDS, language_of
-from archiver.classify.model import Classification
+from archiver.classify.model import Classification, PHIFinding
 from archiver.classify.phi import find_in_clinical, find_phi, settle, telling_words
 from archiver.classify.photos import photos
 from archiver.classify.places import STATE_WORDS, named_states
@@ -83,6 +83,21 @@ class Classifier:
             jurisdictions=tuple(sorted(states)) if states else (),
             language=language_of(text, known),
         )
+
+    def find(self, text: str, *, clinical: bool = False) -> list[PHIFinding]:
+        """Return what the detectors find in a piece of text, in no order; findings may overlap.
+
+        Nothing is judged here: `clinical` says whether the text is about a patient, so that names count.
+        """
+        lowered, words, distinct, plain = words_of(text)
+        found = find_phi(text, lowered, plain & telling_words())
+        if self._numbers:
+            found += self._numbers.find(text)
+        if self._roster is not None:
+            found += self._roster.find(text, lowered, words, distinct)
+        if clinical:
+            found += find_in_clinical(text, lowered, plain)
+        return found
 
 
 classify = Classifier().classify

@@ -5,12 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from archiver.classify import Classification, identifiers
+from archiver.message.conversation import joins_of
 from archiver.message.model import Address, Envelope, ParsedMessage
 
 
 @dataclass(frozen=True, slots=True)
 class IndexText:
-    """Plain text by field, and the exact labels (`name:value`) known at capture."""
+    """Plain text by field, and the exact labels (`name:value`) known at capture.
+
+    `links` and `topic` join the message to its conversation: see `archiver.message.conversation`.
+    """
 
     size: int
     subject: str
@@ -24,6 +28,8 @@ class IndexText:
     recipient: str
     header: str
     tags: tuple[str, ...]
+    links: tuple[int, ...] = ()
+    topic: int = 0
 
 
 def index_text(
@@ -67,6 +73,9 @@ def index_text(
         tags.add(f"message-id:{parsed.message_id.strip('<>')}")
     if parsed.has_attachment:
         tags.add("has:attachment")
+    if sender := author_of(parsed, envelopes):
+        tags.add(f"sender:{sender}")
+    tags.update([f"unsearchable:{reason}" for reason in unread(clear if clear is not None else parsed)])
     body = parsed.body_text
     attachment = parsed.attachment_text
     subject = parsed.subject
@@ -74,6 +83,7 @@ def index_text(
         subject = _joined([subject, clear.subject])
         body = _joined([body, clear.body_text])
         attachment = _joined([attachment, clear.attachment_text])
+    joins = joins_of(parsed)
     return IndexText(
         size=size,
         subject=subject,
@@ -87,7 +97,24 @@ def index_text(
         recipient=_joined(by_role["recipient"]),
         header=parsed.headers,
         tags=tuple(sorted([tag.casefold() for tag in tags])),
+        links=joins.links,
+        topic=joins.topic,
     )
+
+
+def unread(parsed: ParsedMessage) -> set[str]:
+    """Why not all of a message can be searched, as it was read just now; with `any` if there is a reason."""
+    reasons = {p.text_status for p in parsed.parts} - {"indexed", "empty"}
+    if parsed.parse_failed:
+        reasons |= {"parse_failed"}
+    return reasons | {"any"} if reasons else set()
+
+
+def author_of(parsed: ParsedMessage, envelopes: tuple[Envelope, ...]) -> str:
+    """Who wrote a message: the first address of `From`, else the envelope's sender, `""` where neither is."""
+    written = (a.address for a in parsed.from_)
+    enveloped = (e.on_behalf_of or e.sender or "" for e in envelopes)
+    return next((found for address in (*written, *enveloped) if (found := address.strip())), "")
 
 
 def custodians_of(

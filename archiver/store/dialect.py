@@ -5,7 +5,7 @@ The triggers, which differ too, have a file of their own: `archiver.store.guards
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -51,7 +51,7 @@ def prepare_engine(engine: Engine) -> None:
         cursor.execute("PRAGMA temp_store=MEMORY")
         cursor.execute("PRAGMA secure_delete=ON")
         cursor.execute("PRAGMA busy_timeout=30000")
-        cursor.execute("PRAGMA cache_size=-32768")
+        cursor.execute("PRAGMA cache_size=-12288")
         # Every 16 MiB of the log instead of 4: whoever commits then copies a page that changed often once.
         cursor.execute("PRAGMA wal_autocheckpoint=4096")
         cursor.close()
@@ -168,12 +168,12 @@ class Fixed:
         cursor.close()
         return None if found is None else tuple(found)
 
-    def all(self, connection: Connection, *values: Any) -> list[tuple[Any, ...]]:
-        """All rows it finds."""
+    def pieces(self, connection: Connection, rows: int, *values: Any) -> Iterator[list[tuple[Any, ...]]]:
+        """What it finds, up to so many rows at a time."""
         cursor = _run(connection, self._texts[connection.dialect.name], values)
-        found = cursor.fetchall()
+        while found := cursor.fetchmany(rows):
+            yield found
         cursor.close()
-        return list(found)
 
     def among(self, connection: Connection, values: Sequence[Any]) -> list[tuple[Any, ...]]:
         """Run it for a list of values, however long; the rows it finds."""

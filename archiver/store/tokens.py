@@ -34,7 +34,7 @@ FILE_AT = 100_000
 """So many messages not filed, and it is done. Searching through them takes tenths of a second; filing twice
 as often writes twice as many pages a message."""
 
-MOST = 4 * FILE_AT
+MOST = 2 * FILE_AT
 """Messages filed in one go, where more have gathered: it bounds what is in memory."""
 
 _SPANS = 8
@@ -178,7 +178,7 @@ def _file_some(records: Records, least: int, stop: threading.Event | None) -> in
             with records.write(dialect.LOCK_ARCHIVE) as connection:
                 if _number(connection, _FORGOTTEN) != forgotten or (stop is not None and stop.is_set()):
                     return 0
-                _FILE.run(connection, *rows[start : start + _ROWS])
+                _FILE.run(connection, *map(_unpacked, rows[start : start + _ROWS]))
     with records.write(dialect.LOCK_ARCHIVE) as connection:
         if _number(connection, _FORGOTTEN) != forgotten:
             return 0
@@ -190,16 +190,24 @@ def _number(connection: Connection, row: int) -> int:
     return int(connection.scalar(select(filed_tokens.c.until).where(filed_tokens.c.id == row)) or 0)
 
 
-def _span(
-    records: Records, begin: int, pks: Sequence[int], low: int, high: int | None
-) -> list[tuple[int, bytes, int]]:
-    """What these messages bear of tokens that begin with `low` or a byte up to `high`.
+def _span(records: Records, begin: int, pks: Sequence[int], low: int, high: int | None) -> list[bytes]:
+    """What these messages bear of tokens that begin with `low` or a byte up to `high`, as `_packed`.
 
     In the order of the table it is for: each of its pages is then written once.
     """
-    end = begin + len(pks)
+    end, beyond = begin + len(pks), _LAST if high is None else bytes((high,))
+    rows: list[bytes] = []
     with records.read() as connection:
-        found = _BORNE.all(connection, begin, end, bytes((low,)), _LAST if high is None else bytes((high,)))
-    rows = [(field, bytes(token), pks[seq - begin]) for seq, field, token in found]
+        for some in _BORNE.pieces(connection, _ROWS, begin, end, bytes((low,)), beyond):
+            rows += [_packed(field, token, pks[seq - begin]) for seq, field, token in some]
     rows.sort()
     return rows
+
+
+def _packed(field: int, token: bytes, pk: int) -> bytes:
+    """A row as bytes that sort as it does: a third of what it takes as a tuple."""
+    return b"%c%b%b" % (field, bytes(token), pk.to_bytes(8, "big"))
+
+
+def _unpacked(row: bytes) -> tuple[int, bytes, int]:
+    return row[0], row[1:-8], int.from_bytes(row[-8:], "big")

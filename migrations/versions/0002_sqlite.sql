@@ -6,6 +6,21 @@ CREATE TABLE borne_tokens (
 )
  WITHOUT ROWID
 -- next
+CREATE TABLE clinician_keys (
+	token BLOB NOT NULL, 
+	clinician BLOB NOT NULL, 
+	CONSTRAINT pk_clinician_keys PRIMARY KEY (token, clinician)
+)
+ WITHOUT ROWID
+-- next
+CREATE INDEX ix_clinician_keys_clinician ON clinician_keys (clinician)
+-- next
+CREATE TABLE clinicians (
+	token BLOB NOT NULL, 
+	sealed BLOB NOT NULL, 
+	CONSTRAINT pk_clinicians PRIMARY KEY (token)
+)
+-- next
 CREATE TABLE coverage_marks (
 	name VARCHAR NOT NULL, 
 	value BIGINT NOT NULL, 
@@ -30,6 +45,24 @@ CREATE TABLE dictionaries (
 	CONSTRAINT pk_dictionaries PRIMARY KEY (id)
 )
 -- next
+CREATE TABLE encounter_clinicians (
+	clinician BLOB NOT NULL, 
+	encounter BLOB NOT NULL, 
+	CONSTRAINT pk_encounter_clinicians PRIMARY KEY (clinician, encounter)
+)
+ WITHOUT ROWID
+-- next
+CREATE INDEX ix_encounter_clinicians_encounter ON encounter_clinicians (encounter)
+-- next
+CREATE TABLE encounters (
+	token BLOB NOT NULL, 
+	about BLOB NOT NULL, 
+	sealed BLOB NOT NULL, 
+	CONSTRAINT pk_encounters PRIMARY KEY (token)
+)
+-- next
+CREATE INDEX ix_encounters_about ON encounters (about)
+-- next
 CREATE TABLE filed_tokens (
 	id INTEGER NOT NULL, 
 	until BIGINT NOT NULL, 
@@ -43,6 +76,27 @@ CREATE TABLE grounds (
 	CONSTRAINT pk_grounds PRIMARY KEY (id), 
 	CONSTRAINT uq_grounds_token UNIQUE (token)
 )
+-- next
+CREATE TABLE index_builds (
+	id INTEGER NOT NULL, 
+	name VARCHAR NOT NULL, 
+	layout BIGINT NOT NULL, 
+	begun_us BIGINT NOT NULL, 
+	position BIGINT, 
+	done BIGINT NOT NULL, 
+	total BIGINT NOT NULL, 
+	whole BOOLEAN NOT NULL, 
+	CONSTRAINT pk_index_builds PRIMARY KEY (id)
+)
+-- next
+CREATE TABLE index_changes (
+	id INTEGER NOT NULL, 
+	message_pk BIGINT NOT NULL, 
+	kind SMALLINT NOT NULL, 
+	CONSTRAINT pk_index_changes PRIMARY KEY (id)
+)
+-- next
+CREATE INDEX ix_index_changes_kind ON index_changes (kind)
 -- next
 CREATE TABLE job_marks (
 	kind VARCHAR NOT NULL, 

@@ -8,9 +8,10 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, func, select
 
 from archiver.clock import from_us, rfc3339
-from archiver.store.schema import disposition_items, index_removals, messages, users
+from archiver.store.schema import DISPOSED, disposition_items, index_removals, messages, users
 from retention.disposition import items as items_of
 from retention.fields import SealedFields
+from search import rebuilds
 
 
 def of(connection: Connection, fields: SealedFields, rows: Sequence[RowMapping]) -> list[dict[str, Any]]:
@@ -60,8 +61,9 @@ def excluded(
 
 
 def index_pending(connection: Connection) -> int:
-    """How many messages' words are still to leave the index."""
-    return int(connection.scalar(select(func.count()).select_from(index_removals)) or 0)
+    """How many messages' words are still to leave the index, or one that is being built beside it."""
+    queued = int(connection.scalar(select(func.count()).select_from(index_removals)) or 0)
+    return queued + rebuilds.pending(connection, DISPOSED)
 
 
 def names(connection: Connection) -> dict[str, str]:

@@ -142,6 +142,20 @@ class HoldApplier:
                 self._hold(row["id"], matched, time.sleep)
         self._trees = {row["id"]: self._trees[row["id"]] for row in rows}
 
+    def match_again(self, since_us: int, rest: Rest = time.sleep) -> None:
+        """Match unreleased query holds made since then with all mail once more: another index is in use now,
+        which may know more of old mail than the one they looked into. Idempotent."""
+        with self._vault.records.read() as connection:
+            chosen = select(holds).where(
+                holds.c.by_index, holds.c.state != "released", holds.c.created_us >= since_us
+            )
+            rows = connection.execute(chosen.order_by(holds.c.id)).mappings().all()
+        for row in rows:
+            try:
+                self._match_index(row, rest)
+            except QueryTooBroad:
+                self._set_back(row["id"])
+
     # --- inside -------------------------------------------------------------------------------
 
     def _row(self, hold_id: str) -> RowMapping | None:

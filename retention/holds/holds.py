@@ -176,6 +176,10 @@ class Holds:
         """The indexer's callback: hold new mail that a query hold covers."""
         self._applier.standing_queries(pks)
 
+    def match_again(self, since_us: int) -> None:
+        """The rebuilder's callback: match the query holds made since then, by the index now in use."""
+        self._applier.match_again(since_us)
+
     # --- looking ------------------------------------------------------------------------------
 
     def list(self, actor: Actor, limit: int = 1_000) -> builtins.list[dict[str, Any]]:

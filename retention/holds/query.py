@@ -12,6 +12,8 @@ from search.language.tree import leaves
 
 CIRCULAR = frozenset({"hold", "matter"})
 """Fields whose answer changes when holds do."""
+LATER = frozenset({"tag"})
+"""Fields that no message has yet when it arrives: a standing hold would miss what is tagged afterwards."""
 
 
 def interpret(text: str, now: datetime) -> str:
@@ -21,6 +23,8 @@ def interpret(text: str, now: datetime) -> str:
     """
     parsed = parse(text, now=now)
     for leaf in leaves(parsed.tree):
+        if getattr(leaf, "fieldname", None) in LATER:
+            raise CircularQuery("a hold's query can't use tag:; find what bears it and hold it by --message")
         if getattr(leaf, "fieldname", None) in CIRCULAR:
             raise CircularQuery("a hold's query can't use hold: or matter:; name what the mail itself says")
     return parsed.interpreted

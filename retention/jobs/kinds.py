@@ -13,8 +13,8 @@ from apscheduler.triggers.cron import CronTrigger
 
 from config.settings import Settings
 
-Lane = Literal["watch", "holds", "upkeep"]
-LANES: Final[tuple[Lane, ...]] = ("watch", "holds", "upkeep")
+Lane = Literal["watch", "holds", "searches", "upkeep"]
+LANES: Final[tuple[Lane, ...]] = ("watch", "holds", "searches", "upkeep")
 """Jobs of one lane take turns; a run of hours in one keeps no other lane waiting."""
 
 
@@ -44,6 +44,8 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
             Kind("holds.finish_cooling", "*/15 * * * *", "holds", "end holds that have cooled off", True),
             Kind("notices.run", "* * * * *", "holds", "hold notices, reminders, reviews; sends them", True),
             Kind("roster.follow", "* * * * *", "holds", "match mail to new names, date it anew", True),
+            # A lane of its own: a search of somebody's keeps no hold waiting, and no run of hours an alert.
+            Kind("alerts.run", "* * * * *", "searches", "match new mail with saved searches, tell", True),
             Kind("retention.recompute", "15 2 * * *", "upkeep", "bring disposal dates up to date", True),
             Kind("retention.propose", "0 6 * * mon", "upkeep", "propose what is due for disposition"),
             Kind("retention.preview", "20 1 * * *", "upkeep", "what asked-for changes of policy would do"),

@@ -24,15 +24,17 @@ from retention.acts import by_system
 from retention.errors import RosterError
 from retention.roster.changes import CHUNK, FHIR_FIELDS, Change, Changes, Met
 from retention.roster.csv_file import Row
-from retention.roster.fhir import Meeting, Reader
+from retention.roster.encounters import Encounters
+from retention.roster.fhir import Clinician, Meeting, Reader
 from retention.roster.patient import Patient
-from retention.roster.reading import File, files_of, read
+from retention.roster.reading import File, Item, files_of, read
 from retention.roster.tokens import open_token
 
 Progress = Callable[[str, int, int], object]
 """Told what is done, how much of it, and of how much."""
 
 _NOTHING: Final = Met()
+_CARE_CHUNK: Final = 2_000
 
 
 @dataclass(slots=True)
@@ -45,6 +47,8 @@ class _Plan:
     seen: dict[str, str] = field(default_factory=dict)
     files: dict[Path, File] = field(default_factory=dict)
     """Those with patients: in a bulk export, encounters have files of their own."""
+    care: dict[Path, File] = field(default_factory=dict)
+    """Those with encounters and clinicians."""
 
 
 class RosterImport:
@@ -53,6 +57,7 @@ class RosterImport:
     def __init__(self, vault: Vault, changes: Changes) -> None:
         self._vault = vault
         self._changes = changes
+        self._encounters = Encounters(vault)
 
     def run(self, path: Path, progress: Progress | None = None, *, dry_run: bool = False) -> dict[str, Any]:
         """Import a file or a folder: CSV, FHIR R4 JSON (Bundle or one resource) or ndjson, each also gzipped.
@@ -100,7 +105,11 @@ class RosterImport:
         plan = _Plan()
         open_before = self._open_before()
         for item, where, file in _items(files, reader, tell, "checked"):
+            if isinstance(item, Clinician):
+                plan.care[file.path] = file
+                continue
             if isinstance(item, Meeting):
+                plan.care[file.path] = file
                 plan.encounters += 1
                 self._meet(plan.met.setdefault(item.patient, Met()), item, open_before)
                 continue
@@ -134,7 +143,7 @@ class RosterImport:
         chunk: list[Change] = []
         done = 0
         for item, _, _ in _items(list(plan.files.values()), reader, None, ""):
-            if isinstance(item, Meeting):
+            if isinstance(item, Meeting | Clinician):
                 continue
             chunk.append(self._change(item, plan))
             if len(chunk) == CHUNK:
@@ -147,6 +156,32 @@ class RosterImport:
         for start in range(0, len(rest), CHUNK):
             more = [_met_elsewhere(name, plan.met[name]) for name in rest[start : start + CHUNK]]
             done = self._commit(more, counts, tell, done, plan.patients + len(rest))
+        self._keep_care(list(plan.care.values()), reader, tell, plan.encounters)
+
+    def _keep_care(self, files: list[File], reader: Reader, tell: Progress, total: int) -> None:
+        """Keep when patients were seen and by whom. No date follows from it, so it comes last."""
+        chunk: list[Meeting | Clinician] = []
+        done = 0
+        for item, _, _ in _items(files, reader, None, ""):
+            if isinstance(item, Meeting | Clinician):
+                chunk.append(item)
+            if len(chunk) == _CARE_CHUNK:
+                done += self._commit_care(chunk)
+                tell("encounters", done, max(total, done))
+                chunk = []
+        done += self._commit_care(chunk)
+        if done:
+            tell("encounters", done, max(total, done))
+
+    def _commit_care(self, chunk: list[Meeting | Clinician]) -> int:
+        meetings = [one for one in chunk if isinstance(one, Meeting)]
+        if chunk:
+            with self._vault.records.write(dialect.LOCK_ARCHIVE) as connection:
+                self._encounters.keep(connection, meetings)
+                self._encounters.keep_clinicians(
+                    connection, [one for one in chunk if isinstance(one, Clinician)]
+                )
+        return len(meetings)
 
     def _change(self, item: Row | Patient, plan: _Plan) -> Change:
         patient = item.patient if isinstance(item, Row) else item
@@ -169,7 +204,7 @@ class RosterImport:
 
 def _items(
     files: list[File], reader: Reader, tell: Progress | None, what: str
-) -> Iterator[tuple[Row | Patient | Meeting, str, File]]:
+) -> Iterator[tuple[Item, str, File]]:
     total, done = sum(file.size for file in files), 0
 
     def advance(more: int) -> None:
@@ -181,7 +216,7 @@ def _items(
     for file in files:
         number = 0
         for item in read(file, reader, advance):
-            if isinstance(item, Meeting):
+            if isinstance(item, Meeting | Clinician):
                 yield item, "", file
                 continue
             number += 1

@@ -44,10 +44,12 @@ _STRONG: Final = frozenset({BY_NUMBER, BY_BIRTH})
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A patient with all her records, the united facts of which are the properties."""
+    """A patient with all her records, the united facts of which are the properties. `ids` are the records'
+    own, in their order."""
 
     id: str
     records: tuple[Patient, ...]
+    ids: tuple[str, ...] = ()
 
     @property
     def born(self) -> Days:
@@ -165,6 +167,7 @@ class Matcher:
     def persons(self, connection: Connection, ids: Iterable[str]) -> dict[str, Person]:
         """Persons with their records."""
         found: dict[str, list[Patient]] = {}
+        records: dict[str, list[str]] = {}
         wanted = sorted(set(ids))
         for chunk in _chunks(wanted):
             known_as = func.coalesce(patients.c.person, patients.c.id)
@@ -178,7 +181,8 @@ class Matcher:
             for row in rows:
                 record = Patient.from_json(self._fields.open(row.id, row.sealed))
                 found.setdefault(row.person, []).append(record)
-        return {person: Person(person, tuple(records)) for person, records in found.items()}
+                records.setdefault(row.person, []).append(row.id)
+        return {one: Person(one, tuple(found[one]), tuple(records[one])) for one in found}
 
     def of_messages(self, connection: Connection, pks: Sequence[int]) -> dict[int, tuple[Person, ...]]:
         """Everybody whom each message is about or may be."""

@@ -113,13 +113,18 @@ class People:
         return self._look(texts, self._book.since(mark))
 
     def labels(self, pks: Sequence[int]) -> dict[int, set[str]]:
-        """A label `patient:` for every record number of everybody whom a message is about, or may be."""
+        """A label `patient:` for every record number of everybody whom a message is about, or may be, and one
+        for every record of theirs: a patient may have no number, and two may share one."""
         with self._vault.records.read() as connection:
             if connection.execute(select(patients.c.id).limit(1)).first() is None:
                 return {}
             found = self._matcher.of_messages(connection, pks)
         return {
-            pk: {tag("patient", number_label(number)) for person in people for number in person.numbers}
+            pk: {
+                tag("patient", label)
+                for person in people
+                for label in (*map(number_label, person.numbers), *person.ids)
+            }
             for pk, people in found.items()
         }
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from retention.errors import RosterError
 from retention.roster.csv_file import MAX_LINE, Row, read_rows
-from retention.roster.fhir import Meeting, Reader
+from retention.roster.fhir import Clinician, Meeting, Reader
 from retention.roster.json_stream import MAX_PIECE, bundle, loads
 from retention.roster.patient import Patient
 
@@ -27,6 +27,9 @@ Stream = io.BufferedReader | gzip.GzipFile
 _KINDS: Final[dict[str, Kind]] = {".csv": "csv", ".json": "json", ".ndjson": "ndjson", ".jsonl": "ndjson"}
 _SNIFFED: Final = 1 << 16
 _TELL_EVERY: Final = 1 << 20
+_WORDS: Final = (b'"Patient"', b'"Encounter"', b'"Bundle"', b'"Practitioner"', b'"PractitionerRole"')
+
+Item = Row | Patient | Meeting | Clinician
 
 Progress = Callable[[int], object]
 """Told how many bytes of the files were read since it was told last."""
@@ -63,8 +66,8 @@ def files_of(path: Path) -> list[File]:
     return [_file(path, "")]
 
 
-def read(file: File, reader: Reader, progress: Progress | None = None) -> Iterator[Row | Patient | Meeting]:
-    """The patients and encounters of a file, in its order. Raises RosterError naming where."""
+def read(file: File, reader: Reader, progress: Progress | None = None) -> Iterator[Item]:
+    """The patients, encounters and clinicians of a file, in its order. Raises RosterError naming where."""
     try:
         with file.path.open("rb") as plain:
             if _mark(file.path) != file.mark:
@@ -93,7 +96,7 @@ def _csv(file: File, stream: Stream, _: Reader) -> Iterator[Row]:
         raise RosterError(f"{file.where}{error}") from None
 
 
-def _json(file: File, stream: Stream, reader: Reader) -> Iterator[Patient | Meeting]:
+def _json(file: File, stream: Stream, reader: Reader) -> Iterator[Item]:
     try:
         for number, entry in bundle(stream.read):
             where = f"{file.where}entry {number}"
@@ -107,12 +110,12 @@ def _json(file: File, stream: Stream, reader: Reader) -> Iterator[Patient | Meet
         raise error if str(error).startswith(file.where) else RosterError(f"{file.where}{error}") from None
 
 
-def _ndjson(file: File, stream: Stream, reader: Reader) -> Iterator[Patient | Meeting]:
+def _ndjson(file: File, stream: Stream, reader: Reader) -> Iterator[Item]:
     number = 0
     for line in _lines(stream, file.where):
         number += 1
-        # Bulk exports hold many other resources; these two words stand in what we look for.
-        if b'"Patient"' not in line and b'"Encounter"' not in line and b'"Bundle"' not in line:
+        # Bulk exports hold many other resources; one of these words stands in what we look for.
+        if not any(word in line for word in _WORDS):
             if line.strip() and not line.lstrip().startswith(b"{"):
                 raise RosterError(f"{file.where}line {number}: must be a JSON object")
             continue
@@ -132,7 +135,7 @@ def _lines(stream: Stream, where: str) -> Iterator[bytes]:
         yield line
 
 
-_READ: Final[dict[Kind, Callable[[File, Stream, Reader], Iterator[Row | Patient | Meeting]]]] = {
+_READ: Final[dict[Kind, Callable[[File, Stream, Reader], Iterator[Item]]]] = {
     "csv": _csv,
     "json": _json,
     "ndjson": _ndjson,

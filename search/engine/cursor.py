@@ -11,34 +11,36 @@ from typing import Final
 
 from whoosh.query import Query
 
-from search.engine.ports import Sort
 from search.errors import BadCursor
 
-_PLACE: Final = struct.Struct(">qd")
+_PLACE: Final = struct.Struct(">qdq")
 _MAC_BYTES: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The last row of a page; `score` only matters when sorting by relevance."""
+    """The last row of a page. `score` is what its time comes after in the order, a rank or a size; `bound` is
+    the row id from which on matches were ranked."""
 
     rowid: int
     score: float = 0.0
+    bound: int = 0
 
 
-def _mac(key: bytes, query: Query, sort: Sort, place: bytes) -> bytes:
+def _mac(key: bytes, query: Query, order: str, place: bytes) -> bytes:
     # Keyed, because a plain digest of a short query could be found by trying likely queries.
-    message = b"holdfast-cursor-v1\0" + sort.encode() + b"\0" + place + repr(query).encode("utf-8", "replace")
+    asked = repr(query).encode("utf-8", "replace")
+    message = b"holdfast-cursor-v2\0" + order.encode() + b"\0" + place + asked
     return hmac.digest(key, message, "sha256")[:_MAC_BYTES]
 
 
-def write_cursor(key: bytes, query: Query, sort: Sort, place: Place) -> str:
+def write_cursor(key: bytes, query: Query, order: str, place: Place) -> str:
     """Return an opaque, URL-safe cursor."""
-    packed = _PLACE.pack(place.rowid, place.score)
-    return base64.urlsafe_b64encode(packed + _mac(key, query, sort, packed)).decode()
+    packed = _PLACE.pack(place.rowid, place.score, place.bound)
+    return base64.urlsafe_b64encode(packed + _mac(key, query, order, packed)).decode()
 
 
-def read_cursor(key: bytes, query: Query, sort: Sort, cursor: str) -> Place:
+def read_cursor(key: bytes, query: Query, order: str, cursor: str) -> Place:
     """Return the place of a cursor that `write_cursor` made for this very query and order.
 
     Raises BadCursor.
@@ -48,7 +50,6 @@ def read_cursor(key: bytes, query: Query, sort: Sort, cursor: str) -> Place:
     except (binascii.Error, ValueError):
         data = b""
     packed, mac = data[: _PLACE.size], data[_PLACE.size :]
-    if len(packed) != _PLACE.size or not hmac.compare_digest(mac, _mac(key, query, sort, packed)):
+    if len(packed) != _PLACE.size or not hmac.compare_digest(mac, _mac(key, query, order, packed)):
         raise BadCursor("bad_cursor", "the cursor is not of this query and order; start at the first page")
-    rowid, score = _PLACE.unpack(packed)
-    return Place(rowid, score)
+    return Place(*_PLACE.unpack(packed))

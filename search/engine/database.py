@@ -14,13 +14,14 @@ from typing import Final
 
 import apsw
 
+from search.engine import columns
 from search.engine.labels import COLUMN
 from search.errors import IndexDamaged, IndexLocked, IndexOutdated, IndexUnavailable, SearchError
 from search.language.words import TOKENIZER
 
 FILE_NAME: Final = "index.db"
 KEY_BYTES: Final = 32
-VERSION: Final = 2
+VERSION: Final = 3
 READABLE: Final = frozenset({VERSION})
 """Layouts that this version can search; it writes its own only. An index of an older one that is named here
 goes on answering while a new one is built beside it."""
@@ -64,8 +65,10 @@ CREATE TABLE label (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 CREATE TABLE doc_tag (tag INTEGER NOT NULL, doc INTEGER NOT NULL, PRIMARY KEY (tag, doc)) WITHOUT ROWID;
 CREATE INDEX doc_tag_by_doc ON doc_tag (doc, tag);
 CREATE TABLE word (word TEXT PRIMARY KEY, stem TEXT) WITHOUT ROWID;
+CREATE TABLE ending (backward TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE INDEX word_by_stem ON word (stem, word) WHERE stem IS NOT NULL;
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+{columns.SCHEMA}
 PRAGMA user_version = {VERSION};
 """
 
@@ -122,7 +125,10 @@ def _prepare(db: apsw.Connection, key: bytes, *, create: bool, cache_mib: int) -
     if create:
         settings += [
             f"page_size = {_PAGE_BYTES}",
-            "secure_delete = on",
+            # Whole pages that merging frees aren't overwritten: half of what an import writes. Scrubbing takes
+            # all free pages out of the file instead, which this kind of file can.
+            "auto_vacuum = incremental",
+            "secure_delete = fast",
             "journal_mode = wal",
             f"wal_autocheckpoint = {_CHECKPOINT_PAGES}",
             # FULL: the outbox forgets a message once `add` returns, so a power cut mustn't undo it.
@@ -140,8 +146,8 @@ def _prepare(db: apsw.Connection, key: bytes, *, create: bool, cache_mib: int) -
         raise IndexUnavailable("There is no index yet; start the indexer or run reindex")
     elif version != VERSION and (create or version not in READABLE):
         raise IndexOutdated(
-            "The index is of another version of Holdfast and can't be used by this one. A new one is built from"
-            " the archive, and nothing is lost: `holdfast reindex` does it, or shows how far it is"
+            "The index is of another version of Holdfast and can't be used by this one. A new one is built"
+            " from the archive, and nothing is lost: `holdfast reindex` does it, or shows how far it is"
         )
     if not create:
         db.pragma("query_only", True)

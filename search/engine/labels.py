@@ -1,8 +1,8 @@
 """Labels as words of the index, and the few that change and stay rows.
 
 A label that is fixed with its message (`custodian:`, `record:`, `id:` ...) is one word of the FTS5 column
-`label`, so it is merged with the words instead of being put between rows all over a table. `hold:` and
-`matter:` come and go without their message: they are rows of `doc_tag`.
+`label`, so it is merged with the words instead of being put between rows all over a table. `hold:`, `matter:`
+and `tag:` come and go without their message: they are rows of `doc_tag`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Final
 
 from search.language.fields import tag as tag_of
 
-CHANGING: Final = frozenset({"hold", "matter"})
+CHANGING: Final = frozenset({"hold", "matter", "tag"})
 """The kinds that are rows. Whatever else a message bears changes only by adding the message again."""
 
 COLUMN: Final = "label"

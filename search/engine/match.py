@@ -7,6 +7,8 @@ a parameter: nothing a person types is ever syntax here.
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import product
+from math import prod
 from typing import Final
 
 import apsw
@@ -14,9 +16,22 @@ from whoosh.query import And, Not, Or, Phrase, Prefix, Query, Term
 
 from search.engine import labels, terms
 from search.engine.database import TEXT_COLUMNS
+from search.engine.expansions import begins, expanded, is_wild
+from search.errors import QueryTooBroad
 from search.language.fields import tag
-from search.language.tree import ANYWHERE, PrefixPhrase, Suffix, Tag, Word, leaves
-from search.language.words import stem
+from search.language.tree import (
+    ANYWHERE,
+    Fuzzy,
+    Near,
+    Pattern,
+    PatternPhrase,
+    PrefixPhrase,
+    Suffix,
+    Tag,
+    Word,
+    leaves,
+)
+from search.language.words import is_character, stem
 
 _COLUMNS: Final[dict[str, tuple[str, ...]]] = {
     ANYWHERE: tuple(column for column in TEXT_COLUMNS if column != "header"),
@@ -36,6 +51,9 @@ WIDE: Final = 512
 """Up to so many labels are one OR. FTS5 compares every row of an OR with all of its words, so that more
 are asked for in groups, and the answers gathered."""
 _GROUP: Final = 64
+MAX_FORMS: Final = 20_000
+"""The most words and phrases that all patterns of one query may stand for together."""
+_LAST: Final = labels.BEYOND
 
 
 def every() -> str:
@@ -66,6 +84,7 @@ class Expressions:
 
     def __init__(self, db: apsw.Connection) -> None:
         self._db = db
+        self._forms = 0
         self._known: dict[int, tuple[Query, str | None]] = {}
 
     def of(self, node: Query) -> str | None:
@@ -91,9 +110,49 @@ class Expressions:
             return f"({' OR '.join(known)})" if known and len(known) == len(parts) else None
         if is_fixed(node):
             return _label(_word(node))
-        if isinstance(node, Tag) or not isinstance(node, Term | Phrase | Prefix):
+        if isinstance(node, Tag) or not isinstance(node, Term | Phrase | Prefix | Near):
             return None
-        return f"({{{' '.join(_COLUMNS[node.fieldname])}}} : ({_leaf(self._db, node)}))"
+        return f"({{{' '.join(_COLUMNS[node.fieldname])}}} : ({self._leaf(node)}))"
+
+    def _leaf(self, node: Query) -> str:
+        if isinstance(node, Near):
+            return f"NEAR({' '.join(map(_string, node.words))}, {int(node.distance)})"
+        if isinstance(node, PatternPhrase):
+            return self._rows(node)
+        if isinstance(node, PrefixPhrase):
+            return f"{_string(' '.join(node.words))} *"
+        if isinstance(node, Phrase):
+            return _string(" ".join(node.words))
+        if isinstance(node, Prefix):
+            return f"{_string(node.text)} *"
+        if isinstance(node, Word | Suffix | Pattern | Fuzzy):
+            return self._any_of(expanded(self._db, node))
+        return _string(node.text)
+
+    def _rows(self, node: PatternPhrase) -> str:
+        """A row of words some of which are patterns, as all the rows it may be."""
+        # The engine itself finds beginnings, at the end of a row.
+        open_end = begins(node.words[-1])
+        words = [*node.words[:-1], node.words[-1][:-1]] if open_end else list(node.words)
+        places = [
+            terms.of_form(self._db, word) if is_wild(word) else [word] for word in words
+        ]
+        if prod(map(len, places)) > terms.MAX_EXPANSION:
+            raise QueryTooBroad(
+                "too_broad",
+                f"the patterns of one term stand for more than {terms.MAX_EXPANSION:,} rows of words; add letters",
+            )
+        return self._any_of([" ".join(row) for row in product(*places)], " *" if open_end else "")
+
+    def _any_of(self, forms: list[str], behind: str = "") -> str:
+        self._forms += len(forms)
+        if self._forms > MAX_FORMS:
+            raise QueryTooBroad(
+                "too_broad",
+                f"the patterns of this query stand for more than {MAX_FORMS:,} words together; use fewer",
+            )
+        # A pattern that stands for no indexed word needs an expression that nothing matches.
+        return " OR ".join(_string(form) + behind for form in forms) or f"({_string(_LAST)} NOT {_string(_LAST)})"
 
     def _conjunction(self, node: And) -> str | None:
         wanted: list[str] = []
@@ -126,29 +185,15 @@ def _string(text: str) -> str:
     return f'"{doubled}"'
 
 
-def _leaf(db: apsw.Connection, node: Query) -> str:
-    if isinstance(node, PrefixPhrase):
-        return f"{_string(' '.join(node.words))} *"
-    if isinstance(node, Phrase):
-        return _string(" ".join(node.words))
-    if isinstance(node, Prefix):
-        return f"{_string(node.text)} *"
-    # A pattern that stands for no indexed word still needs an expression: the text itself, in vain.
-    if isinstance(node, Suffix):
-        return _either(terms.with_ending(db, node.text) or [node.text])
-    if isinstance(node, Word):
-        return _either(terms.with_stem(db, stem(node.text)) or [node.text])
-    return _string(node.text)
-
-
 def _either(forms: list[str]) -> str:
     return " OR ".join(_string(form) for form in forms)
 
 
 def marks(db: apsw.Connection, node: Query) -> set[str]:
-    """Return what a highlighter marks: words, `word*` for beginnings and `*word` for endings.
+    """Return what a highlighter marks; `search.language.marking` reads it.
 
-    Leaves under an odd number of NOTs are left out: their words are in no hit.
+    Words, rows of characters that are words (`日 本`), patterns (`word*`, `*word`, `w?rd`) and fuzzy words
+    (`word~1`). Leaves under an odd number of NOTs are left out: their words are in no hit.
     """
     found: set[str] = set()
     _collect(db, node, wanted=True, add=found.update)
@@ -161,15 +206,39 @@ def _collect(db: apsw.Connection, node: Query, *, wanted: bool, add: Callable[[l
     elif isinstance(node, And | Or):
         for part in node.subqueries:
             _collect(db, part, wanted=wanted, add=add)
-    elif wanted and isinstance(node, PrefixPhrase):
-        add([*node.words[:-1], f"{node.words[-1]}*"])
-    elif wanted and isinstance(node, Phrase):
-        add(list(node.words))
-    elif wanted and isinstance(node, Prefix):
-        add([f"{node.text}*"])
-    elif wanted and isinstance(node, Suffix):
-        add([f"*{node.text}"])
-    elif wanted and isinstance(node, Word):
-        add([node.text, *terms.with_stem(db, stem(node.text))])
-    elif wanted and isinstance(node, Term) and not isinstance(node, Tag):
-        add([node.text])
+    elif wanted and not isinstance(node, Tag):
+        add(_marks(db, node))
+
+
+def _marks(db: apsw.Connection, node: Query) -> list[str]:
+    if isinstance(node, Near):
+        return [mark for row in node.words for mark in _row_marks(row.split(" "))]
+    if isinstance(node, PrefixPhrase):
+        return _row_marks([*node.words[:-1], f"{node.words[-1]}*"])
+    if isinstance(node, Phrase):
+        return _row_marks(list(node.words))
+    if isinstance(node, Prefix):
+        return [f"{node.text}*"]
+    if isinstance(node, Suffix):
+        return [f"*{node.text}"]
+    if isinstance(node, Fuzzy):
+        return [f"{node.text}~{node.edits}"]
+    if isinstance(node, Word):
+        return [node.text, *terms.with_stem(db, stem(node.text))]
+    return [node.text] if isinstance(node, Term) else []
+
+
+def _row_marks(row: list[str]) -> list[str]:
+    """The words of a row; single characters only where they follow one another, being all over such a text."""
+    found: list[str] = []
+    characters: list[str] = []
+    for word in [*row, ""]:
+        if is_character(word):
+            characters.append(word)
+            continue
+        if characters:
+            found.append(" ".join(characters))
+            characters.clear()
+        if word:
+            found.append(word)
+    return found

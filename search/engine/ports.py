@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from whoosh.query import Query
 
-Sort = Literal["newest", "oldest", "relevance"]
+from search.engine.views import Ask, Group, View
+
+Sort = Literal["newest", "oldest", "relevance", "largest", "smallest"]
+"""Largest and smallest are by raw size, newest first among equals."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +23,11 @@ class IndexDocument:
     that descending row ids are newest first. The text fields hold plain text. `tags` are exact
     `name:value` labels, casefolded (`custodian:a@b`, `source:x`, `record:billing`, `hold:h1`,
     `matter:m1`, `state:ca`, `phi:ssn`, `lang:en`, `patient:mrn-1`, `id:...`, `message-id:...`,
-    `has:attachment`). `size` is the raw size in bytes.
+    `has:attachment`, `sender:a@b`). `size` is the raw size in bytes.
+
+    `sources` are the ids of the sources it came by, for the facet. `links` and `topic` join it to its
+    conversation (archiver/message/conversation.py); `likeness` are the two keys by which it meets what it is
+    like (search/likeness.py), none where it is like nothing.
     """
 
     rowid: int
@@ -36,6 +43,10 @@ class IndexDocument:
     recipient: str = ""
     header: str = ""
     tags: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+    links: tuple[int, ...] = ()
+    topic: int = 0
+    likeness: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +58,19 @@ class Hits:
     more: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Expansion:
+    """What one leaf of a query stands for: `pattern` as in the interpreted query (`schedul*`, `*itis`, `color~1`,
+    or a word for all with its stem), how many words of the index, and the first of them by the alphabet.
+
+    The words are those of the whole index, whatever their field and whoever may see the message.
+    """
+
+    pattern: str
+    number: int
+    words: tuple[str, ...]
+
+
 class IndexWriter(Protocol):
     """One writer at a time, held by a lock beside the files; all calls are durable on return."""
 
@@ -55,14 +79,14 @@ class IndexWriter(Protocol):
         ...
 
     def tag(self, tag: str, rowids: Iterable[int]) -> None:
-        """Put a changing tag (`hold`, `matter`) on rows; ValueError for a kind fixed with its message.
+        """Put a changing tag (`hold`, `matter`, `tag`) on rows; ValueError for a kind fixed with its message.
 
         Rows not in the index are passed over, their document brings its own tags.
         """
         ...
 
     def relabel(self, labels: Mapping[int, Iterable[str]], names: Sequence[str]) -> None:
-        """Give each row these tags in the place of all it has of the named kinds (`hold`, `matter`)."""
+        """Give each row these tags in the place of all it has of the named kinds, each a changing one."""
         ...
 
     def untag(self, tag: str) -> None:
@@ -94,6 +118,31 @@ class IndexReader(Protocol):
         """
         ...
 
+    def view(
+        self,
+        query: Query,
+        *,
+        limit: int,
+        sort: Sort = "newest",
+        after: str | None = None,
+        ask: Ask | None = None,
+        within: Query | None = None,
+    ) -> View:
+        """Return a page as `search` does, and whatever `ask` says, all of one state.
+
+        Groups are joined by nothing but messages that match `within` (everything, where it is None): the
+        scope, so that a group can't tell of a message outside it. Their cursors go on in the index as it
+        is then: a group that new mail has brought forward is not met again.
+        """
+        ...
+
+    def group_of(self, rowid: int, by: Group, *, within: Query | None = None) -> list[int]:
+        """The row ids, ascending, of the group of a message, itself included, as `view` joins it.
+
+        Empty where the message isn't in the index or doesn't match `within`.
+        """
+        ...
+
     def count(self, query: Query) -> int: ...
 
     def all_rowids(self, query: Query) -> Iterable[int]:
@@ -109,10 +158,19 @@ class IndexReader(Protocol):
         ...
 
     def words_like(self, query: Query) -> set[str]:
-        """All index words that the query's text leaves stand for: what the highlighter marks.
+        """What the query's text leaves stand for, as `search.language.marking` reads it.
 
-        Stems are expanded. A beginning stays `word*` and an ending `*word`: they may stand for any
-        number of words. Leaves that a NOT excludes aren't there.
+        Stems are expanded. Patterns stay `word*`, `*word`, `w?rd` and fuzzy words `word~1`: they may stand for
+        any number of words. Single characters of a script without blanks are in rows, `日 本`. Leaves that a
+        NOT excludes aren't there.
+        """
+        ...
+
+    def expansions(self, query: Query) -> list[Expansion]:
+        """How many words of the index each pattern, fuzzy word and stem stands for, and the first 20.
+
+        They are patient information of the whole archive: nobody with a narrower scope may see them. Raises
+        QueryTooBroad.
         """
         ...
 

@@ -5,29 +5,36 @@ from __future__ import annotations
 import hashlib
 import threading
 from array import array
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final, cast
+from typing import Final, TypeVar
 
 import apsw
-from whoosh.query import Query
+from whoosh.query import Every, Query
 
 from archiver.store.rowid import MAX_ROWID
-from search.engine import match
+from search.engine import columns, match
+from search.engine.answers import Answer, Found
 from search.engine.compile import Compiler
-from search.engine.cursor import Place, read_cursor, write_cursor
+from search.engine.cursor import read_cursor, write_cursor
 from search.engine.database import FILE_NAME, open_database, own_errors
+from search.engine.expansions import expansions
+from search.engine.pages import damaged_pages
 from search.engine.places import in_use
-from search.engine.ports import Hits, Sort
-from search.errors import IndexDamaged, IndexUnavailable, SearchError
+from search.engine.ports import Expansion, Hits, Sort
+from search.engine.table import Behind, Tables
+from search.engine.views import Ask, Group, View
+from search.errors import IndexDamaged, IndexOutdated, IndexUnavailable, SearchError
 
 _CACHE_MIB: Final = 16
 _IDLE_CONNECTIONS: Final = 4
 _CHUNK: Final = 10_000
 _BEYOND: Final = MAX_ROWID + 1
 _TRIES: Final = 10
+_NAMED: Final = 20
 
+_T = TypeVar("_T")
 _Place = tuple[Path, int]
 """The folder of the index in use, and the number of its file: another one of either is another index."""
 
@@ -46,6 +53,7 @@ class FtsReader:
         self._guard = threading.Lock()
         self._idle: list[tuple[_Place, apsw.Connection]] = []
         self._closed = False
+        self._tables = Tables()
 
     def _place(self) -> _Place:
         folder = in_use(self._folder)
@@ -108,17 +116,69 @@ class FtsReader:
         `relevance` ranks by bm25 and breaks ties newest first; a query without text at its top has no
         scores, so there it is newest first. Raises BadCursor where `after` is of another query or order.
         """
+        view = self.view(query, limit=limit, sort=sort, after=after)
+        return Hits(view.total, view.rowids, view.next is not None), view.next
+
+    def view(
+        self,
+        query: Query,
+        *,
+        limit: int,
+        sort: Sort = "newest",
+        after: str | None = None,
+        ask: Ask | None = None,
+        within: Query | None = None,
+    ) -> View:
+        """Return a page, its cursor, and what is asked besides, all of one snapshot: see `IndexReader.view`.
+
+        `query` must match nothing that `within` doesn't. Raises IndexOutdated where the index in use has no
+        facts yet.
+        """
         if limit < 1:
             raise ValueError("a page holds at least one row")
-        place = None if after is None else read_cursor(self._cursor_key, query, sort, after)
+        ask = ask or Ask()
+        order = f"{sort} {ask.group}" if ask.group else sort
+        place = None if after is None else read_cursor(self._cursor_key, query, order, after)
+
+        def answered(db: apsw.Connection) -> Found:
+            answer = Answer(db, self._tables, query, within=within, without=ask.without)
+            if ask.plain and sort in ("newest", "oldest", "relevance"):
+                return answer.page(sort, place, limit + 1)
+            return answer.view(sort, place, limit + 1, ask)
+
+        found = self._in_step(answered)
+        page = found.places[:limit]
+        more = len(found.places) > limit
+        return View(
+            found.total,
+            tuple(each.rowid for each in page),
+            write_cursor(self._cursor_key, query, order, page[-1]) if more else None,
+            facets=found.facets,
+            histogram=found.histogram,
+            groups=found.groups,
+            members=found.members[:limit],
+            ranked_among=found.ranked_among,
+        )
+
+    def group_of(self, rowid: int, by: Group, *, within: Query | None = None) -> list[int]:
+        """Return the row ids of a message's group, ascending; see `IndexReader.group_of`."""
+        return self._in_step(lambda db: Answer(db, self._tables, Every(), within=within).group_of(rowid, by))
+
+    def warm(self) -> None:
+        """Read the facts that facets and sizes come from, so that nobody waits for it: tenths of a second to
+        seconds. An index that has none is passed over."""
+        with suppress(IndexOutdated):
+            self._in_step(self._tables.at)
+
+    def _in_step(self, work: Callable[[apsw.Connection], _T]) -> _T:
+        """Do work that may need the facts, in a snapshot at least as new as those at hand."""
+        for _ in range(_TRIES):
+            with self._snapshot() as db, suppress(Behind):
+                return work(db)
+        # Not even a new snapshot is as new: the index was put back to what it was before.
+        self._tables.forget()
         with self._snapshot() as db:
-            compiler = Compiler(db)
-            total = _count(db, compiler, query)
-            found = _page(db, compiler, query, sort, place, limit + 1)
-        more = len(found) > limit
-        page = found[:limit]
-        cursor = write_cursor(self._cursor_key, query, sort, page[-1]) if more else None
-        return Hits(total, tuple(each.rowid for each in page), more), cursor
+            return work(db)
 
     def count(self, query: Query) -> int:
         """Return the exact number of matching rows."""
@@ -153,16 +213,43 @@ class FtsReader:
     def words_like(self, query: Query) -> set[str]:
         """Return what the highlighter marks: the words of the query's text leaves, stems expanded.
 
-        Patterns stay patterns, `word*` and `*word`. Leaves that are excluded by NOT aren't there.
+        Patterns stay patterns, `word*`, `*word`, `w?rd`, `word~1`. Leaves that are excluded by NOT aren't there.
         """
         with self._snapshot() as db:
             return match.marks(db, query)
 
+    def expansions(self, query: Query) -> list[Expansion]:
+        """Return how many words of the index each pattern, fuzzy word and stem stands for, and the first 20.
+
+        Raises QueryTooBroad.
+        """
+        with self._snapshot() as db:
+            return expansions(db, query)
+
     def check(self) -> None:
         """Read the whole file, every page against its MAC; compare the list of messages with their words.
 
-        Raises IndexDamaged at the first fault.
+        Raises IndexDamaged, naming the damaged pages where the cipher's codes tell them.
         """
+        try:
+            self._check()
+        except IndexDamaged:
+            raise IndexDamaged(f"The index is damaged{self._where()}; rebuild it with reindex") from None
+
+    def _where(self) -> str:
+        """The damaged pages, as far as they fit into a sentence."""
+        try:
+            path = in_use(self._folder) / FILE_NAME
+            # Twice: a page that was being written just then is whole the second time.
+            pages = sorted(set(damaged_pages(path, self._key)).intersection(damaged_pages(path, self._key)))
+        except (OSError, SearchError):
+            return ""
+        if not pages:
+            return ""
+        more = f" and {len(pages) - _NAMED:,} more" if len(pages) > _NAMED else ""
+        return f" at page {', '.join(map(str, pages[:_NAMED]))}{more} of {FILE_NAME}"
+
+    def _check(self) -> None:
         with self._snapshot() as db:
             faults = db.execute("PRAGMA quick_check(1)").fetchall()
             listed = db.execute("SELECT count(*) FROM doc").get
@@ -170,7 +257,9 @@ class FtsReader:
             both = db.execute(
                 "SELECT count(*) FROM doc WHERE +id IN (SELECT rowid FROM ft(?))", (match.every(),)
             ).get
-        if faults != [("ok",)] or not listed == worded == both:
+            with_facts = columns.rowids_of(db)
+            in_step = with_facts == array("q", (r for (r,) in db.execute("SELECT id FROM doc ORDER BY id")))
+        if faults != [("ok",)] or not listed == worded == both or not in_step:
             raise IndexDamaged("The index is damaged; rebuild it with reindex")
 
     def close(self) -> None:
@@ -178,6 +267,7 @@ class FtsReader:
         with self._guard:
             self._closed = True
             idle, self._idle = self._idle, []
+        self._tables.forget()
         for _, db in idle:
             db.close()
 
@@ -185,32 +275,3 @@ class FtsReader:
 def _count(db: apsw.Connection, compiler: Compiler, query: Query) -> int:
     select = compiler.select(query)
     return int(db.execute(f"SELECT count(*) FROM ({select.sql})", select.params).get)
-
-
-def _page(
-    db: apsw.Connection, compiler: Compiler, query: Query, sort: Sort, place: Place | None, limit: int
-) -> list[Place]:
-    if sort == "relevance":
-        select = compiler.select(query, ranked=True)
-        if select.ranked:
-            return _ranked_page(db, select.sql, select.params, place, limit)
-    if sort == "oldest":
-        select = compiler.select(query, first=0 if place is None else place.rowid + 1)
-        order = "ASC"
-    else:
-        select = compiler.select(query, beyond=_BEYOND if place is None else place.rowid)
-        order = "DESC"
-    rows = db.execute(f"SELECT r FROM ({select.sql}) ORDER BY r {order} LIMIT ?", (*select.params, limit))
-    return [Place(int(rowid)) for (rowid,) in rows]
-
-
-def _ranked_page(
-    db: apsw.Connection, sql: str, params: tuple[object, ...], place: Place | None, limit: int
-) -> list[Place]:
-    where, bounds = "", cast(tuple[float, ...], ())
-    if place is not None:
-        where, bounds = "WHERE (s, -r) > (?, ?)", (place.score, -place.rowid)
-    rows = db.execute(
-        f"SELECT r, s FROM ({sql}) {where} ORDER BY s, r DESC LIMIT ?", (*params, *bounds, limit)
-    )
-    return [Place(int(rowid), float(score)) for rowid, score in rows]

@@ -1,8 +1,8 @@
 """The indexes of an archive: the one in use, and one that is built beside it (docs/adr/0019).
 
-    index/index.db             the first one
-    index/index.in-use         the name of the folder in use since
-    index/built-<hex>/index.db an index that was, or is being, built
+index/index.db             the first one
+index/index.in-use         the name of the folder in use since
+index/built-<hex>/index.db an index that was, or is being, built
 """
 
 from __future__ import annotations

@@ -11,19 +11,20 @@ from typing import Final
 
 import apsw
 
-from search.engine import terms
+from search.engine import columns, terms
+from search.engine.chunks import Row
 from search.engine.database import FILE_NAME, TEXT_COLUMNS, open_database, own_errors
 from search.engine.labels import CHANGING, COLUMN, changes, column_of, label_of
 from search.engine.lock import WriterLock
 from search.engine.places import in_use
 from search.engine.ports import IndexDocument
 from search.errors import IndexLocked
-from search.language.words import clean, distinct_words
+from search.language.words import as_indexed, distinct_words
 
-_CACHE_MIB: Final = 64
+_CACHE_MIB: Final = 32
 _MERGE_PAGES: Final = 2_000
 _TIDY_PAGES: Final = 500
-_KNOWN_WORDS: Final = 300_000
+_KNOWN_WORDS: Final = 100_000
 _KNOWN_LABELS: Final = 50_000
 _SCRUB: Final = "scrub"
 _INSERT: Final = (
@@ -47,6 +48,7 @@ class FtsWriter:
         self._lock = WriterLock(folder)
         self._known_words: set[str] = set()
         self._known_labels: dict[str, int] = {}
+        self._superseded = 0
         try:
             self._db = open_database(in_use(folder), key, create=True, cache_mib=_CACHE_MIB)
         except BaseException:
@@ -91,24 +93,41 @@ class FtsWriter:
             if old:
                 self._delete(old)
             self._insert(batch)
+            self._superseded += len(old)
+            if self._superseded > columns.SUPERSEDED:
+                columns.squeeze(self._db)
+                self._superseded = 0
 
     def _insert(self, batch: list[IndexDocument]) -> None:
         fresh: set[str] = set()
         bearers: dict[str, list[int]] = {}
         rows = []
+        facts = []
         for document in batch:
             texts = _texts(document)
-            fresh |= distinct_words(texts)
+            fresh |= distinct_words(texts, folded=True)
             borne = {label_of(tag) for tag in document.tags}
             changing = {label for label in borne if changes(label)}
             for label in changing:
                 bearers.setdefault(label, []).append(document.rowid)
             rows.append((document.rowid, *texts, column_of(sorted(borne - changing))))
+            facts.append(
+                Row(
+                    document.rowid,
+                    document.size,
+                    borne,
+                    document.sources,
+                    document.links,
+                    document.topic,
+                    document.likeness,
+                )
+            )
         self._db.executemany(_INSERT, rows)
         self._db.executemany(
             "INSERT INTO doc (id, size) VALUES (?, ?)",
             ((document.rowid, document.size) for document in batch),
         )
+        columns.append(self._db, facts)
         self._insert_labels(bearers)
         fresh -= self._known_words
         terms.add_words(self._db, fresh)
@@ -225,6 +244,7 @@ class FtsWriter:
             present = self._present(rowids)
             if present:
                 self._delete(present)
+                columns.purge(self._db, present)
                 self._db.execute("INSERT OR REPLACE INTO meta (name, value) VALUES (?, 'due')", (_SCRUB,))
         if self._scrub_is_due():
             self._scrub()
@@ -244,7 +264,9 @@ class FtsWriter:
         """Empty the index and give the space back, for a rebuild."""
         with self._transaction():
             self._db.execute("INSERT INTO ft (ft) VALUES ('delete-all')")
-            self._db.execute("DELETE FROM doc; DELETE FROM doc_tag; DELETE FROM label; DELETE FROM word")
+            self._db.execute("DELETE FROM doc; DELETE FROM doc_tag; DELETE FROM label")
+            self._db.execute("DELETE FROM word; DELETE FROM ending")
+            columns.clear(self._db)
             self._db.execute("INSERT OR REPLACE INTO meta (name, value) VALUES (?, 'due')", (_SCRUB,))
             self._known_words.clear()
             self._known_labels.clear()
@@ -272,9 +294,18 @@ class FtsWriter:
         with self._transaction():
             terms.drop_unused(self._db)
             self._known_words.clear()
+        self._take_out_free_pages()
         self._checkpoint()
         with self._transaction():
             self._db.execute("DELETE FROM meta WHERE name = ?", (_SCRUB,))
+
+    def _take_out_free_pages(self) -> None:
+        """Make the file as small as what is in use: a free page still says what stood on it."""
+        while True:
+            with self._transaction():
+                if not self._db.pragma("freelist_count"):
+                    return
+                self._db.execute(f"PRAGMA incremental_vacuum({_MERGE_PAGES})").fetchall()
 
     def _checkpoint(self) -> None:
         with self._turn, own_errors():
@@ -304,7 +335,7 @@ def _changing(tag: str) -> str:
 
 
 def _texts(document: IndexDocument) -> tuple[str, ...]:
-    """Return the texts in the order of TEXT_COLUMNS."""
+    """Return the texts in the order of TEXT_COLUMNS, as the tokenizer gets them."""
     texts = (
         document.subject,
         document.body,
@@ -317,7 +348,7 @@ def _texts(document: IndexDocument) -> tuple[str, ...]:
         document.recipient,
         document.header,
     )
-    return tuple(clean(text) for text in texts)
+    return tuple(as_indexed(text) for text in texts)
 
 
 def erase_index(folder: Path) -> None:

@@ -58,8 +58,8 @@ class Alerts:
     ) -> dict[str, Any]:
         """A page of what a search found, newest mail first: `{id, name, new, items, next, as_of}`.
 
-        Each item is `{id, found_at, acknowledged_at}`, what was acknowledged only with `every`. `after` is the
-        `next` of the page before; `as_of` is what to acknowledge up to.
+        Each item is `{id, found_at, acknowledged_at}`, what was acknowledged only with `every`. `after` is
+        the `next` of the page before; `as_of` is what to acknowledge up to.
         """
         with look(self._vault, self._gate, actor, Action.ALERT_READ, "alert.show") as act:
             row = self._own(act, actor, search_id)
@@ -144,9 +144,8 @@ class Alerts:
                 select(func.count(), func.max(alert_items.c.found_us)).where(*open_)
             ).one()
             return int(row[0]), row[1]
-        rows = dict(
-            connection.execute(select(alert_items.c.message_pk, alert_items.c.found_us).where(*open_)).tuples()
-        )
+        found = select(alert_items.c.message_pk, alert_items.c.found_us).where(*open_)
+        rows = dict(connection.execute(found).tuples())
         seen = self._room.visible(actor, rows)
         return len(seen), max((rows[pk] for pk in seen), default=None)
 

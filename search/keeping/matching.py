@@ -1,10 +1,11 @@
 """Matches new mail with the saved searches that are to tell of it: every message once, none missed.
 
-A job and not a step of the indexer: what a lawyer may see hangs on labels of holds that are in the index only a
-moment after the message is, an owner's right is looked up when it counts, and no query of anybody's can make mail
-wait. How far each search has looked stands in the records, by the messages' numbers in the captures log. That mark
-never passes a message that waits for the index or for a label, nor one that the index doesn't know at that moment
-(it is being made anew, or was lost). It moves in the transaction that lays down what was found.
+A job and not a step of the indexer: what a lawyer may see hangs on labels of holds that are in the index only
+a moment after the message is, an owner's right is looked up when it counts, and no query of anybody's can
+make mail wait. How far each search has looked stands in the records, by the messages' numbers in the captures
+log. That mark never passes a message that waits for the index or for a label, nor one that the index doesn't
+know at that moment (it is being made anew, or was lost). It moves in the transaction that lays down what was
+found.
 """
 
 from __future__ import annotations
@@ -167,9 +168,7 @@ class AlertMatcher:
             return None
         return Actor(owner.id, owner.name, role, "job")
 
-    def _keep(
-        self, row: RowMapping, owner: Actor, mark: int, until: int, hits: Sequence[int]
-    ) -> int | None:
+    def _keep(self, row: RowMapping, owner: Actor, mark: int, until: int, hits: Sequence[int]) -> int | None:
         """Lay down what was found and move the mark, or neither; how many are new, None where the search
         isn't as it was."""
         now = to_us(self._vault.clock.now())

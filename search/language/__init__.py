@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from search.language.parser import ParsedQuery, parse
 from search.language.render import render
+from search.language.syntax import Hint
 
-__all__ = ["ParsedQuery", "parse", "render"]
+__all__ = ["Hint", "ParsedQuery", "parse", "render"]

@@ -6,6 +6,9 @@ from enum import Enum
 from functools import lru_cache
 from typing import Final
 
+from rapidfuzz.distance import OSA
+
+from archiver.classify.identifiers import normalise_identifier
 from search.language.words import clean
 
 
@@ -36,6 +39,7 @@ FIELDS: Final[dict[str, Kind]] = {
     "larger": Kind.SIZE,
     "smaller": Kind.SIZE,
     "has": Kind.TAG,
+    "sender": Kind.TAG,
     "custodian": Kind.TAG,
     "source": Kind.TAG,
     "patient": Kind.TAG,
@@ -43,24 +47,60 @@ FIELDS: Final[dict[str, Kind]] = {
     "state": Kind.TAG,
     "hold": Kind.TAG,
     "matter": Kind.TAG,
+    "tag": Kind.TAG,
+    "unsearchable": Kind.TAG,
     "phi": Kind.TAG,
     "lang": Kind.TAG,
     "id": Kind.TAG,
     "message-id": Kind.TAG,
 }
 
+_KNOWN_ELSEWHERE: Final = {
+    "author": "from",
+    "sender": "from",
+    "recipient": "to",
+    "recipients": "to",
+    "text": "body",
+    "content": "body",
+    "title": "subject",
+    "file": "filename",
+    "on": "date",
+    "sent": "date",
+    "since": "after",
+    "until": "before",
+    "size": "larger",
+    "mrn": "patient",
+    "language": "lang",
+    "mailbox": "custodian",
+    "type": "record",
+    "msgid": "message-id",
+}
+"""What other programs call our fields. Only ever a suggestion."""
+
 FIELD_LIST: Final = ", ".join(f"{name}:" for name in FIELDS)
+
+
+def nearest_field(typed: str) -> str | None:
+    """Return the field that somebody who typed this name may have meant, or None."""
+    name = typed.casefold()
+    if name in _KNOWN_ELSEWHERE:
+        return _KNOWN_ELSEWHERE[name]
+    edits, nearest = min((OSA.distance(name, field), field) for field in FIELDS)
+    return nearest if edits <= (1 if len(name) < 5 else 2) and edits < len(name) else None
 
 
 def tag_value(name: str, value: str) -> str:
     """Return a label's value in the one form that index and queries share.
 
     Casefolded, NULs, outer and repeated blanks off; a Message-ID (RFC 5322 section 3.6.4) loses its angle
-    brackets, since people paste it with and without. A blank value gives "".
+    brackets, since people paste it with and without. A patient's number is the same however it is written
+    (`00123`, `MRN 00123`). A blank value gives "".
     """
     folded = " ".join(clean(value).replace("\0", " ").casefold().split())
     if name == "message-id":
         folded = folded.removeprefix("<").removesuffix(">").strip()
+    if name == "patient":
+        folded = normalise_identifier("mrn", folded).casefold()
     return folded
 
 

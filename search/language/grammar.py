@@ -54,7 +54,7 @@ def _check_gaps(nodes: list[SyntaxNode]) -> None:
             if isinstance(left, Value) and left.style == "quoted" and getattr(right, "typed", "")[:1] == "~":
                 raise QueryError(
                     "near",
-                    'near ("two words"~5) is not available yet; join the words by AND',
+                    'after quotes, ~ needs a number of words from 1 to 100, as in "two words"~5',
                     right.startchar,
                 )
             raise QueryError(

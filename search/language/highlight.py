@@ -8,13 +8,14 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from whoosh.highlight import BasicFragmentScorer, Fragment, PinpointFragmenter, top_fragments
 
-from search.language.words import clean, words_at
+from search.language.marking import Marks
+from search.language.words import clean
 
 LOOK: Final = 1 << 18
 """How many characters of a text are looked at; a hit further on leaves the excerpt unmarked."""
@@ -27,10 +28,24 @@ _UNSAFE: Final = ("Cc", "Cf", "Cs", "Co", "Cn")
 
 
 class Segment(NamedTuple):
-    """A piece of an excerpt; `hit` where it matched."""
+    """A piece of an excerpt; `hit` where it matched, `masked` where it stands for something withheld."""
 
     text: str
     hit: bool
+    masked: bool = False
+
+
+class Hidden(NamedTuple):
+    """What is not to be shown of a text, `start:end` in characters, and the mark in its place."""
+
+    start: int
+    end: int
+    mark: str
+
+
+Hide = Callable[[str, int, int], Sequence[Hidden]]
+"""Given a text and the span of it that is to be shown: what in there isn't, by position, none overlapping.
+They may begin before the span and end behind it: then all of them is withheld all the same."""
 
 
 @dataclass(slots=True)
@@ -43,90 +58,71 @@ class _Hit:
     boost: float = 1.0
 
 
-def snippet(text: str, words: set[str], *, width: int = 160) -> list[Segment]:
+def snippet(text: str, words: set[str], *, width: int = 160, hide: Hide | None = None) -> list[Segment]:
     """Return an excerpt of about `width` characters around the best of the first hits.
 
-    `words` are what `IndexReader.words_like` gives: index words, `word*` and `*word`. Blanks are
+    `words` are what `IndexReader.words_like` gives: words, rows of them, patterns, fuzzy words. Blanks are
     collapsed and control characters taken out. Without a hit it is the beginning of the text; an empty
-    text gives no segments.
+    text gives no segments. `hide` says what is withheld; it sees the text around the excerpt too.
     """
-    text = clean(text[:LOOK])
-    wanted = _Wanted(words)
-    for window in _windows(text):
-        hits = list(wanted.hits(window)) if wanted.possible(window) else []
+    text = clean(text)
+    marks = Marks(words)
+    for place, window in _windows(text[:LOOK]):
+        found = marks.places(window) if marks.possible(window) else ()
+        hits = [_Hit(mark.word, mark.start, mark.end) for mark in found]
         if hits:
-            return _excerpt(window, hits, width)
-    start = text[: 4 * width].lstrip()[:width]
-    return _tidy([Segment(start, False)])
+            spans = [(place + start, place + end, hit) for start, end, hit in _excerpt(window, hits, width)]
+            return _tidy(_shown(text, spans, hide))
+    start = len(text[: 4 * width]) - len(text[: 4 * width].lstrip())
+    return _tidy(_shown(text, [(start, min(start + width, 4 * width, len(text)), False)], hide))
 
 
-class _Wanted:
-    """The words and patterns to mark."""
-
-    def __init__(self, words: Iterable[str]) -> None:
-        self.exact: set[str] = set()
-        begins: set[str] = set()
-        ends: set[str] = set()
-        for word in words:
-            if word.endswith("*"):
-                begins.add(word[:-1])
-            elif word.startswith("*"):
-                ends.add(word[1:])
-            else:
-                self.exact.add(word)
-        self.begins, self.ends = tuple(begins), tuple(ends)
-        self._literals = (*self.exact, *self.begins, *self.ends)
-
-    def possible(self, window: str) -> bool:
-        """False when no word can be in the window: far cheaper to tell than to cut it into words.
-
-        Only plain ASCII can be told so; elsewhere case and accents may hide a word.
-        """
-        if not window.isascii():
-            return bool(self._literals)
-        lowered = window.lower()
-        return any(literal in lowered for literal in self._literals)
-
-    def hits(self, window: str) -> Iterator[_Hit]:
-        plain = window.isascii()
-        encoded = b"" if plain else window.encode()
-        for start, end, word in words_at(window):
-            if word in self.exact or word.startswith(self.begins) or word.endswith(self.ends):
-                if not plain:
-                    # The tokenizer counts bytes; only hits are worth counting characters for.
-                    first = len(encoded[:start].decode())
-                    yield _Hit(word, first, first + len(encoded[start:end].decode()))
-                else:
-                    yield _Hit(word, start, end)
-
-
-def _windows(text: str) -> Iterator[str]:
-    """Cut a text at blanks into windows, so that a hit near the start ends the search soon."""
+def _windows(text: str) -> Iterator[tuple[int, str]]:
+    """Cut a text at blanks into windows, so that a hit near the start ends the search soon; each with where
+    it begins."""
     start = 0
     while start < len(text):
         found = _BREAK.search(text, start + _WINDOW)
         end = found.start() + 1 if found and found.start() < start + 2 * _WINDOW else start + 2 * _WINDOW
-        yield text[start:end]
+        yield start, text[start:end]
         start = end
 
 
-def _excerpt(window: str, hits: list[_Hit], width: int) -> list[Segment]:
+def _excerpt(window: str, hits: list[_Hit], width: int) -> list[tuple[int, int, bool]]:
     around = PinpointFragmenter(maxchars=width, surround=width // 3, autotrim=False, charlimit=None)
     fragments = top_fragments(around.fragment_matches(window, hits), 1, BasicFragmentScorer(), _by_start)
-    return _tidy(_cut(fragments[0]))
+    return list(_cut(fragments[0]))
 
 
 def _by_start(fragment: Fragment) -> int:
     return int(fragment.startchar)
 
 
-def _cut(fragment: Fragment) -> Iterator[Segment]:
+def _cut(fragment: Fragment) -> Iterator[tuple[int, int, bool]]:
+    """The pieces of a fragment as spans, and whether each is a hit."""
     place, end = _trimmed(fragment)
     for hit in fragment.matches:
-        yield Segment(fragment.text[place : hit.startchar], False)
-        yield Segment(fragment.text[hit.startchar : hit.endchar], True)
+        yield place, hit.startchar, False
+        yield hit.startchar, hit.endchar, True
         place = hit.endchar
-    yield Segment(fragment.text[place:end], False)
+    yield place, end, False
+
+
+def _shown(text: str, spans: Sequence[tuple[int, int, bool]], hide: Hide | None) -> Iterator[Segment]:
+    """The spans of a text, which follow one another, with marks in the place of what is withheld."""
+    hidden = list(hide(text, spans[0][0], spans[-1][1])) if hide is not None else []
+    marked = 0
+    for start, end, hit in spans:
+        at = start
+        for number, (first, beyond, mark) in enumerate(hidden):
+            if beyond <= at or first >= end:
+                continue
+            yield Segment(text[at : max(at, first)], hit)
+            if number >= marked:
+                yield Segment(mark, hit, True)
+                marked = number + 1
+            at = min(beyond, end)
+        yield Segment(text[at:end], hit)
 
 
 def _trimmed(fragment: Fragment) -> tuple[int, int]:
@@ -143,7 +139,7 @@ def _trimmed(fragment: Fragment) -> tuple[int, int]:
 
 
 def _tidy(segments: Iterable[Segment]) -> list[Segment]:
-    tidied = [Segment(_BLANKS.sub(" ", _safe(segment.text)), segment.hit) for segment in segments]
+    tidied = [segment._replace(text=_BLANKS.sub(" ", _safe(segment.text))) for segment in segments]
     return [segment for segment in tidied if segment.text]
 
 
@@ -156,10 +152,10 @@ def _safe(text: str) -> str:
 def as_html(segments: Iterable[Segment]) -> str:
     """Return segments as escaped HTML, hits in `<mark>`."""
     return "".join(
-        f"<mark>{html.escape(text)}</mark>" if hit else html.escape(text) for text, hit in segments
+        f"<mark>{html.escape(text)}</mark>" if hit else html.escape(text) for text, hit, _ in segments
     )
 
 
 def as_text(segments: Iterable[Segment]) -> str:
     """Return segments as plain text, hits between `**`."""
-    return "".join(f"**{text}**" if hit else text for text, hit in segments)
+    return "".join(f"**{text}**" if hit else text for text, hit, _ in segments)

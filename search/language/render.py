@@ -8,8 +8,21 @@ from __future__ import annotations
 
 from whoosh.query import And, Every, Not, Or, Phrase, Prefix, Query, Term
 
-from search.language.tree import ANYWHERE, PrefixPhrase, SentRange, SizeRange, Suffix, Tag, Word
+from search.language.tree import (
+    ANYWHERE,
+    Fuzzy,
+    Near,
+    Pattern,
+    PatternPhrase,
+    PrefixPhrase,
+    SentRange,
+    SizeRange,
+    Suffix,
+    Tag,
+    Word,
+)
 from search.language.values import show_sent
+from search.language.words import joined
 
 
 def render(query: Query) -> str:
@@ -39,16 +52,28 @@ def _leaf(query: Query) -> str:
 
 
 def _value(query: Query) -> str:
+    if isinstance(query, Near):
+        rows = " ".join(joined(row.split(" "), "-") for row in query.words)
+        return f'"{rows}"~{query.distance}'
+    if isinstance(query, PatternPhrase):
+        return "-".join(query.words)
     if isinstance(query, PrefixPhrase):
         return "-".join(query.words) + "*"
     if isinstance(query, Phrase):
-        return f'"{" ".join(query.words)}"'
+        return f'"{joined(query.words, " ")}"'
+    return _word(query)
+
+
+def _word(query: Query) -> str:
+    text = str(query.text)
     if isinstance(query, Prefix):
-        return f"{query.text}*"
+        return f"{text}*"
     if isinstance(query, Suffix):
-        return f"*{query.text}"
-    if isinstance(query, Word):
-        return str(query.text)
+        return f"*{text}"
+    if isinstance(query, Fuzzy):
+        return f"{text}~{query.edits}"
+    if isinstance(query, Pattern | Word):
+        return text
     if isinstance(query, Tag | Term):
-        return f'"{query.text}"'
+        return f'"{text}"'
     raise TypeError(f"{type(query).__name__} is no part of the query language")

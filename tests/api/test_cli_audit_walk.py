@@ -110,6 +110,9 @@ CALLS: dict[str, Call] = {
     "roster ambiguous": officer(purpose=True),
     "roster decide": officer("@matched", "--about", "MRN-7077", "--reason", "his birth date"),
     "roster undo": officer("@undecided"),
+    "patient find": officer("MRN-7077", purpose=True),
+    "patient timeline": officer("MRN-7077", purpose=True),
+    "patient providers": officer("MRN-7077", purpose=True),
     "unit add": operator("Dental", "--domain", "dental.example", "--state", "NC", "--provider", "dentist"),
     "unit set": operator("Walk-in", "--state", "NY,NC"),
     "unit remove": operator("Walk-in"),
@@ -117,6 +120,27 @@ CALLS: dict[str, Call] = {
     "unit show": officer("Walk-in", wrong=PRIVACY),
     "search": officer("walkmarker", purpose=True),
     "show": officer("@message", "--raw", purpose=True),
+    "conversation": officer("@message", purpose=True),
+    "similar": officer("@message", purpose=True),
+    "saved add": officer("a name", "walkmarker", "--purpose", "legal", "--alert"),
+    "saved list": officer(),
+    "saved show": officer("@saved"),
+    "saved change": officer("@saved", "--name", "another", "--alert", "off"),
+    "saved delete": officer("@saved"),
+    "alert list": officer(),
+    "alert show": officer("@saved", "--every"),
+    "alert ack": officer("@saved"),
+    "tag create": officer("fresh", "--about", "walk"),
+    "tag retire": officer("walked"),
+    "tag list": officer(),
+    "tag put": officer("walked", "@message"),
+    "tag take": officer("walked", "@message"),
+    "tag apply": officer("walked", "walkmarker", purpose=True),
+    "tag show": officer("@message"),
+    "note add": officer("@message", "a word"),
+    "note change": officer("@message", "@note", "another"),
+    "note withdraw": officer("@message", "@note"),
+    "note list": officer("@message", purpose=True),
     "matter create": officer("new matter"),
     "matter list": officer(),
     "matter show": officer("@matter"),
@@ -246,6 +270,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> World:
             ids[name], *_ = store(app, [Arrival(said, source, attested_by="Ann")])
         app.review.decide(who, ids["undecided"], ["MRN-7077"], "his number")
         app.follower.run()
+        app.tags.create(who, "walked")
+        ids["note"] = app.notes.add(who, held, "a word")["id"]
+        ids["saved"] = app.saved.add(who, "a name", "walkmarker", purpose="legal", alert=True)["id"]
         ids["export"] = app.exports.create(who, Purpose.AUDIT, query="walkmarker")["id"]
         ids["exported"] = str(home.base / "exported")
         app.exports.write(who, Purpose.AUDIT, ids["export"], Path(ids["exported"]))

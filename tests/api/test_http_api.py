@@ -41,7 +41,7 @@ def test_search_prints_what_the_interface_says(house: House) -> None:
     answer = client.post(f"{API}/search", json={"query": "zebrafinch", "purpose": "operations"})
     assert answer.status_code == 200
     page = answer.json()
-    assert set(page) == {"query", "interpreted", "total", "items", "not_searchable", "next"}
+    assert {"query", "interpreted", "total", "items", "not_searchable", "next"} <= set(page)
     assert (page["query"], page["total"], page["next"]) == ("zebrafinch", 3, None)
     item = page["items"][0]
     assert {"id", "sha256", "sent_at", "from", "to", "subject", "snippet"} <= set(item)

@@ -50,6 +50,14 @@ class Stage:
         for one in self.decided:
             app.review.decide(self.officer, one, [], "nobody", none=True)
         self.names = iter(range(1_000))
+        self.tag = app.tags.create(self.officer, "walked")["id"]
+        # Made before anybody looks at what a call leaves on record.
+        made = [
+            app.saved.add(self.officer, "walk", "zebrafinch", purpose="legal", alert=True)["id"]
+            for _ in range(30)
+        ]
+        self.search, self.searches = made[0], iter(made[1:])
+        self.notes = iter([app.notes.add(self.officer, self.message, "a word")["id"] for _ in range(40)])
 
     def hold_to_step(self, path: str) -> str:
         """A hold of its own for each step towards an end; another person has asked for what is approved."""
@@ -138,7 +146,28 @@ CALLS: dict[tuple[str, str], Call] = {
     ("POST", "/dispositions/{id}/sample/{message}"): lambda _: {"data": {"purpose": "operations"}},
     ("POST", "/dispositions/{id}/mark/{message}"): lambda _: {"data": {"word": "good"}},
     ("POST", f"{API}/search"): _json(query="zebrafinch", purpose="operations"),
+    ("POST", f"{API}/search/unsearchable"): _json(query="zebrafinch", purpose="operations"),
+    ("POST", f"{API}/searches"): _json(name=_fresh, query="zebrafinch", purpose="legal"),
+    ("POST", f"{API}/searches/{{id}}"): _json(name=_fresh),
+    ("POST", f"{API}/searches/{{id}}/run"): _json(limit=2),
+    ("POST", f"{API}/alerts/{{id}}/acknowledge"): _json(messages=lambda s: [s.message]),
+    ("POST", f"{API}/tags"): _json(name=_fresh),
+    ("POST", f"{API}/tags/{{id}}/put"): _json(messages=lambda s: [s.message]),
+    ("GET", f"{API}/messages/{{id}}/notes"): lambda _: {"headers": PURPOSE},
+    ("POST", f"{API}/messages/{{id}}/notes"): _json(text="a word"),
+    ("POST", f"{API}/messages/{{id}}/notes/{{note}}"): _json(text="another"),
+    ("POST", "/searches"): lambda s: {"data": {"name": _fresh(s), "query": "zebrafinch", "purpose": "legal"}},
+    ("POST", "/searches/{id}/change"): lambda _: {"data": {"alert": "off"}},
+    ("POST", "/alerts/{id}/acknowledge"): lambda _: {"data": {"until": "2060-01-01T00:00:00+00:00"}},
+    ("POST", "/unsearchable"): lambda _: {"data": {"query": "zebrafinch", "purpose": "operations"}},
+    ("POST", "/tags"): lambda s: {"data": {"name": _fresh(s)}},
+    ("POST", "/messages/{id}/beside"): lambda _: {"data": {"purpose": "operations"}},
+    ("POST", "/messages/{id}/tags"): lambda _: {"data": {"tag": "walked", "purpose": "operations"}},
+    ("POST", "/messages/{id}/notes"): lambda _: {"data": {"text": "a word", "purpose": "operations"}},
+    ("POST", "/messages/{id}/notes/{note}"): lambda _: {"data": {"text": "another", "purpose": "operations"}},
     ("GET", f"{API}/messages/{{id}}"): lambda _: {"headers": PURPOSE},
+    ("GET", f"{API}/messages/{{id}}/conversation"): lambda _: {"headers": PURPOSE},
+    ("GET", f"{API}/messages/{{id}}/similar"): lambda _: {"headers": PURPOSE},
     ("GET", f"{API}/messages/{{id}}/raw"): lambda _: {"headers": PURPOSE},
     ("POST", f"{API}/matters"): _json(name=_fresh),
     ("POST", f"{API}/matters/{{id}}/members"): _json(user=lambda s: s.user),
@@ -195,6 +224,11 @@ CALLS: dict[tuple[str, str], Call] = {
         message=lambda s: s.about, about=["MRN-1"], reason="her birth date"
     ),
     ("POST", f"{API}/roster/decisions/undo"): _json(message=lambda s: s.decided[0]),
+    **{
+        ("POST", f"{API}/patients/{what}"): _json(patient="MRN-1", purpose="operations")
+        for what in ("search", "timeline", "providers")
+    },
+    ("POST", "/patients/mail"): lambda _: {"data": {"patient": "MRN-1", "purpose": "operations"}},
     ("POST", f"{API}/units"): _json(name=_fresh, domains=["clinic.example"], states=["NC"]),
     ("POST", f"{API}/units/{{id}}"): _json(states=["NY"]),
     ("POST", "/patients"): lambda _: {"data": {"name": "Jane Roe", "purpose": "operations"}},
@@ -232,12 +266,21 @@ def _address(stage: Stage, method: str, path: str) -> str:
         return path.replace("{id}", str(added["id"]))
     if path.endswith("/disable"):
         return path.replace("{id}", stage.house.app.accounts.add_user(_fresh(stage), Role.LEGAL).id)
+    if path.endswith("/retire"):
+        return path.replace("{id}", stage.house.app.tags.create(stage.second, _fresh(stage))["id"])
+    if kind == "searches" and path.endswith("/delete"):
+        return path.replace("{id}", next(stage.searches))
+    if "{note}" in path:
+        path = path.replace("{note}", next(stage.notes))
     if path.endswith("/close"):
         return path.replace("{id}", stage.house.app.matters.create(stage.second, _fresh(stage))["id"])
     if kind == "holds" and path.endswith(("/approve", "/reinstate", "/release", "/change", "/notices")):
         return path.replace("{id}", stage.hold_to_step(path))
     ids = {
         "messages": stage.message,
+        "searches": stage.search,
+        "alerts": stage.search,
+        "tags": stage.tag,
         "matters": stage.matter,
         "holds": stage.told if "/notices" in path else stage.hold,
         "notices": stage.notice,

@@ -144,6 +144,18 @@ def ask_over_http(server: HoldfastServer, token: str) -> None:
         assert client.get(f"/api/v1/messages/{marker('id')}").status_code == 404
 
 
+def say_something_of(home: Home, officer: str, message: str) -> None:
+    """A saved search, a tag and a note; the tag and the note go with the message."""
+    query = f"body:{marker('savedquery')}"
+    home.ok("saved", "add", marker("savedname"), query, "--purpose", "audit", "--alert", token=officer)
+    home.ok("tag", "create", marker("tagname"), "--about", marker("tagabout"), token=officer)
+    home.ok("tag", "put", marker("tagname"), message, token=officer)
+    home.ok("note", "add", message, marker("note"), token=officer)
+    tagged = home.ok("search", f"tag:{marker('tagname')}", "--json", *PURPOSE, token=officer).document
+    assert tagged["total"] == 1
+    home.ok("jobs", "run", "alerts.run")
+
+
 def wait_for_mail(home: Home, stored: int) -> None:
     for _ in range(600):
         if sum(source["stored"] for source in home.sources().values()) >= stored:
@@ -209,6 +221,7 @@ def test_no_marker_in_anything_written(tmp_path: Path, database_url: str) -> Non
     home.ok("roster", "import", str(inputs["roster"]))
     done = home.ok("search", f"body:{marker('oldbody')}", "--json", *PURPOSE, token=officer).document
     assert done["total"] == 1
+    say_something_of(home, officer, done["items"][0]["id"])
     export = home.ok(
         "export", "create", "--query", f"body:{marker('journalbody')}", "--json", *PURPOSE, token=officer
     ).document

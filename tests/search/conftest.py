@@ -29,3 +29,9 @@ def room(house: House) -> ReadingRoom:
 def productions(house: House, room: ReadingRoom) -> Productions:
     """The house's exports."""
     return Productions(house.vault, room, house.gate)
+
+
+@pytest.fixture
+def matter(house: House) -> str:
+    """A matter of the lawyer's."""
+    return str(house.matters.create(house.lawyer, "Doe v. Clinic")["id"])

@@ -9,11 +9,15 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from itertools import count
 from pathlib import Path
 
 import psycopg
 from sqlalchemy import URL, make_url
+
+from archiver.store import migrate
+from archiver.store.records import Records
 
 with warnings.catch_warnings():
     # Without XDG_RUNTIME_DIR the wheel warns at import; our tests treat warnings as errors.
@@ -48,14 +52,30 @@ def postgres_server() -> Iterator[str]:
         shutil.rmtree(base, ignore_errors=True)
 
 
-def fresh_database(server: str) -> str:
-    """Create an empty database on a server and return its URL. Takes tens of milliseconds."""
+def fresh_database(server: str, template: str = "template0") -> str:
+    """Create a database on a server, by default empty, and return its URL. Takes tens of milliseconds."""
     url = make_url(server)
     name = f"t{os.getpid()}_{next(_numbers)}"
     with psycopg.connect(_dsn(url), autocommit=True) as connection:
         # Names are ours alone: digits and letters.
-        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE template0')  # type: ignore[call-overload]
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')  # type: ignore[call-overload]
     return url.set(database=name).render_as_string(hide_password=False)
+
+
+def migrated_database(server: str) -> str:
+    """The same with today's schema in it, copied from one that is made once: a third of the time."""
+    return fresh_database(server, template=_template(server))
+
+
+@lru_cache(maxsize=4)
+def _template(server: str) -> str:
+    url = fresh_database(server)
+    records = Records(url)
+    try:
+        migrate.upgrade(records)
+    finally:
+        records.close()
+    return str(make_url(url).database)
 
 
 def _dsn(url: URL) -> str:

@@ -53,6 +53,12 @@ from archiver.store.schema.disposal import (
     disposition_samples,
     extensions,
 )
+from archiver.store.schema.encounters import (
+    clinician_keys,
+    clinicians,
+    encounter_clinicians,
+    encounters,
+)
 from archiver.store.schema.facts import (
     BY_ADDRESS,
     BY_BIRTH,
@@ -164,6 +170,8 @@ __all__ = [
     "arrival_slots",
     "audit_details",
     "borne_tokens",
+    "clinician_keys",
+    "clinicians",
     "corrections",
     "coverage_lines",
     "coverage_marks",
@@ -177,6 +185,8 @@ __all__ = [
     "disposition_parts",
     "disposition_samples",
     "dispositions",
+    "encounter_clinicians",
+    "encounters",
     "export_items",
     "exports",
     "extensions",

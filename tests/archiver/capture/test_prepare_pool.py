@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import cast
@@ -12,7 +13,7 @@ import pytest
 
 from archiver import vault as vaults
 from archiver.capture.checkpoints import RecordsImportJournal
-from archiver.capture.pool import CHUNK_MESSAGES, PreparePool
+from archiver.capture.pool import CHUNK_MESSAGES, PreparePool, idle_processors, idle_share
 from archiver.capture.ports import Arrival
 from archiver.capture.prepare import Prepared, delivery_detail, describe
 from archiver.errors import StoreError
@@ -156,7 +157,23 @@ def test_another_process_is_begun_once_arrivals_wait(
     assert pool._feeder is not None
     assert len(pool._feeder._workers) == 1
     monkeypatch.setattr("archiver.capture.pool.WAITED_SECONDS", 0.0)
+    monkeypatch.setattr("archiver.capture.pool.IDLE_SHARE", 1.1)
+    busy = [pool(Arrival(raw=MAIL + b"%d" % n, source_id="s"), frozenset()) for n in range(40, 80)]
+    assert all(isinstance(each.result(30), Prepared) for each in busy)
+    assert len(pool._feeder._workers) == 1
+    monkeypatch.setattr("archiver.capture.pool.IDLE_SHARE", 0.0)
     done = [pool(Arrival(raw=MAIL + b"%d" % n, source_id="s"), frozenset()) for n in range(40)]
     pool.close()
     assert len(pool._feeder._workers) == 2
     assert len({each.result().sha256 for each in done}) == 40
+
+
+def test_a_busy_machine_is_told_from_an_idle_one() -> None:
+    assert idle_share((100, 200), (150, 300)) == 0.5
+    assert idle_share((100, 200), (100, 300)) == 0.0
+    # Who can't tell begins another, as many as were asked for at most.
+    assert idle_share(None, (1, 2)) == idle_share((1, 2), None) == idle_share((1, 2), (1, 2)) == 1.0
+    if sys.platform == "linux":
+        before = idle_processors()
+        assert before is not None
+        assert 0 < before[0] <= before[1]

@@ -1,4 +1,4 @@
-"""Holds over much mail: in force at once, matched and told to the index piece by piece, stopped and resumed."""
+"""Holds over much mail: in force at once, matched and told to the index in pieces, stopped and resumed."""
 
 from __future__ import annotations
 

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from search.engine.fts import FtsReader, FtsWriter
+from tests.search.oracle.plain_engine import PlainWriter
+from tests.search.oracle.plain_viewer import PlainViewer
 
 KEY = bytes(range(32))
 
@@ -38,8 +40,22 @@ class Engine:
             each.close()
 
 
-@pytest.fixture(params=[(FtsWriter, FtsReader)], ids=["fts5"])
-def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
-    engine = Engine(tmp_path / "index", *request.param)
+ENGINES: dict[str, Any] = {"fts5": (FtsWriter, FtsReader), "oracle": (PlainWriter, PlainViewer)}
+"""What the contract is tested with. A new engine joins here; the oracle shows that the contract asks for
+nothing but what a search is."""
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    """The default engine, for tests of what it is made of."""
+    engine = Engine(tmp_path / "index", *ENGINES["fts5"])
+    yield engine
+    engine.close()
+
+
+@pytest.fixture(params=list(ENGINES))
+def any_engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
+    """Every engine in turn, for the contract."""
+    engine = Engine(tmp_path / "index", *ENGINES[request.param])
     yield engine
     engine.close()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from fnmatch import fnmatchcase
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -19,8 +21,12 @@ from search.language.tree import (
     ANYWHERE,
     And,
     Every,
+    Fuzzy,
+    Near,
     Not,
     Or,
+    Pattern,
+    PatternPhrase,
     Phrase,
     Prefix,
     PrefixPhrase,
@@ -102,6 +108,11 @@ def reads(document: IndexDocument, query: Query) -> bool:
 
 
 def _in_text(text: list[str], query: Query) -> bool:
+    if isinstance(query, Near):
+        return _close(text, [row.split(" ") for row in query.words], query.distance)
+    if isinstance(query, PatternPhrase):
+        rows = [text[i : i + len(query.words)] for i in range(len(text) - len(query.words) + 1)]
+        return any(all(map(fnmatchcase, row, query.words)) for row in rows)
     if isinstance(query, Phrase):
         wanted = list(query.words)
         rows = [text[i : i + len(wanted)] for i in range(len(text) - len(wanted) + 1)]
@@ -115,7 +126,31 @@ def _in_text(text: list[str], query: Query) -> bool:
             return any(word.startswith(query.text) for word in text)
         case Suffix():
             return any(word.endswith(query.text) for word in text)
+        case Pattern():
+            return any(fnmatchcase(word, query.text) for word in text)
+        case Fuzzy():
+            return any(edits(word, query.text) <= query.edits for word in text)
     return query.text in text
+
+
+def _close(text: list[str], rows: list[list[str]], distance: int) -> bool:
+    """Some place for each row, from whose end to the beginning of the last there are at most so many words."""
+    places = [[i for i in range(len(text)) if text[i : i + len(row)] == row] for row in rows]
+    return any(
+        all(max(chosen) - (start + len(row)) <= distance for start, row in zip(chosen, rows, strict=True))
+        for chosen in product(*places)
+    )
+
+
+def edits(one: str, other: str) -> int:
+    """Optimal string alignment, by the textbook's table."""
+    table = [[i + j if not i * j else 0 for j in range(len(other) + 1)] for i in range(len(one) + 1)]
+    for i, a in enumerate(one, 1):
+        for j, b in enumerate(other, 1):
+            table[i][j] = min(table[i - 1][j] + 1, table[i][j - 1] + 1, table[i - 1][j - 1] + (a != b))
+            if i > 1 and j > 1 and a == other[j - 2] and one[i - 2] == b:
+                table[i][j] = min(table[i][j], table[i - 2][j - 2] + 1)
+    return table[-1][-1]
 
 
 @pytest.fixture(scope="module", params=[match.WIDE, 1], ids=["as set", "two labels are many"])
@@ -148,6 +183,15 @@ LEAVES = st.one_of(
     st.builds(PrefixPhrase, FIELD, st.tuples(ONE, st.sampled_from(["ca", "do", "ru"])).map(list)),
     st.builds(Prefix, FIELD, st.sampled_from(["ca", "dog", "ru", "zz"])),
     st.builds(Suffix, FIELD, st.sampled_from(["s", "ning", "9", "zz"])),
+    st.builds(Pattern, FIELD, st.sampled_from(["c?t", "*og*", "d*g?", "f?*s", "?u*ing", "z?z", "c*a*s"])),
+    st.builds(
+        PatternPhrase, FIELD, st.lists(st.sampled_from(["c?t*", "*s", "dog", "ru*", "e1?"]), min_size=2, max_size=3)
+    ),
+    st.builds(Fuzzy, FIELD, st.sampled_from(["cat", "dgo", "runs", "fles", "catalgo"]), st.just(1)),
+    st.builds(Fuzzy, FIELD, st.sampled_from(["catts", "runing", "catalogs", "absent"]), st.just(2)),
+    st.builds(
+        Near, FIELD, st.lists(ONE | st.just("cat dog"), min_size=2, max_size=3, unique=True), st.integers(1, 4)
+    ),
     st.sampled_from(LABELS),
     st.sampled_from(LABELS),
     st.builds(SentRange, st.none() | MOMENT, st.none() | MOMENT),

@@ -106,6 +106,9 @@ def test_removed_words_leave_the_files(folder: Path, writer: FtsWriter, tmp_path
     plain = decrypted(folder, tmp_path / "plain")
     assert MARKER[2:].encode() not in plain
     assert OTHER[2:].encode() in plain
+    # Endings are found by the words back to front.
+    assert MARKER[:1:-1].encode() not in plain
+    assert OTHER[:1:-1].encode() in plain
     reader = FtsReader(folder, KEY)
     assert reader.count(tree(OTHER)) == 1
     assert reader.count(tree("filler")) == 600
@@ -127,11 +130,13 @@ def test_removed_words_and_labels_leave_an_index_in_the_midst_of_merging(
     writer._checkpoint()
     before = decrypted(folder, tmp_path / "before")
     assert MARKER[2:].encode() in before
+    assert MARKER[:1:-1].encode() in before
     assert label[2:].encode() in before
     writer.remove(range(40))
     writer.close()
     plain = decrypted(folder, tmp_path / "plain")
     assert MARKER[2:].encode() not in plain
+    assert MARKER[:1:-1].encode() not in plain
     assert label[2:].encode() not in plain
     assert OTHER[2:].encode() in plain
     reader = FtsReader(folder, KEY)
@@ -159,7 +164,9 @@ def test_a_cleared_index_keeps_no_words(folder: Path, writer: FtsWriter, tmp_pat
     writer.add([marked(5, MARKER), *fillers(300)])
     writer.clear()
     writer.close()
-    assert MARKER[2:].encode() not in decrypted(folder, tmp_path / "plain")
+    plain = decrypted(folder, tmp_path / "plain")
+    assert MARKER[2:].encode() not in plain
+    assert MARKER[:1:-1].encode() not in plain
 
 
 def test_a_long_read_delays_the_scrub_and_says_so(folder: Path, writer: FtsWriter, tmp_path: Path) -> None:

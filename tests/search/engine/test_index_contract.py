@@ -41,7 +41,7 @@ DOCUMENTS = [
         sent(1),
         5_000,
         subject="Re: lab results",
-        body="MRN-00123 has arthritis, code E11.9",
+        body="MRN-00123 has arthritis, code E11.9; 日本語 and Straße",
         attachment="tendonitis scan",
         filename="scan-report.pdf",
         from_="bob@clinic.example",
@@ -84,6 +84,27 @@ FOUND = [
     ("mrn-001*", [1]),
     ("E11.9", [1]),
     ("*itis", [1]),
+    ("5550101234", [0]),
+    ("+1 555 010 1234", [0]),
+    ("MRN00123", [1]),
+    ("E119", [1]),
+    ("appo?ntment*", [2, 0]),
+    ("*lab* -friday", []),
+    ("mrn-0?123", [1]),
+    ("ann.l*@clin?c.example", [1, 0]),
+    ("from:ann.l*@clin?c.example", [0]),
+    ("artritis~1", [1]),
+    ("muler~1 -arthritis", [0]),
+    ("apointmant~2", [2, 0]),
+    ("NOT apointmant~2", [1]),
+    ('"arthritis has"~1', [1]),
+    ('"arthritis mrn"~1', []),
+    ('"arthritis mrn"~2', [1]),
+    ('"MRN-00123 code"~2', [1]),
+    ("本語", [1]),
+    ("日語", []),
+    ('body:"日本 strasse"~2', [1]),
+    ("strasse STRAßE", [1]),
     ("body:*itis", [1]),
     ("subject:*itis", []),
     ("appoint*", [2, 0]),
@@ -112,6 +133,12 @@ FOUND = [
     ("(friday OR NOT source:s1) appointment", [2, 0]),
     ("zebra OR (NOT zebra invoice)", [2]),
 ]
+
+
+@pytest.fixture
+def engine(any_engine: Any) -> Any:
+    """Every engine there is: see `conftest.ENGINES`."""
+    return any_engine
 
 
 @pytest.fixture
@@ -282,9 +309,23 @@ def test_what_was_added_is_there_for_the_next_process(filled: Any) -> None:
 def test_an_ending_that_stands_for_too_much_is_refused(engine: Any) -> None:
     engine.writer().add([IndexDocument(1, 1, body=" ".join(f"w{n}itis" for n in range(2_001)))])
     reader = engine.reader()
-    with pytest.raises(QueryTooBroad):
-        reader.count(tree("*itis"))
+    for text in ("*itis", "w?*itis", "*iti*", "w*.w*.x", "-*itis", "*itis OR (x *itis)"):
+        with pytest.raises(QueryTooBroad) as refusal:
+            reader.count(tree(text))
+        assert "itis" not in str(refusal.value)
+    with pytest.raises(QueryTooBroad) as refusal:
+        reader.expansions(tree("*itis"))
+    assert "about 2,000 words" in str(refusal.value)
     assert reader.count(tree("*00itis")) == 1
+    assert reader.count(tree("w*")) == 1
+
+
+def test_the_patterns_of_one_query_are_bounded_together(engine: Any) -> None:
+    engine.writer().add([IndexDocument(1, 1, body=" ".join(f"w{n}itis" for n in range(1_500)))])
+    reader = engine.reader()
+    assert reader.count(tree(" ".join(f"*{end}" for end in ("itis", "tis", "is", "s")))) == 1
+    with pytest.raises(QueryTooBroad):
+        reader.count(tree("*itis " * 20))
 
 
 @pytest.mark.parametrize(
@@ -310,6 +351,36 @@ def test_words_like_gives_what_to_mark(filled: Any) -> None:
     assert filled.read.words_like(query) == {
         "appointments", "appointment", "lab", "results", "sched*", "*itis", "scan", "y"
     }  # fmt: skip
+    query = tree('colo?r -sp?m "chest pain"~3 fevr~1 j.sm?th 日本 本 "a 日本"~2')
+    assert filled.read.words_like(query) == {
+        "colo?r", "chest", "pain", "fevr~1", "j", "sm?th", "日 本", "本", "a"
+    }  # fmt: skip
+
+
+def test_expansions_say_what_patterns_stand_for(filled: Any) -> None:
+    query = tree('appointments "lab results" app* *itis -app?intment artritis~1 ann.l?e@clin* zz* source:s1 *itis')
+    found = {each.pattern: (each.number, each.words) for each in filled.read.expansions(query)}
+    assert found == {
+        "appointments": (2, ("appointment", "appointments")),
+        "app*": (2, ("appointment", "appointments")),
+        "*itis": (2, ("arthritis", "tendonitis")),
+        "app?intment": (1, ("appointment",)),
+        "artritis~1": (1, ("arthritis",)),
+        "l?e": (1, ("lee",)),
+        "clin*": (1, ("clinic",)),
+        "zz*": (0, ()),
+    }
+
+
+def test_expansions_show_some_and_count_all(engine: Any) -> None:
+    engine.writer().add([IndexDocument(1, 1, body=" ".join(f"w{n:04}itis" for n in range(2_000)))])
+    reader = engine.reader()
+    for text in ("w*", "*itis", "w?*s", "w1234itis~2"):
+        each = reader.expansions(tree(text))[0]
+        assert (len(each.words), each.pattern) == (20, text)
+        assert each.words == tuple(sorted(each.words))
+        if "~" not in text:
+            assert (each.number, each.words[0]) == (2_000, "w0000itis")
 
 
 def test_readers_are_safe_from_many_threads_beside_the_writer(engine: Any) -> None:

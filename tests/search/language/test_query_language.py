@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from search.errors import QueryError, SearchError
+from search.errors import QueryError
 from search.language import parse
 from search.language.fields import FIELDS, tag, tag_value
 from search.language.text import stems
@@ -17,8 +17,12 @@ from search.language.tree import (
     ANYWHERE,
     And,
     Every,
+    Fuzzy,
+    Near,
     Not,
     Or,
+    Pattern,
+    PatternPhrase,
     Phrase,
     Prefix,
     PrefixPhrase,
@@ -73,16 +77,39 @@ UNDERSTOOD = [
     ),
     ("a.b@c.example", Phrase(ANYWHERE, ["a", "b", "c", "example"]), '"a b c example"'),
     ("to:a.b@c.example", Phrase("to", ["a", "b", "c", "example"]), 'to:"a b c example"'),
-    ("MRN-00123", Phrase(ANYWHERE, ["mrn", "00123"]), '"mrn 00123"'),
-    ("E11.9", Phrase(ANYWHERE, ["e11", "9"]), '"e11 9"'),
-    ("(555) 010-1234", Phrase(ANYWHERE, ["555", "010", "1234"]), '"555 010 1234"'),
-    ("((555) 010-1234)", Phrase(ANYWHERE, ["555", "010", "1234"]), '"555 010 1234"'),
-    ("body:(555)010-1234", Phrase("body", ["555", "010", "1234"]), 'body:"555 010 1234"'),
-    ("+1 (555) 010-1234", Phrase(ANYWHERE, ["1", "555", "010", "1234"]), '"1 555 010 1234"'),
-    ("555-010-1234", Phrase(ANYWHERE, ["555", "010", "1234"]), '"555 010 1234"'),
     ("schedul*", Prefix(ANYWHERE, "schedul"), "schedul*"),
     ("mrn-001*", PrefixPhrase(ANYWHERE, ["mrn", "001"]), "mrn-001*"),
     ("*ITIS", Suffix(ANYWHERE, "itis"), "*itis"),
+    ("COLO?R", Pattern(ANYWHERE, "colo?r"), "colo?r"),
+    ("from:o*br?en", Pattern("from", "o*br?en"), "from:o*br?en"),
+    ("*mid*", Pattern(ANYWHERE, "*mid*"), "*mid*"),
+    ("a**b", Pattern(ANYWHERE, "a*b"), "a*b"),
+    ("ab*?*", Pattern(ANYWHERE, "ab?*"), "ab?*"),
+    ("naï?e", Pattern(ANYWHERE, "nai?e"), "nai?e"),
+    ("?ﬁ*", Pattern(ANYWHERE, "?fi*"), "?fi*"),
+    (
+        "john.sm?th@example.com",
+        PatternPhrase(ANYWHERE, ["john", "sm?th", "example", "com"]),
+        "john-sm?th-example-com",
+    ),
+    ("to:*ab.cd", PatternPhrase("to", ["*ab", "cd"]), "to:*ab-cd"),
+    ("MRN-00*23", PatternPhrase(ANYWHERE, ["mrn", "00*23"]), "mrn-00*23"),
+    ("E11.9*", PrefixPhrase(ANYWHERE, ["e11", "9"]), "e11-9*"),
+    ("j?.sm*", PatternPhrase(ANYWHERE, ["j?", "sm*"]), "j?-sm*"),
+    ("color~1", Fuzzy(ANYWHERE, "color", 1), "color~1"),
+    ("from:Zoë~1", Fuzzy("from", "zoe", 1), "from:zoe~1"),
+    ("Colour~2", Fuzzy(ANYWHERE, "colour", 2), "colour~2"),
+    ('"Chest  pain"~5', Near(ANYWHERE, ["chest", "pain"], 5), '"chest pain"~5'),
+    ('subject:"a b c"~100', Near("subject", ["a", "b", "c"], 100), 'subject:"a b c"~100'),
+    ('"j.roe@x.org & pay"~10', Near(ANYWHERE, ["j roe x org", "pay"], 10), '"j-roe-x-org pay"~10'),
+    ('-("a b"~1)', Not(Near(ANYWHERE, ["a", "b"], 1)), 'NOT "a b"~1'),
+    ("日本語", Phrase(ANYWHERE, ["日", "本", "語"]), '"日本語"'),
+    ("ﾆﾎﾝ", Phrase(ANYWHERE, ["ニ", "ホ", "ン"]), '"ニホン"'),
+    ('"日本 go"', Phrase(ANYWHERE, ["日", "本", "go"]), '"日本 go"'),
+    ('"日本 語学"~3', Near(ANYWHERE, ["日 本", "語 学"], 3), '"日本 語学"~3'),
+    ("ａｂｃ", Word(ANYWHERE, "abc"), "abc"),
+    ("Straße", Word(ANYWHERE, "strasse"), "strasse"),
+    ('"is it so?"', Phrase(ANYWHERE, ["is", "it", "so"]), '"is it so"'),
     ("*", Every(), "*"),
     ("* -flu", And([Every(), Not(Word(ANYWHERE, "flu"))]), "* AND NOT flu"),
     ("date:2024-03-01", SentRange(day(2024, 3, 1), day(2024, 3, 2)), "date:[2024-03-01 to 2024-03-01]"),
@@ -118,12 +145,37 @@ def test_understood_as_said(text: str, expected: Query | None, interpreted: str 
 
 
 REFUSED = [
-    ('flu "a b"~5', "near", 9),
-    ("color~1", "fuzzy", 5),
-    ("colo?r", "inner_wildcard", 4),
-    ("in*er", "inner_wildcard", 0),
-    ("*mid*", "inner_wildcard", 0),
-    ("**", "inner_wildcard", 0),
+    ('"a b"~', "near", 5),
+    ('"a b"~x', "near", 5),
+    ('flu "a b"~0', "near", 4),
+    ('"a b"~101', "near", 0),
+    ('"a b"~99999999999999999999', "near", 0),
+    ('"a"~5', "near", 0),
+    ('"a A"~5', "near", 0),
+    ('""~5', "near", 0),
+    ('"a b"~5x', "missing_blank", 7),
+    ('"a* b"~5', "quoted_wildcard", 2),
+    ('custodian:"a b"~5', "near", 10),
+    ('date:"a b"~5', "near", 5),
+    ("color~", "fuzzy", 5),
+    ("color~0", "fuzzy", 5),
+    ("color~3", "fuzzy", 5),
+    ("color~1x", "fuzzy", 5),
+    ("~1", "nothing_to_search", 0),
+    ('"a b" ~5', "fuzzy", 6),
+    ("j.doe~1", "fuzzy", 5),
+    ("col*r~1", "fuzzy", 5),
+    ("日本語~1", "fuzzy", 3),
+    ("ab~1", "short_fuzzy", 0),
+    ("abcd~2", "short_fuzzy", 0),
+    ("custodian:ann~1", "tag_wildcard", 10),
+    ("**", "short_pattern", 0),
+    ("?", "short_pattern", 0),
+    ("flu a?*", "short_pattern", 5),
+    ("日本*", "loose_wildcard", 2),
+    ("a\ue010b*", "loose_wildcard", 3),
+    ("a*b*c*d*e*f*g*h*i*j", "many_wildcards", 1),
+    ('"colo?r"', "quoted_wildcard", 5),
     ("flu foo:bar", "unknown_field", 4),
     ("-foo:bar", "unknown_field", 1),
     ("at 10:30", "unknown_field", 5),
@@ -169,12 +221,11 @@ REFUSED = [
     ('""', "nothing_to_search", 0),
     ("a && b", "nothing_to_search", 2),
     ("from:*", "nothing_to_search", 5),
-    ("a*", "short_pattern", 0),
+    ("a*", "short_pattern", 1),
     ("*a", "short_pattern", 0),
-    ("foo.*", "loose_wildcard", 0),
+    ("foo.*", "loose_wildcard", 4),
     ("*.foo", "loose_wildcard", 0),
-    ("*ab.cd", "suffix_phrase", 0),
-    ('"schedul*"', "quoted_wildcard", 0),
+    ('"schedul*"', "quoted_wildcard", 8),
     ("custodian:*@x", "tag_wildcard", 10),
     ("has:link", "bad_has", 4),
     ("(" * 60 + "a" + ")" * 60, "too_deep", 51),
@@ -193,7 +244,58 @@ def test_refused_by_name_and_place(text: str, kind: str, position: int | None) -
 
 
 @pytest.mark.parametrize(
-    "shape", ['"{} x"~5', "{}~1", "{}?", "{}*x", "zz:{}", "({}", '"{}', "date:{}", "{}|", "larger:{}"]
+    ("typed", "meant"),
+    [
+        ("form:x", "from:"),
+        ("Subjekt:x", "subject:"),
+        ("attachments:x", "attachment:"),
+        ("sender:x", "from:"),
+        ("until:2024", "before:"),
+        ("http://x", None),
+        ("xy:z", None),
+    ],
+)
+def test_an_unknown_field_suggests_the_nearest(typed: str, meant: str | None) -> None:
+    with pytest.raises(QueryError) as refusal:
+        parse(typed, now=NOW)
+    assert refusal.value.kind == "unknown_field"
+    assert refusal.value.suggestion == (meant or '"quotes"')
+    assert meant is None or f"did you mean {meant}?" in str(refusal.value)
+
+
+def test_every_example_of_a_right_form_is_understood() -> None:
+    for _, kind, _ in [(q, k, p) for q, k, p in REFUSED if p is not None]:
+        suggestion = QueryError(kind, "").suggestion
+        assert suggestion is None or parse(suggestion, now=NOW).interpreted
+
+
+def test_hints_say_what_may_have_been_meant() -> None:
+    hints = parse("flu and (not cough) where?", now=NOW).hints
+    assert [(hint.kind, hint.position) for hint in hints] == [
+        ("small_operator", 4),
+        ("small_operator", 9),
+        ("question_mark", 25),
+    ]
+    assert tree("flu and cough") == all_of(Word(ANYWHERE, word) for word in ("flu", "and", "cough"))
+    assert parse('"flu and cough?" AND NOT x', now=NOW).hints == ()
+
+
+def test_what_is_understood_can_always_be_read_back() -> None:
+    """A hold keeps the canonical text: it must be within the limits of what can be typed."""
+    for text, kind in (
+        (" ".join(["5550101234"] * 63), "too_many_words"),
+        (" ".join(["w" * 19] * 440), "too_long"),
+        ("NOT " * 49 + "(x 555-010-1234)", "too_deep"),
+    ):
+        with pytest.raises(QueryError) as refusal:
+            parse(text, now=NOW)
+        assert refusal.value.kind == kind
+    parsed = parse(" ".join(["5550101234"] * 60), now=NOW)
+    assert parse(parsed.interpreted, now=NOW).tree == parsed.tree
+
+
+@pytest.mark.parametrize(
+    "shape", ['"{} x"~0', "{}~3", "{}? ?", "{}.*x.*", "{}*~1", "{}:x", "zz:{}", "({}", '"{}', "date:{}", "{}|", "larger:{}"]
 )
 def test_a_refusal_never_quotes_the_query(shape: str) -> None:
     with pytest.raises(QueryError) as refusal:
@@ -246,7 +348,7 @@ PIECES = st.lists(
         "flu", "Patients", '"a b"', "AND", "OR", "NOT", "(", ")", "-", "from:", "date:", "2024-03",
         "custodian:", "*", "itis", "~2", "?", "has:", "attachment", " ", " ", " ", "[2024 to 2025]",
         "larger:", "2M", '"', "é", "İ",
-        "(555) 010-1234", "x@y.z",
+        "(555) 010-1234", "x@y.z", '"~5', "~1", "日本", "?", "MRN-00123", "color", "ß",
     ]),
     max_size=30,
 ).map("".join)  # fmt: skip
@@ -260,7 +362,8 @@ PIECES = st.lists(
 def test_any_text_is_understood_or_refused(text: str) -> None:
     try:
         parsed = parse(text, now=NOW)
-    except SearchError:
+    except QueryError as refusal:
+        assert refusal.position is None or 0 <= refusal.position <= len(text)
         return
     again = parse(parsed.interpreted, now=NOW)
     assert again.tree == parsed.tree
@@ -280,6 +383,16 @@ LEAVES = st.one_of(
     st.builds(Prefix, PROSE, WORDS),
     st.builds(PrefixPhrase, PROSE, st.lists(WORDS, min_size=2, max_size=3)),
     st.builds(Suffix, PROSE, WORDS),
+    st.builds(Pattern, st.one_of(PROSE, NAMES), st.builds("{}?{}*{}".format, WORDS, WORDS, WORDS)),
+    st.builds(PatternPhrase, NAMES, st.builds(lambda a, b: [a, f"*{b}", f"{a}*"], WORDS, WORDS)),
+    st.builds(Fuzzy, PROSE, st.text("abcdé日"[:4], min_size=5, max_size=8), st.sampled_from([1, 2])),
+    st.builds(
+        Near,
+        st.one_of(PROSE, NAMES),
+        st.lists(st.one_of(WORDS, st.just("日 本"), st.just("x y")), min_size=2, max_size=4, unique=True),
+        st.integers(1, 100),
+    ),
+    st.builds(Phrase, PROSE, st.lists(st.sampled_from(["日", "本", "a", "ก", "้", "ᄀ", "ᅡ"]), min_size=2)),
     st.builds(Tag, st.sampled_from(["custodian", "message-id", "id"]), WORDS),
     st.builds(SizeRange, st.integers(0, 10**9), st.none()),
     st.tuples(DAYS, DAYS).filter(lambda pair: pair[0] < pair[1]).map(lambda pair: SentRange(*pair)),

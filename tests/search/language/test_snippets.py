@@ -17,7 +17,26 @@ def marked(text: str, words: set[str]) -> list[str]:
 
 def test_marks_words_beginnings_and_endings_whatever_their_case_and_accents() -> None:
     text = "The Patiënt saw a Cardiologist on MONDAY about arthritis; im­patient"
-    assert marked(text, {"patient", "mon*", "*itis"}) == ["Patiënt", "MONDAY", "arthritis", "patient"]
+    assert marked(text, {"patient", "mon*", "*itis"}) == ["Patiënt", "MONDAY", "arthritis"]
+    # A reader sees no soft hyphen, so it is in the midst of a word.
+    assert marked(text, {"impatient"}) == ["im\u00adpatient"]
+
+
+def test_marks_patterns_fuzzy_words_and_rows_of_characters() -> None:
+    text = "The Colour of colr in colonel: 日本語の本, ﬁre Straße"
+    assert marked(text, {"colo?r"}) == ["Colour"]
+    assert marked(text, {"c*l"}) == ["colonel"]
+    assert marked(text, {"color~1"}) == ["Colour", "colr"]
+    assert marked(text, {"color~2", "of"}) == ["Colour", "of", "colr"]
+    assert marked(text, {"本"}) == ["本", "本"]
+    assert marked(text, {"本 語"}) == ["本語"]
+    assert marked(text, {"日 本", "日 本 語"}) == ["日本語"]
+    assert marked(text, {"日 語"}) == []
+    assert marked(text, {"fire", "strasse"}) == ["ﬁre", "Straße"]
+
+
+def test_characters_that_combine_are_marked_once() -> None:
+    assert marked("ｶﾞｷﾞ กิน", {"ガ", "ก", "ิ"}) == ["ｶﾞ", "กิ"]
 
 
 def test_the_excerpt_surrounds_the_best_of_the_first_hits() -> None:
@@ -50,11 +69,11 @@ def test_html_is_escaped_and_terminals_are_safe() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["a" * 1_000_000, "needle " * 150_000, "filler " * 150_000, "é" * 500_000 + " needle", "\n" * 1_000_000],
+    ["a" * 1_000_000, "日" * 500_000, "needle " * 150_000, "filler " * 150_000, "é" * 500_000 + " needle", "\n" * 1_000_000],
 )
 def test_a_megabyte_takes_no_time(text: str) -> None:
     start = time.perf_counter()
-    snippet(text, {"needle", "pre*", "*fix"})
+    snippet(text, {"needle", "pre*", "*fix", "n?x*e*d", "nedle~2", "日 本"})
     assert time.perf_counter() - start < 1.0
 
 

@@ -1,0 +1,1 @@
+"""Mail by patient: everything about one, by episode, and who cared for whom."""

@@ -1,0 +1,30 @@
+"""The message that somebody wants to say something of: it is there, it lives, and it is in their scope."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import select
+
+from archiver.errors import KeyDestroyed
+from archiver.store.schema import messages
+from search.access import AccessDenied, Actor
+from search.acts import Act
+from search.keeping.errors import NotKept
+from search.reading_room import ReadingRoom
+
+
+def living(act: Act, room: ReadingRoom, actor: Actor, ids: Sequence[str]) -> dict[str, int]:
+    """The keys of messages by id, all of them or none. Raises NotKept, KeyDestroyed, AccessDenied."""
+    wanted = list(dict.fromkeys(ids))
+    rows = act.connection.execute(
+        select(messages.c.id, messages.c.pk, messages.c.disposed_us).where(messages.c.id.in_(wanted))
+    ).all()
+    act.objects += [row.id for row in rows]
+    if len(rows) < len(wanted):
+        raise NotKept("there is no such message; search again for its id")
+    if len(room.visible(actor, [row.pk for row in rows])) < len(rows):
+        raise AccessDenied("a message is outside your matters; ask a compliance officer")
+    if any(row.disposed_us is not None for row in rows):
+        raise KeyDestroyed("a message was disposed of; nothing more can be said of it")
+    return {row.id: row.pk for row in rows}

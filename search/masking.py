@@ -1,0 +1,219 @@
+"""Minimum necessary in lists (45 CFR 164.502(b), 164.514(d)): identifiers in excerpts, subjects and names of
+files are withheld, unless the purpose and the role need them.
+
+What a person typed into the query is no news to them and is shown. Opening a message shows all of it, on
+record. Detectors are the archive's own (archiver/classify); what they don't know as an identifier isn't
+withheld, so this lessens what is seen in passing and is no de-identification.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final, Protocol
+
+from whoosh.query import And, Not, Or, Phrase, Query, Term
+
+from archiver.classify.model import PHIFinding
+from archiver.classify.phi import settle
+from search.access import Purpose, Role
+from search.language.highlight import Hidden
+from search.language.tree import Near, PrefixPhrase, Tag, Word
+from search.language.words import words
+
+SHOWN_FOR: Final[Mapping[Purpose, frozenset[Role]]] = {
+    # Care, payment and a patient's own request are about one known person: the identifier says which.
+    Purpose.TREATMENT: frozenset({Role.COMPLIANCE_OFFICER}),
+    Purpose.PAYMENT: frozenset({Role.COMPLIANCE_OFFICER}),
+    Purpose.PATIENT_REQUEST: frozenset({Role.COMPLIANCE_OFFICER}),
+    # A lawyer sees nothing but what the holds of their own matters cover; an officer sees everybody's mail.
+    Purpose.LEGAL: frozenset({Role.LEGAL}),
+    Purpose.OPERATIONS: frozenset(),
+    Purpose.AUDIT: frozenset(),
+    Purpose.PUBLIC_HEALTH: frozenset(),
+    Purpose.SECURITY_INCIDENT: frozenset(),
+}
+"""Who sees identifiers in lists, and what for. Everybody else, and whatever isn't here, gets marks."""
+
+MARKS: Final[Mapping[str, str]] = {
+    "name": "[name]",
+    "ssn": "[SSN]",
+    "mrn": "[record number]",
+    "mbi": "[Medicare number]",
+    "medicaid_id": "[Medicaid number]",
+    "health_plan_id": "[plan number]",
+    "date_of_birth": "[birth date]",
+    "phone": "[telephone]",
+    "fax": "[fax]",
+    "email": "[e-mail address]",
+    "url": "[web address]",
+    "ip": "[IP address]",
+    "address": "[address]",
+    "account": "[account]",
+    "credit_card": "[card]",
+    "routing": "[routing number]",
+    "iban": "[IBAN]",
+    "license": "[license]",
+    "dea": "[DEA number]",
+    "license_plate": "[license plate]",
+    "vin": "[vehicle]",
+    "device_id": "[device]",
+}
+"""The kinds of finding that are withheld, those of 164.514(b)(2)(i), and their marks. Not among them: days
+other than that of birth, ages, diagnoses and drugs, by which mail is told apart, and NPIs, which are public."""
+
+AROUND: Final = 320
+"""How many characters on either side of an excerpt the detectors see: an identifier that the edge cuts, and
+the label that tells what a number is."""
+
+_TOKEN: Final = 4_096
+"""How far a single run of characters (a long web address) is followed beyond that."""
+_SPOKEN: Final = frozenset({"name", "address", "email", "url"})
+"""Kinds whose words count like their digits; of the others a label (`MRN`) may be part."""
+_BLANK: Final = re.compile(r"\s")
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+
+
+class Detector(Protocol):
+    """What finds identifiers; `archiver.classify.classify.Classifier` is it."""
+
+    def find(self, text: str, *, clinical: bool = False) -> list[PHIFinding]:
+        """The findings of a piece of text, in no order, maybe overlapping."""
+        ...
+
+
+def shows_identifiers(role: Role, purpose: Purpose | None) -> bool:
+    """Whether lists show identifiers to somebody of this role who reads for this purpose."""
+    return purpose is not None and role in SHOWN_FOR.get(purpose, frozenset())
+
+
+class Mask:
+    """Withholds the identifiers of one page. `asked` are index words that the reader typed themselves."""
+
+    def __init__(self, detector: Detector, asked: Iterable[str]) -> None:
+        self._detector = detector
+        self._asked = frozenset(asked)
+
+    def hide(
+        self, text: str, start: int, end: int, *, clinical: bool = False, known: frozenset[str] = frozenset()
+    ) -> list[Hidden]:
+        """What of `text[start:end]` is withheld; see `search.language.highlight.Hide`.
+
+        `clinical`: people are named in it as patients, so names are withheld. `known` are addresses, in small
+        letters, that the same line shows anyway.
+        """
+        first = _whole(text, max(0, start - AROUND), -1)
+        last = _whole(text, min(len(text), end + AROUND), 1)
+        seen, places = _visible(text[first:last])
+        found = []
+        for one in _withheld(self._detector.find(seen, clinical=clinical)):
+            begin, beyond = _placed(places, first, one.start, one.end)
+            if begin < end and beyond > start and not self._is_known(one, known):
+                found.append(Hidden(begin, beyond, MARKS[one.type]))
+        return _apart(found)
+
+    def line(
+        self, text: str, *, clinical: bool = False, known: frozenset[str] = frozenset()
+    ) -> tuple[str, int]:
+        """A subject or a file's name with marks in it, and how many."""
+        hidden = self.hide(text, 0, len(text), clinical=clinical, known=known)
+        at = 0
+        pieces = []
+        for one in hidden:
+            pieces += [text[at : one.start], one.mark]
+            at = one.end
+        return "".join((*pieces, text[at:])) if hidden else text, len(hidden)
+
+    def _is_known(self, finding: PHIFinding, known: frozenset[str]) -> bool:
+        if finding.type == "email" and finding.text.casefold() in known:
+            return True
+        said = words(finding.text)
+        if finding.type not in _SPOKEN:
+            said = [word for word in said if any(map(str.isdigit, word))]
+        return bool(said) and self._asked.issuperset(said)
+
+
+def asked_words(query: Query) -> frozenset[str]:
+    """The index words that whoever asked wrote out: of patterns, which stand for others, there are none."""
+    return frozenset(_asked(query))
+
+
+def _asked(query: Query) -> Iterator[str]:
+    if isinstance(query, And | Or):
+        for part in query.subqueries:
+            yield from _asked(part)
+    elif isinstance(query, Not):
+        return
+    elif isinstance(query, PrefixPhrase):
+        yield from query.words[:-1]
+    elif isinstance(query, Phrase):
+        yield from query.words
+    elif isinstance(query, Tag):
+        yield from words(query.text)
+    elif type(query) in (Term, Word):
+        yield query.text
+    elif isinstance(query, Near):
+        yield from (word for row in query.words for word in row.split(" "))
+
+
+def _withheld(found: list[PHIFinding]) -> list[PHIFinding]:
+    """Those of a kind that is withheld. One that lies within a surer finding of another kind is that
+    (an NPI has a telephone number's digits); one that sticks out of it isn't left half shown."""
+    if not any(one.type in MARKS for one in found):
+        return []
+    others = [one for one in settle(found) if one.type not in MARKS]
+    return [
+        one
+        for one in found
+        if one.type in MARKS and not any(o.start <= one.start and one.end <= o.end for o in others)
+    ]
+
+
+def _apart(found: list[Hidden]) -> list[Hidden]:
+    """The same by position, those that overlap as one, under the first one's mark."""
+    apart: list[Hidden] = []
+    for one in sorted(found, key=lambda h: (h.start, -h.end)):
+        if apart and one.start < apart[-1].end:
+            apart[-1] = apart[-1]._replace(end=max(apart[-1].end, one.end))
+        else:
+            apart.append(one)
+    return apart
+
+
+def _whole(text: str, at: int, step: int) -> int:
+    """The end of the run of characters at a place, in one direction: no number is seen in part."""
+    if step > 0:
+        most = min(len(text), at + _TOKEN)
+        blank = _BLANK.search(text, at, most)
+        return blank.start() if blank else most
+    least = max(0, at - _TOKEN)
+    return max(least, *(text.rfind(blank, least, at) + 1 for blank in " \n\t"))
+
+
+def _visible(text: str) -> tuple[str, list[int] | None]:
+    """A text as its readers see it, for detectors that know plain digits, blanks and dashes; with the place
+    of each character where that isn't its own."""
+    if text.isascii() and _CONTROL.search(text) is None:
+        return text, None
+    seen: list[str] = []
+    places: list[int] = []
+    for place, char in enumerate(text):
+        if " " <= char <= "~" or char in "\n\r\t":
+            seen.append(char)
+        else:
+            kind = unicodedata.category(char)
+            if kind in ("Cf", "Cc"):
+                continue  # a zero-width blank within a number
+            if kind == "Nd":
+                seen.append(str(unicodedata.digit(char)))
+            else:
+                seen.append(" " if kind == "Zs" else "-" if kind == "Pd" else char)
+        places.append(place)
+    return "".join(seen), places
+
+
+def _placed(places: list[int] | None, first: int, start: int, end: int) -> tuple[int, int]:
+    if places is None or start >= end:
+        return first + start, first + end
+    return first + places[start], first + places[end - 1] + 1
