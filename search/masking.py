@@ -61,7 +61,8 @@ MARKS: Final[Mapping[str, str]] = {
     "device_id": "[device]",
 }
 """The kinds of finding that are withheld, those of 164.514(b)(2)(i), and their marks. Not among them: days
-other than that of birth, ages, diagnoses and drugs, by which mail is told apart, and NPIs, which are public."""
+other than that of birth, ages, diagnoses and drugs, by which mail is told apart, and NPIs, which are
+public."""
 
 AROUND: Final = 320
 """How many characters on either side of an excerpt the detectors see: an identifier that the edge cuts, and

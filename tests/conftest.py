@@ -32,7 +32,7 @@ def postgres() -> Iterator[str]:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A database without an archive, once of each kind; PostgreSQL's has the schema: that takes long there."""
+    """A database without an archive, once of each kind; PostgreSQL's has the schema, which takes long."""
     if request.param == "postgresql":
         return migrated_database(request.getfixturevalue("postgres"))
     return f"sqlite:///{tmp_path / 'home' / 'records.db'}"

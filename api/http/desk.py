@@ -4,7 +4,7 @@ URL that a browser keeps: everything that asks for content is a form sent by POS
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, cast, get_args
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Path, Request, Response
 from fastapi.responses import RedirectResponse
@@ -17,18 +17,16 @@ from api.http.api_search import ObjectId, raw_response
 from api.http.auth import ActorDep, AppDep
 from api.http.desk_corrections import record_types
 from api.http.desk_page import desk_page
+from api.http.desk_search import asked_of
 from api.http.desk_tags import beside_of
 from api.http.forms import CheckedForm
 from api.http.pages import STATIC, page
 from api.http.ports import App
 from archiver.message.extract.policy import body_only
 from search.access import PERMISSIONS, Action, Actor
-from search.engine.ports import Sort
-from search.errors import QueryError
 
 router = APIRouter(include_in_schema=False)
 
-PAGE_SIZE: Final = 20
 MOST_SOURCES: Final = 500
 SHOWN_TEXT: Final = 512 * 2**10
 _ASSETS: Final = {"desk.css": "text/css; charset=utf-8", "mark.svg": "image/svg+xml"}
@@ -85,30 +83,10 @@ def home(request: Request, app: AppDep) -> Response:
     return _home(request, app, actor)
 
 
-@router.post("/search")
-def search(request: Request, app: AppDep, actor: ActorDep, form: CheckedForm) -> Response:
-    """A page of results, or what was wrong with the query."""
-    asked = _asked(form)
-    purpose = auth.stated_purpose(app, actor, Action.SEARCH, asked["purpose"])
-    try:
-        found = app.room.search(
-            actor,
-            purpose,
-            asked["query"],
-            limit=PAGE_SIZE,
-            sort=cast("Sort", asked["sort"]),
-            cursor=asked["cursor"] or None,
-        )
-    except QueryError as error:
-        return desk_page(request, app, actor, "search.html", 400, asked=asked, results=None, fault=str(error))
-    results = views.search_page(found)
-    return desk_page(request, app, actor, "search.html", asked=asked, results=results, fault=None)
-
-
 @router.post("/messages/{id}")
 def show(request: Request, app: AppDep, actor: ActorDep, id: ObjectId, form: CheckedForm) -> Response:
     """One message: who really sent and got it, its text as plain text, how long it stays."""
-    asked = _asked(form)
+    asked = asked_of(form)
     purpose = auth.stated_purpose(app, actor, Action.READ, asked["purpose"])
     opened = app.room.open(actor, purpose, id)
     message = views.object_view(app.vault, opened, id, app.room.scope(actor), app.explainer.verdicts)
@@ -174,21 +152,11 @@ def static(name: Annotated[str, Path(max_length=40)]) -> Response:
 # --- inside --------------------------------------------------------------------------------------
 
 
-def _asked(form: dict[str, str]) -> dict[str, str]:
-    sort = form.get("sort", "newest")
-    return {
-        "query": form.get("query", ""),
-        "purpose": form.get("purpose", ""),
-        "sort": sort if sort in get_args(Sort) else "newest",
-        "cursor": form.get("cursor", ""),
-    }
-
-
 def _home(request: Request, app: App, actor: Actor, link: dict[str, str] | None = None) -> Response:
     may = PERMISSIONS[actor.role]
     if Action.SEARCH in may:
-        asked = _asked({})
-        return desk_page(request, app, actor, "search.html", asked=asked, results=None, fault=None)
+        asked = asked_of({})
+        return desk_page(request, app, actor, "search.html", asked=asked, results=None, fault=None, bars=())
     shown: dict[str, Any] = {"sources": None, "users": None, "entries": None, "dispositions": None}
     shown["sources_more"] = False
     if Action.USER_MANAGE in may:

@@ -219,6 +219,10 @@ ROUTES: Final[Mapping[tuple[str, str], Audited]] = {
         ("message.read", "tag.show", "tag.list", "note.list"), Action.READ
     ),
     ("POST", "/messages/{id}/raw"): Audited(("message.raw",), Action.READ),
+    ("POST", "/messages/{id}/conversation"): Audited(
+        ("message.conversation", "search.results"), Action.SEARCH
+    ),
+    ("POST", "/messages/{id}/similar"): Audited(("message.similar", "search.results"), Action.SEARCH),
     ("POST", "/users"): Audited(("user.add", "link.issue", *_LISTS), Action.USER_MANAGE),
     ("POST", "/users/{id}/link"): Audited(("link.issue", *_LISTS), Action.USER_MANAGE),
     ("POST", "/users/{id}/disable"): Audited(("user.disable",), Action.USER_MANAGE),

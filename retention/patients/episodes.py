@@ -14,7 +14,8 @@ from retention.roster.encounters import Encounter
 from search.language.tree import Query, SentRange, all_of, any_of, none_of
 
 MARGIN: Final = 7
-"""Days before an admission and after a discharge whose mail counts to the episode, where nobody says how many."""
+"""Days before an admission and after a discharge whose mail counts to the episode, unless somebody says how
+many."""
 MOST_MARGIN: Final = 365
 
 

@@ -72,8 +72,8 @@ class PatientMail:
         cursor: str | None = None,
         ask: Ask | None = None,
     ) -> Found:
-        """A page of the patient's mail that also matches `query`; of one `episode` by its id, or `apart`: what
-        was sent in no episode. `margin` are the days around each. `ask` is as in `ReadingRoom.search`.
+        """A page of the patient's mail that also matches `query`; of one `episode` by its id, or `apart`:
+        what was sent in no episode. `margin` are the days around each; `ask` is as in `ReadingRoom.search`.
 
         On record twice: as a look at the patient, and as any search is. Raises BadPatient, NotThere,
         AccessDenied, PurposeMissing, SearchError.

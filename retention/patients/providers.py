@@ -1,7 +1,7 @@
 """Who cared for whom: providers of a patient, and patients of a provider.
 
-Two sources, told apart: encounters, where a FHIR roster names who took part, and mail, in which somebody wrote
-or received what is about a patient. Within the actor's scope, as in `retention.patients.finding`.
+Two sources, told apart: encounters, where a FHIR roster names who took part, and mail, in which somebody
+wrote or received what is about a patient. Within the actor's scope, as in `retention.patients.finding`.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""FHIR R4 (hl7.org/fhir/R4): Patient here, Encounter and Practitioner beside it, read strictly as far as dates,
-matching and timelines need them.
+"""FHIR R4 (hl7.org/fhir/R4): Patient here, Encounter and Practitioner beside it, read strictly as far as
+dates, matching and timelines need them.
 
 Other elements are passed over. A fault names the resource and the element, never a value.
 """
@@ -12,7 +12,18 @@ from typing import Any, Final
 from archiver.classify import normalise_identifier
 from retention.roster.csv_file import state_code
 from retention.roster.fhir_care import Clinician, Meeting, clinician, meeting, role
-from retention.roster.fhir_node import ID, TIME, Node, both_days, first_day, last_day, reference_of, several
+from retention.roster.fhir_node import (
+    ID,
+    TIME,
+    Node,
+    both_days,
+    first_day,
+    last_day,
+    names_of,
+    reference_of,
+    several,
+    telecom_of,
+)
 from retention.roster.patient import Days, Patient
 
 __all__ = ["Clinician", "Meeting", "Reader", "reference_of"]

@@ -118,7 +118,7 @@ class Answer:
         left_out = set(self._without)
         if place is None or place.score != _UNRANKED:
             select = self._compiler.select(self._query, bound, ranked=True)
-            where, bounds = "", ()
+            where, bounds = "", tuple[float, ...]()
             if place is not None:
                 where, bounds = "WHERE (s, -r) > (?, ?)", (place.score, -place.rowid)
             rows = self._db.execute(
@@ -245,7 +245,8 @@ class _Order:
         ranks = np.full(int(labels.max(initial=-1)) + 1, len(order))
         # Written from the last to the first, so that the first one stays.
         ranks[labels[order[::-1]]] = np.arange(len(order) - 1, -1, -1)
-        return order[np.sort(ranks[ranks < len(order)])]
+        best: Rows = order[np.sort(ranks[ranks < len(order)])]
+        return best
 
     def page(self, some: Rows | None, after: Place | None, limit: int) -> Rows:
         """The first `limit` rows after a place, of all or of `some` that are in order already."""
@@ -276,7 +277,10 @@ class _Order:
         if place is None:
             return np.ones(len(rows), bool)
         rowids = self._rowids[rows]
+        behind: npt.NDArray[np.bool]
         if self._keys is None:
-            return rowids < place.rowid if self._newest else rowids > place.rowid
-        keys = self._keys[rows]
-        return (keys > place.score) | ((keys == place.score) & (rowids < place.rowid))
+            behind = rowids < place.rowid if self._newest else rowids > place.rowid
+        else:
+            keys = self._keys[rows]
+            behind = (keys > place.score) | ((keys == place.score) & (rowids < place.rowid))
+        return behind

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Any, Final
 
 import apsw
 import numpy as np
@@ -58,7 +58,7 @@ def purge(db: apsw.Connection, rowids: Iterable[int]) -> None:
     gone = np.array(sorted(rowids), np.int64)
     if not len(gone):
         return
-    listed = db.execute(
+    listed: Any = db.execute(
         "SELECT id FROM chunk INDEXED BY chunk_listed WHERE first <= ? AND last >= ?",
         (int(gone[-1]), int(gone[0])),
     ).fetchall()
@@ -77,7 +77,7 @@ def squeeze(db: apsw.Connection) -> None:
     if held - living <= max(SUPERSEDED, living):
         return
     seen = np.empty(0, np.int64)
-    newest_first = db.execute("SELECT id FROM chunk INDEXED BY chunk_listed ORDER BY age DESC").fetchall()
+    newest_first: Any = db.execute("SELECT id FROM chunk INDEXED BY chunk_listed ORDER BY age DESC").fetchall()
     for (chunk_id,) in newest_first:
         rowids = _rowids(db, chunk_id)
         stays = ~np.isin(rowids, seen)
@@ -113,8 +113,8 @@ def _keep(db: apsw.Connection, chunk_id: int, stays: np.ndarray[tuple[int], np.d
 
 
 def _read(db: apsw.Connection, chunk_id: int) -> Chunk:
-    facts = db.execute("SELECT rowids, sizes, names, codes FROM chunk WHERE id = ?", (chunk_id,)).fetchall()
-    ties = db.execute("SELECT ends, links, topics, likeness FROM tie WHERE chunk = ?", (chunk_id,)).fetchall()
+    facts: Any = db.execute("SELECT rowids, sizes, names, codes FROM chunk WHERE id = ?", (chunk_id,)).fetchall()
+    ties: Any = db.execute("SELECT ends, links, topics, likeness FROM tie WHERE chunk = ?", (chunk_id,)).fetchall()
     rowids, sizes, sets = chunks.facts_from_blobs(*facts[0])
     return Chunk(rowids, sizes, sets, chunks.ties_from_blobs(*ties[0]))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
-from typing import Final, cast
+from typing import Final
 
 import numpy as np
 
@@ -64,7 +64,7 @@ def _most(counts: Ints, top: int) -> list[int]:
     if len(present) > top:
         least = np.partition(counts[present], -top)[-top]
         present = present[counts[present] >= least]
-    return cast(list[int], present.tolist())
+    return present.tolist()
 
 
 def _by_year(rowids: Ints, top: int) -> Facet:
@@ -88,7 +88,7 @@ def histogram(rowids: Ints) -> Histogram:
     first, last = _day(rowids[0]), _day(rowids[-1])
     stray = len(rowids) // _STRAYS
     low, high = _day(rowids[stray]), _day(rowids[len(rowids) - 1 - stray])
-    unit = next((unit for unit in _UNITS if _bars(unit, low, high) <= MOST_BARS), "year")
+    unit: Unit = next((unit for unit in _UNITS if _bars(unit, low, high) <= MOST_BARS), "year")
     if _bars(unit, first, last) <= MOST_BARS:
         low, high = first, last
     if _bars(unit, low, high) > MOST_BARS:

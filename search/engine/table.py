@@ -233,10 +233,8 @@ def _state_of(db: apsw.Connection) -> tuple[str, int]:
 def _read(db: apsw.Connection, identity: str, number: int) -> Table:
     """Everything, from the first chunk to the last."""
     store = _Store()
-    held = [
-        _take_in(store, chunk_id, age, blobs)
-        for chunk_id, age, *blobs in db.execute(f"SELECT {_BLOBS} FROM chunk ORDER BY age")
-    ]
+    rows: Any = db.execute(f"SELECT {_BLOBS} FROM chunk ORDER BY age")
+    held = [_take_in(store, chunk_id, age, blobs) for chunk_id, age, *blobs in rows]
     rowids = np.concatenate(held) if held else np.empty(0, np.int64)
     # The chunks come by age, so the last of each row id is the one that counts.
     places = chunks.last_of_each(rowids)
@@ -266,7 +264,7 @@ def _table(
 
 def _advanced(db: apsw.Connection, old: Table, number: int) -> Table | None:
     """The next state, reading only chunks that are new; None where reading everything anew is better."""
-    listed = db.execute("SELECT id, count FROM chunk INDEXED BY chunk_listed ORDER BY age").fetchall()
+    listed: Any = db.execute("SELECT id, count FROM chunk INDEXED BY chunk_listed ORDER BY age").fetchall()
     new = [chunk_id for chunk_id, _ in listed if chunk_id not in old.chunk_ids]
     coming = sum(count for chunk_id, count in listed if chunk_id not in old.chunk_ids)
     if old.store.sizes.length + coming > 1.5 * sum(count for _, count in listed) + _WASTE:
@@ -284,13 +282,11 @@ def _advanced(db: apsw.Connection, old: Table, number: int) -> Table | None:
     store = old.store
     if new:
         first = store.sizes.length
-        brought = [
-            _take_in(store, chunk_id, age, blobs)
-            for chunk_id, age, *blobs in db.execute(
-                f"SELECT {_BLOBS} FROM chunk WHERE id IN (SELECT value FROM carray(?)) ORDER BY age",
-                (apsw.carray(array("q", new)),),
-            )
-        ]
+        rows: Any = db.execute(
+            f"SELECT {_BLOBS} FROM chunk WHERE id IN (SELECT value FROM carray(?)) ORDER BY age",
+            (apsw.carray(array("q", new)),),
+        )
+        brought = [_take_in(store, chunk_id, age, blobs) for chunk_id, age, *blobs in rows]
         rowids, places = _with_new(store, rowids, places, np.concatenate(brought), first)
     return _table(old.identity, number, rowids, places, frozenset(c for c, _ in listed), store)
 
@@ -317,7 +313,7 @@ def _read_joins(db: apsw.Connection, store: _Store) -> _Joins:
     joins = store.joins or _Joins()
     store.joins = None  # until it is whole again
     for span in store.spans[joins.spans :]:
-        blobs = db.execute(
+        blobs: Any = db.execute(
             "SELECT ends, links, topics, likeness FROM tie WHERE chunk = ?", (span.chunk_id,)
         ).fetchall()
         # A chunk that left since: its rows are in no state that is asked for.

@@ -145,7 +145,7 @@ class Alerts:
             ).one()
             return int(row[0]), row[1]
         found = select(alert_items.c.message_pk, alert_items.c.found_us).where(*open_)
-        rows = dict(connection.execute(found).tuples())
+        rows = {row.message_pk: row.found_us for row in connection.execute(found)}
         seen = self._room.visible(actor, rows)
         return len(seen), max((rows[pk] for pk in seen), default=None)
 

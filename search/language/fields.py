@@ -57,7 +57,6 @@ FIELDS: Final[dict[str, Kind]] = {
 
 _KNOWN_ELSEWHERE: Final = {
     "author": "from",
-    "sender": "from",
     "recipient": "to",
     "recipients": "to",
     "text": "body",

@@ -17,8 +17,9 @@ the index format doesn't follow Python's version of Unicode.
 from __future__ import annotations
 
 import re
+import sys
 import unicodedata
-from bisect import bisect_right
+from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
 # Scripts without blanks between words. Compatibility forms of them are below, in `_FORMS`.
@@ -114,8 +115,12 @@ _SPECIAL: Final = re.compile(
     + "".join(f"{zero}-{chr(ord(zero) + 9)}" for zero in _ZEROS)
     + "]+"
 )
+# Characters of three bytes that only want parting: nearly all of a Chinese, Japanese or Korean text.
+_PLAIN_RANGES: Final = "\u3041-\u3096\u30a1-\u30fa\u30fc-\u30fe\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3"
+_MARKS: Final = f"{_KANA_MARKS}{_UNSEEN}{VOWEL_SIGNS}"
 # What may combine to one character, or change places, stays together when places are asked for.
-_UNIT: Final = re.compile(f"[{_JAMO}]+|.[{_KANA_MARKS}{_UNSEEN}{VOWEL_SIGNS}]*", re.DOTALL)
+_UNIT: Final = re.compile(f"[{_PLAIN_RANGES}]+(?![{_MARKS}{_JAMO}])|[{_JAMO}]+|.[{_MARKS}]*", re.DOTALL)
+_ALL_PLAIN: Final = re.compile(f"[{_PLAIN_RANGES}]+")
 
 
 def fold(text: str) -> str:
@@ -144,12 +149,17 @@ def _spaced(run: re.Match[str]) -> str:
 
 
 class _Piece(NamedTuple):
-    """A stretch of the text and of its folded form, in UTF-8 bytes; `same` where the two are alike."""
+    """A stretch of the text and of its folded form, in UTF-8 bytes, and how to get from one to the other."""
 
     folded: int
     start: int
     end: int
-    same: bool
+    how: int
+
+
+_WHOLE, _SAME, _PARTED = range(3)
+# All of it has the place of the whole; it is as it was; its characters, of three bytes each, have a blank
+# before each of them.
 
 
 class Places:
@@ -157,17 +167,27 @@ class Places:
 
     def __init__(self, pieces: list[_Piece]) -> None:
         self._pieces = pieces
-        self._starts = [piece.folded for piece in pieces]
 
-    def start(self, at: int) -> int:
-        """The place of a word's first byte."""
-        piece = self._pieces[bisect_right(self._starts, at) - 1]
-        return piece.start + (at - piece.folded) if piece.same else piece.start
-
-    def end(self, at: int) -> int:
-        """The place behind a word's last byte."""
-        piece = self._pieces[bisect_right(self._starts, at - 1) - 1]
-        return piece.start + (at - piece.folded) if piece.same else piece.end
+    def of(self, found: Iterable[tuple[int, int, str]]) -> Iterator[tuple[int, int, str]]:
+        """The words of the folded text, in order, with the places they have in the text itself."""
+        ends = [piece.folded for piece in self._pieces[1:]]
+        ends.append(sys.maxsize)
+        at = 0
+        for start, end, word in found:
+            while start >= ends[at]:
+                at += 1
+            folded, origin, _, how = self._pieces[at]
+            if how == _WHOLE:
+                first = origin
+            else:
+                first = origin + (start - folded if how == _SAME else (start - folded) // 4 * 3)
+            last = at
+            while end > ends[last]:
+                last += 1
+            folded, origin, beyond, how = self._pieces[last]
+            if how != _WHOLE:
+                beyond = origin + (end - folded if how == _SAME else (end - folded) // 4 * 3)
+            yield first, beyond, word
 
 
 def fold_with_places(text: str) -> tuple[str, Places | None]:
@@ -178,12 +198,12 @@ def fold_with_places(text: str) -> tuple[str, Places | None]:
     pieces: list[_Piece] = []
     folded = start = 0
 
-    def take(original: str, plain: str, *, same: bool) -> None:
+    def take(original: str, plain: str, how: int) -> None:
         nonlocal folded, start
         size = len(original.encode())
         # A piece that leaves nothing has no place: the next one begins where it would have been.
         if plain:
-            pieces.append(_Piece(folded, start, start + size, same))
+            pieces.append(_Piece(folded, start, start + size, how))
             parts.append(plain)
             folded += len(plain.encode())
         start += size
@@ -191,10 +211,11 @@ def fold_with_places(text: str) -> tuple[str, Places | None]:
     last = 0
     for run in _SPECIAL.finditer(text):
         if run.start() > last:
-            take(text[last : run.start()], text[last : run.start()], same=True)
+            take(text[last : run.start()], text[last : run.start()], _SAME)
         for unit in _UNIT.findall(run[0]):
-            take(unit, _folded(unit), same=False)
+            how = _PARTED if _ALL_PLAIN.fullmatch(unit) else _WHOLE
+            take(unit, _folded(unit), how)
         last = run.end()
     if last < len(text):
-        take(text[last:], text[last:], same=True)
+        take(text[last:], text[last:], _SAME)
     return "".join(parts), Places(pieces)

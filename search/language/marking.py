@@ -114,5 +114,6 @@ class Marks:
         if len(word) > _LONGEST:
             return False
         return any(form.match(word) for form in self._forms) or any(
-            OSA.distance(text, word, score_cutoff=edits) <= edits for text, edits in self._fuzzy
+            abs(len(word) - len(text)) <= edits and OSA.distance(text, word, score_cutoff=edits) <= edits
+            for text, edits in self._fuzzy
         )

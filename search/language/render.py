@@ -35,6 +35,14 @@ def render(query: Query) -> str:
     return _leaf(query)
 
 
+def narrowed(text: str, more: str) -> str:
+    """What a person typed, with `more` (a term of the language) that must hold too, as they could type it."""
+    text = text.strip()
+    if text == "*":
+        return more
+    return f"({text}) {more}" if "OR" in text else f"{text} {more}"
+
+
 def _inner(query: Query) -> str:
     return f"({render(query)})" if isinstance(query, And | Or) else render(query)
 

@@ -125,7 +125,7 @@ def words_at(text: str) -> list[tuple[int, int, str]]:
     )
     if places is None:
         return found
-    return [(places.start(start), places.end(end), word) for start, end, word in found]
+    return list(places.of(found))
 
 
 def joined(found: Sequence[str], between: str) -> str:

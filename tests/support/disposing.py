@@ -6,11 +6,19 @@ import secrets
 from collections.abc import Sequence
 from datetime import date
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, func, select, update
 
 from archiver.store import dialect
 from archiver.store.dating import dating
-from archiver.store.schema import disposition_items, dispositions, messages, users
+from archiver.store.schema import (
+    disposition_items,
+    dispositions,
+    index_removals,
+    messages,
+    policy_state,
+    users,
+)
+from archiver.vault import Vault
 
 LONG_AGO = date(2000, 1, 1)
 ASKS, AGREES = "u-asks", "u-agrees"
@@ -52,3 +60,16 @@ def due(connection: Connection, pk: int) -> None:
         connection.execute(
             update(messages).where(messages.c.pk == pk).values(disposal_date=LONG_AGO, permanent=False)
         )
+
+
+def dispose(vault: Vault, pks: Sequence[int]) -> None:
+    """Destroy messages as an executed disposition does; their words are still to leave the index."""
+    epoch = select(func.coalesce(func.max(policy_state.c.epoch), 0)).scalar_subquery()
+    with vault.records.write(dialect.LOCK_ARCHIVE) as connection:
+        for pk in pks:
+            due(connection, pk)
+            with dating(connection):
+                confirmed = {"unconfirmed": False, "grounds_id": None, "policy_epoch": epoch}
+                connection.execute(update(messages).where(messages.c.pk == pk).values(confirmed))
+        vault.archive.destroy_many(connection, pks, approved(connection, pks))
+        connection.execute(index_removals.insert(), [{"message_pk": pk} for pk in pks])

@@ -280,7 +280,7 @@ for n in range(10_000):
 
 
 def test_errors_carry_no_words(folder: Path, writer: FtsWriter, monkeypatch: pytest.MonkeyPatch) -> None:
-    writer.add(fillers(1))
+    writer.add([marked(5, MARKER)])
     reader = FtsReader(folder, KEY)
 
     def broken(*_: Any) -> str:

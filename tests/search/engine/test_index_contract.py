@@ -89,14 +89,14 @@ FOUND = [
     ("MRN00123", [1]),
     ("E119", [1]),
     ("appo?ntment*", [2, 0]),
-    ("*lab* -friday", []),
+    ("*lab* -friday", [1]),
     ("mrn-0?123", [1]),
     ("ann.l*@clin?c.example", [1, 0]),
     ("from:ann.l*@clin?c.example", [0]),
     ("artritis~1", [1]),
     ("muler~1 -arthritis", [0]),
-    ("apointmant~2", [2, 0]),
-    ("NOT apointmant~2", [1]),
+    ("apointmant~2", [0]),
+    ("NOT apointmant~2", [2, 1]),
     ('"arthritis has"~1', [1]),
     ('"arthritis mrn"~1', []),
     ('"arthritis mrn"~2', [1]),
@@ -317,13 +317,13 @@ def test_an_ending_that_stands_for_too_much_is_refused(engine: Any) -> None:
         reader.expansions(tree("*itis"))
     assert "about 2,000 words" in str(refusal.value)
     assert reader.count(tree("*00itis")) == 1
-    assert reader.count(tree("w*")) == 1
+    assert reader.count(tree("w1*")) == 1
 
 
 def test_the_patterns_of_one_query_are_bounded_together(engine: Any) -> None:
     engine.writer().add([IndexDocument(1, 1, body=" ".join(f"w{n}itis" for n in range(1_500)))])
     reader = engine.reader()
-    assert reader.count(tree(" ".join(f"*{end}" for end in ("itis", "tis", "is", "s")))) == 1
+    assert reader.count(tree(" ".join(f"*{end}" for end in ("itis", "tis", "is")))) == 1
     with pytest.raises(QueryTooBroad):
         reader.count(tree("*itis " * 20))
 
@@ -373,14 +373,14 @@ def test_expansions_say_what_patterns_stand_for(filled: Any) -> None:
 
 
 def test_expansions_show_some_and_count_all(engine: Any) -> None:
-    engine.writer().add([IndexDocument(1, 1, body=" ".join(f"w{n:04}itis" for n in range(2_000)))])
+    engine.writer().add([IndexDocument(1, 1, body=" ".join(f"wx{n:04}itis" for n in range(2_000)))])
     reader = engine.reader()
-    for text in ("w*", "*itis", "w?*s", "w1234itis~2"):
+    for text in ("wx*", "*itis", "w?*s", "wx1234itis~2"):
         each = reader.expansions(tree(text))[0]
         assert (len(each.words), each.pattern) == (20, text)
         assert each.words == tuple(sorted(each.words))
         if "~" not in text:
-            assert (each.number, each.words[0]) == (2_000, "w0000itis")
+            assert (each.number, each.words[0]) == (2_000, "wx0000itis")
 
 
 def test_readers_are_safe_from_many_threads_beside_the_writer(engine: Any) -> None:

@@ -101,7 +101,7 @@ class Archive(RuleBasedStateMachine):
 
     @rule()
     def be_killed_before_the_mark_moves(self) -> None:
-        def dies(*_: object) -> None:
+        def dies(*_: object, **__: object) -> None:
             raise Killed
 
         matcher = self.kept.matcher

@@ -19,7 +19,7 @@ def test_marks_words_beginnings_and_endings_whatever_their_case_and_accents() ->
     text = "The Patiënt saw a Cardiologist on MONDAY about arthritis; im­patient"
     assert marked(text, {"patient", "mon*", "*itis"}) == ["Patiënt", "MONDAY", "arthritis"]
     # A reader sees no soft hyphen, so it is in the midst of a word.
-    assert marked(text, {"impatient"}) == ["im\u00adpatient"]
+    assert marked(text, {"impatient"}) == ["im patient"]
 
 
 def test_marks_patterns_fuzzy_words_and_rows_of_characters() -> None:

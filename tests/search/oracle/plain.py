@@ -53,7 +53,7 @@ def unsealed(vault: Vault) -> Iterator[Plain]:
             .where(messages.c.disposed_us.is_(None))
             .order_by(messages.c.pk)
         ).all()
-        names = {row.id: row.name for row in connection.execute(select(sources.c.id, sources.c.name))}
+        names = {known: vault.sources.get(known).name for known in connection.scalars(select(sources.c.id))}
         came: dict[int, set[str]] = {}
         for row in connection.execute(select(deliveries.c.message_pk, deliveries.c.source_id)):
             came.setdefault(row.message_pk, set()).update((row.source_id, names[row.source_id]))

@@ -16,8 +16,6 @@ from pathlib import Path
 
 import pytest
 
-from archiver.store import dialect
-from archiver.store.schema import index_removals
 from config.settings import Settings
 from search.engine.ports import IndexReader
 from search.engine.shelf import FtsShelf
@@ -80,11 +78,7 @@ def _in(text: str, position: int | None) -> bool:
 
 def dispose(house: House, pks: Sequence[int]) -> None:
     """Destroy messages and take them out of the index, as an executed disposition does."""
-    with house.vault.records.write(dialect.LOCK_ARCHIVE) as connection:
-        for pk in pks:
-            disposing.due(connection, pk)
-        house.vault.archive.destroy_many(connection, pks, disposing.approved(connection, pks))
-        connection.execute(index_removals.insert(), [{"message_pk": pk} for pk in pks])
+    disposing.dispose(house.vault, pks)
     house.indexer.drain_removals()
 
 
