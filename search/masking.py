@@ -73,6 +73,7 @@ _TOKEN: Final = 4_096
 _SPOKEN: Final = frozenset({"name", "address", "email", "url"})
 """Kinds whose words count like their digits; of the others a label (`MRN`) may be part."""
 _BLANK: Final = re.compile(r"\s")
+_POSTAL: Final = re.compile(r",?[ \t]{1,2}[0-9]{5}(?:-[0-9]{4})?(?![0-9])")
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
@@ -109,7 +110,10 @@ class Mask:
         seen, places = _visible(text[first:last])
         found = []
         for one in _withheld(self._detector.find(seen, clinical=clinical)):
-            begin, beyond = _placed(places, first, one.start, one.end)
+            end_ = one.end
+            if one.type == "address" and (code := _POSTAL.match(seen, one.end)):
+                end_ = code.end()  # a telephone number right behind it may have drawn it off
+            begin, beyond = _placed(places, first, one.start, end_)
             if begin < end and beyond > start and not self._is_known(one, known):
                 found.append(Hidden(begin, beyond, MARKS[one.type]))
         return _apart(found)

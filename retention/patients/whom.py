@@ -23,6 +23,8 @@ from search.access import PERMISSIONS, Action, Actor, Purpose
 from search.language.tree import Query, Tag, any_of
 from search.masking import shows_identifiers
 
+_Mark = list[tuple[bytes, tuple[int, ...]]]
+"""Tokens any of which somebody bears, each with the kinds it may be of."""
 _NUMBERS: Final = ("mrn", "ssn", "mbi", "health_plan_id", "medicaid_id")
 """What a number that somebody writes may be."""
 
@@ -86,7 +88,7 @@ class Finder:
         return [people[one] for one in sorted(people)]
 
     def _bearers(
-        self, connection: Connection, whom: Whom, marks: Sequence[list[tuple[bytes, tuple[int, ...]]]]
+        self, connection: Connection, whom: Whom, marks: Sequence[_Mark]
     ) -> set[str]:
         person = func.coalesce(patients.c.person, patients.c.id)
         found: set[str] | None = None
@@ -104,9 +106,9 @@ class Finder:
             found = bearers if found is None else found & bearers
         return found or set()
 
-    def _marks(self, whom: Whom) -> list[list[tuple[bytes, tuple[int, ...]]]]:
+    def _marks(self, whom: Whom) -> list[_Mark]:
         blind = self._vault.blind
-        marks = []
+        marks: list[_Mark] = []
         if whom.name.strip() or whom.born.strip():
             key = key_of(whom.name)
             if key is None or not whom.born.strip():
@@ -120,7 +122,7 @@ class Finder:
             marks.append([(blind.token("address", whom.address), (BY_ADDRESS,))])
         return marks
 
-    def _with(self, connection: Connection, mark: list[tuple[bytes, tuple[int, ...]]]) -> set[str]:
+    def _with(self, connection: Connection, mark: _Mark) -> set[str]:
         person = func.coalesce(patients.c.person, patients.c.id)
         found: set[str] = set()
         for token, kinds in mark:
@@ -153,7 +155,7 @@ def shown(person: Person, actor: Actor, purpose: Purpose | None) -> dict[str, An
     return told if shows_identifiers(actor.role, purpose) else told | {"name": None, "numbers": None}
 
 
-def _numbers(blind: BlindIndex, value: str) -> list[tuple[bytes, tuple[int, ...]]]:
+def _numbers(blind: BlindIndex, value: str) -> _Mark:
     return [
         (blind.token(kind, normal), (BY_NUMBER, BY_KEY))
         for kind in _NUMBERS

@@ -82,8 +82,10 @@ class Marks:
         # The tokenizer counts bytes; only hits are worth counting characters for.
         encoded = None if window.isascii() else window.encode()
         next_ = beyond = byte = char = 0
+        # Most words of a text come again and again.
+        hits = {word for word in {word for _, _, word in placed} if self._matches(word) or word in self._rows}
         for number, (start, end, word) in enumerate(placed):
-            if number < next_ or start < beyond:
+            if word not in hits or number < next_ or start < beyond:
                 continue
             length = self._length(placed, number)
             if not length:
