@@ -125,10 +125,10 @@ def _word_hashes(data: bytes) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.in
             # Cut at a blank; a word longer than a block is cut in two.
             end = data.rfind(b" ", begin, end) + 1 or end
         block = np.frombuffer(data, np.uint8, end - begin, begin)
-        inside = np.zeros(len(block) + 2, np.int8)
-        inside[1:-1] = block != 0x20
-        change = np.diff(inside)
-        opens, closes = np.flatnonzero(change == 1), np.flatnonzero(change == -1)
+        inside = np.zeros(len(block) + 2, bool)
+        np.not_equal(block, 0x20, out=inside[1:-1])
+        edges = np.flatnonzero(inside[1:] != inside[:-1])
+        opens, closes = edges[0::2], edges[1::2]
         if len(opens):
             sums = np.zeros(len(block) + 1, _U32)
             np.cumsum(block * _UP[: len(block)], dtype=_U32, out=sums[1:])

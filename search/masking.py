@@ -64,7 +64,7 @@ MARKS: Final[Mapping[str, str]] = {
 other than that of birth, ages, diagnoses and drugs, by which mail is told apart, and NPIs, which are
 public."""
 
-AROUND: Final = 320
+AROUND: Final = 200
 """How many characters on either side of an excerpt the detectors see: an identifier that the edge cuts, and
 the label that tells what a number is."""
 

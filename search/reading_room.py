@@ -183,8 +183,7 @@ class ReadingRoom:
             self._gate.record(actor, name, "failed", purpose, objects=(object_id,), reason=error.audit_code)
             raise error
         # One that waits to be indexed is in no group yet but its own.
-        found = self._reader.group_of(pk, by, within=self._bounds(actor)) or [pk]
-        rowids = sorted(set(found).difference(self._leaving()))
+        rowids = self._reader.group_of(pk, by, within=self._bounds(actor), without=self._leaving()) or [pk]
         rest = [rowid for rowid in rowids if rowid > self._position(after)]
         records = self._vault.archive.describe(rest[: max(1, min(limit, PAGE_LIMIT))])
         allowed = self.visible(actor, records)

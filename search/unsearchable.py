@@ -5,6 +5,7 @@ It names ids, times, sizes and reasons. What such a message says shows who opens
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -18,6 +19,7 @@ from search.language import parse
 from search.reading_room import PAGE_LIMIT, ReadingRoom
 
 NAME = "search.unsearchable"
+Listed = list[dict[str, Any]]
 
 
 class Unsearchable:
@@ -99,7 +101,7 @@ class Unsearchable:
         with self._vault.records.read() as connection:
             return str(connection.scalar(select(messages.c.id).where(messages.c.pk == pk)))
 
-    def _items(self, pks: list[int], kinds: dict[int, str]) -> list[dict[str, Any]]:
+    def _items(self, pks: Sequence[int], kinds: dict[int, str]) -> Listed:
         unsearched = self._room.unsearched
         reasons = unsearched.reasons([pk for pk in pks if kinds[pk] == "partly"])
         never = unsearched.why_never([pk for pk in pks if kinds[pk] == "unindexed"])
@@ -119,7 +121,7 @@ class Unsearchable:
         ]
 
 
-def _rows(connection: Connection, pks: list[int]) -> dict[int, Any]:
+def _rows(connection: Connection, pks: Sequence[int]) -> dict[int, Any]:
     columns = (messages.c.pk, messages.c.id, messages.c.sent_us, messages.c.captured_us, messages.c.size)
     found = connection.execute(
         select(*columns).where(messages.c.pk.in_(pks), messages.c.disposed_us.is_(None))

@@ -65,10 +65,8 @@ class Unsearched:
     def counts(self, tree: Query, scope: Scope, leaving: Sequence[int]) -> dict[str, int]:
         """How many messages of each kind the query can't decide on. `leaving` are disposed messages that the
         index may still know."""
-        partly = within(partly_read(tree), scope)
-        gone = self._reader.matching(partly, leaving) if leaving and partly != TREES.never else ()
         return {
-            "partly": (0 if partly == TREES.never else self._reader.count(partly)) - len(gone),
+            "partly": self._partly(tree, scope, leaving),
             "waiting": self._count(self._waiting(tree, scope)),
             "unindexed": self._count(self._never(tree, scope)),
         }
@@ -108,6 +106,13 @@ class Unsearched:
             return {row.message_pk: row.reason for row in rows}
 
     # --- inside -------------------------------------------------------------------------------
+
+    def _partly(self, tree: Query, scope: Scope, leaving: Sequence[int]) -> int:
+        partly = within(partly_read(tree), scope)
+        # Where everything could be read, a pattern of many words needn't be looked up once more.
+        if partly == TREES.never or not self._reader.count(Tag(LABEL, ANY)):
+            return 0
+        return self._reader.count(partly) - len(self._reader.matching(partly, leaving) if leaving else ())
 
     def _count(self, condition: Condition) -> int:
         with self._vault.records.read() as connection:

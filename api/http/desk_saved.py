@@ -8,17 +8,17 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
-from api import views
 from api.errors import BadInput
 from api.http import auth
 from api.http.api_search import ObjectId
 from api.http.auth import ActorDep, AppDep
 from api.http.desk_page import desk_page
+from api.http.desk_search import asked_of, results_page
 from api.http.forms import CheckedForm
 from api.http.ports import App
 from config.errors import HoldfastError
 from search.access import Action, Actor
-from search.errors import QueryError, SearchError
+from search.errors import SearchError
 
 router = APIRouter(include_in_schema=False)
 
@@ -60,18 +60,8 @@ def run(request: Request, app: AppDep, actor: ActorDep, id: ObjectId, form: Chec
     stated = form.get("purpose")
     purpose = auth.stated_purpose(app, actor, Action.SEARCH, stated) if stated else None
     told, saved_for, sort = app.saved.asked(actor, id)
-    asked = {
-        "query": told["query"],
-        "purpose": str(purpose or saved_for),
-        "sort": sort,
-        "cursor": "",
-    }
-    try:
-        page = app.room.search(actor, purpose or saved_for, told["query"], limit=PAGE_SIZE, sort=sort)
-    except QueryError as error:
-        return desk_page(request, app, actor, "search.html", 400, asked=asked, results=None, fault=str(error))
-    results = views.search_page(page)
-    return desk_page(request, app, actor, "search.html", asked=asked, results=results, fault=None)
+    asked = asked_of({"query": told["query"], "purpose": str(purpose or saved_for), "sort": sort})
+    return results_page(request, app, actor, asked, purpose or saved_for)
 
 
 @router.post("/searches/{id}/change")
@@ -115,8 +105,7 @@ def alert(
 ) -> Response:
     """The messages of one alert, by id and time, with a form to open each for a purpose."""
     found = app.alerts.show(actor, id, limit=ALERT_PAGE, after=cursor)
-    asked = {"query": "", "purpose": "", "sort": "newest", "cursor": ""}
-    return desk_page(request, app, actor, "alert.html", alert=found, asked=asked)
+    return desk_page(request, app, actor, "alert.html", alert=found)
 
 
 @router.post("/alerts/{id}/acknowledge")
@@ -130,12 +119,7 @@ def acknowledge(app: AppDep, actor: ActorDep, id: ObjectId, form: CheckedForm) -
 def unsearchable(request: Request, app: AppDep, actor: ActorDep, form: CheckedForm) -> Response:
     """The messages that a search couldn't look into, and why."""
     purpose = auth.stated_purpose(app, actor, Action.SEARCH, form.get("purpose"))
-    asked = {
-        "query": form.get("query", ""),
-        "purpose": str(purpose),
-        "sort": form.get("sort") or "newest",
-        "cursor": "",
-    }
+    asked = {**asked_of(form), "purpose": str(purpose), "cursor": ""}
     found = app.unsearchable.list(
         actor, purpose, asked["query"], limit=PAGE_SIZE, after=form.get("after") or None
     )

@@ -19,7 +19,7 @@ from api.http.auth import ActorDep, AppDep
 from api.http.desk_page import desk_page
 from api.http.forms import CheckedForm
 from api.http.ports import App
-from search.access import Action, Actor
+from search.access import Action, Actor, Purpose
 from search.engine.ports import Sort
 from search.engine.views import FACETS, Ask, Group, Unit
 from search.errors import QueryError
@@ -54,11 +54,18 @@ def search(request: Request, app: AppDep, actor: ActorDep, form: CheckedForm) ->
     """A page of results, or what was wrong with the query."""
     asked = asked_of(form)
     purpose = auth.stated_purpose(app, actor, Action.SEARCH, asked["purpose"])
+    return results_page(request, app, actor, asked, purpose, form.get("narrow", ""))
+
+
+def results_page(
+    request: Request, app: App, actor: Actor, asked: dict[str, str], purpose: Purpose, narrow: str = ""
+) -> Response:
+    """The answer to what `asked_of` gave, narrowed by a few words more where there are any."""
     first = not asked["cursor"]
     group = cast("Group | None", asked["group"] or None)
     try:
-        if form.get("narrow"):
-            asked["query"] = narrowed(asked["query"], form["narrow"])
+        if narrow:
+            asked["query"] = narrowed(asked["query"], narrow)
         found = app.room.search(
             actor,
             purpose,

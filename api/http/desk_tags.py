@@ -11,6 +11,7 @@ from api.http import auth
 from api.http.api_search import ObjectId
 from api.http.auth import ActorDep, AppDep
 from api.http.desk_page import desk_page
+from api.http.desk_search import asked_of
 from api.http.forms import CheckedForm
 from api.http.ports import App
 from config.errors import HoldfastError
@@ -121,12 +122,7 @@ def _beside(
 ) -> Response:
     purpose = auth.stated_purpose(app, actor, Action.NOTE_READ, form.get("purpose"))
     app.gate.require(actor, Action.NOTE_READ, purpose)
-    asked = {
-        "query": form.get("query", ""),
-        "purpose": str(purpose),
-        "sort": form.get("sort") or "newest",
-        "cursor": form.get("cursor", ""),
-    }
+    asked = {**asked_of(form), "purpose": str(purpose)}
     return desk_page(
         request,
         app,

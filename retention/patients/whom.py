@@ -87,9 +87,7 @@ class Finder:
                 )
         return [people[one] for one in sorted(people)]
 
-    def _bearers(
-        self, connection: Connection, whom: Whom, marks: Sequence[_Mark]
-    ) -> set[str]:
+    def _bearers(self, connection: Connection, whom: Whom, marks: Sequence[_Mark]) -> set[str]:
         person = func.coalesce(patients.c.person, patients.c.id)
         found: set[str] | None = None
         if which := whom.patient.strip():

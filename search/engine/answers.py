@@ -194,7 +194,7 @@ class Answer:
 
     def _labels(self, table: Table, by: Group) -> Codes:
         if self._within is None or isinstance(self._within, Every):
-            return self._tables.groups(self._db, table, by)
+            return self._tables.groups_without(self._db, table, by, np.array(self._without, np.int64))
         rows = self._matches(table, self._within)
         return self._tables.groups_within(self._db, table, by, rows)
 

@@ -60,7 +60,10 @@ def _parts(leaf: Query) -> Iterator[tuple[str, Query]]:
         for word in filter(is_wild, words):
             yield word, Prefix(ANYWHERE, word[:-1]) if begins(word) else Pattern(ANYWHERE, word)
     elif isinstance(leaf, Word | Prefix | Suffix | Pattern | Fuzzy):
-        yield render(type(leaf)(ANYWHERE, leaf.text, *((leaf.edits,) if isinstance(leaf, Fuzzy) else ()))), leaf
+        yield (
+            render(type(leaf)(ANYWHERE, leaf.text, *((leaf.edits,) if isinstance(leaf, Fuzzy) else ()))),
+            leaf,
+        )
 
 
 def _expand(db: apsw.Connection, leaf: Query) -> tuple[int, list[str]]:

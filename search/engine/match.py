@@ -134,13 +134,11 @@ class Expressions:
         # The engine itself finds beginnings, at the end of a row.
         open_end = begins(node.words[-1])
         words = [*node.words[:-1], node.words[-1][:-1]] if open_end else list(node.words)
-        places = [
-            terms.of_form(self._db, word) if is_wild(word) else [word] for word in words
-        ]
+        places = [terms.of_form(self._db, word) if is_wild(word) else [word] for word in words]
         if prod(map(len, places)) > terms.MAX_EXPANSION:
             raise QueryTooBroad(
                 "too_broad",
-                f"the patterns of one term stand for more than {terms.MAX_EXPANSION:,} rows of words; add letters",
+                f"the patterns of one term stand for over {terms.MAX_EXPANSION:,} rows of words; add letters",
             )
         return self._any_of([" ".join(row) for row in product(*places)], " *" if open_end else "")
 
@@ -152,7 +150,10 @@ class Expressions:
                 f"the patterns of this query stand for more than {MAX_FORMS:,} words together; use fewer",
             )
         # A pattern that stands for no indexed word needs an expression that nothing matches.
-        return " OR ".join(_string(form) + behind for form in forms) or f"({_string(_LAST)} NOT {_string(_LAST)})"
+        return (
+            " OR ".join(_string(form) + behind for form in forms)
+            or f"({_string(_LAST)} NOT {_string(_LAST)})"
+        )
 
     def _conjunction(self, node: And) -> str | None:
         wanted: list[str] = []
@@ -229,7 +230,7 @@ def _marks(db: apsw.Connection, node: Query) -> list[str]:
 
 
 def _row_marks(row: list[str]) -> list[str]:
-    """The words of a row; single characters only where they follow one another, being all over such a text."""
+    """The words of a row; single characters only where they follow one another: they are all over a text."""
     found: list[str] = []
     characters: list[str] = []
     for word in [*row, ""]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -60,8 +60,8 @@ class Hits:
 
 @dataclass(frozen=True, slots=True)
 class Expansion:
-    """What one leaf of a query stands for: `pattern` as in the interpreted query (`schedul*`, `*itis`, `color~1`,
-    or a word for all with its stem), how many words of the index, and the first of them by the alphabet.
+    """What one leaf of a query stands for: `pattern` as in the interpreted query (`schedul*`, `*itis`,
+    `color~1`, or a word for all with its stem), how many words of the index, the first by the alphabet.
 
     The words are those of the whole index, whatever their field and whoever may see the message.
     """
@@ -136,10 +136,12 @@ class IndexReader(Protocol):
         """
         ...
 
-    def group_of(self, rowid: int, by: Group, *, within: Query | None = None) -> list[int]:
+    def group_of(
+        self, rowid: int, by: Group, *, within: Query | None = None, without: Collection[int] = ()
+    ) -> list[int]:
         """The row ids, ascending, of the group of a message, itself included, as `view` joins it.
 
-        Empty where the message isn't in the index or doesn't match `within`.
+        Empty where the message isn't in the index, doesn't match `within` or is one of `without`.
         """
         ...
 
@@ -160,9 +162,9 @@ class IndexReader(Protocol):
     def words_like(self, query: Query) -> set[str]:
         """What the query's text leaves stand for, as `search.language.marking` reads it.
 
-        Stems are expanded. Patterns stay `word*`, `*word`, `w?rd` and fuzzy words `word~1`: they may stand for
-        any number of words. Single characters of a script without blanks are in rows, `日 本`. Leaves that a
-        NOT excludes aren't there.
+        Stems are expanded. Patterns stay `word*`, `*word`, `w?rd` and fuzzy words `word~1`: they may stand
+        for any number of words. Single characters of a script without blanks are in rows, `日 本`. Leaves
+        that a NOT excludes aren't there.
         """
         ...
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from array import array
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, TypeVar
@@ -160,9 +160,15 @@ class FtsReader:
             ranked_among=found.ranked_among,
         )
 
-    def group_of(self, rowid: int, by: Group, *, within: Query | None = None) -> list[int]:
+    def group_of(
+        self, rowid: int, by: Group, *, within: Query | None = None, without: Collection[int] = ()
+    ) -> list[int]:
         """Return the row ids of a message's group, ascending; see `IndexReader.group_of`."""
-        return self._in_step(lambda db: Answer(db, self._tables, Every(), within=within).group_of(rowid, by))
+
+        def found(db: apsw.Connection) -> list[int]:
+            return Answer(db, self._tables, Every(), within=within, without=without).group_of(rowid, by)
+
+        return self._in_step(found)
 
     def warm(self) -> None:
         """Read the facts that facets and sizes come from, so that nobody waits for it: tenths of a second to
@@ -213,7 +219,7 @@ class FtsReader:
     def words_like(self, query: Query) -> set[str]:
         """Return what the highlighter marks: the words of the query's text leaves, stems expanded.
 
-        Patterns stay patterns, `word*`, `*word`, `w?rd`, `word~1`. Leaves that are excluded by NOT aren't there.
+        Patterns stay patterns, `word*`, `*word`, `w?rd`, `word~1`. Leaves that a NOT excludes aren't there.
         """
         with self._snapshot() as db:
             return match.marks(db, query)
@@ -251,9 +257,11 @@ class FtsReader:
 
     def _check(self) -> None:
         with self._snapshot() as db:
+            # A search comes first: only that makes FTS5 see that another connection has written since. Its
+            # own check would take what this connection remembers of the index for the truth.
+            worded = db.execute("SELECT count(*) FROM ft(?)", (match.every(),)).get
             faults = db.execute("PRAGMA quick_check(1)").fetchall()
             listed = db.execute("SELECT count(*) FROM doc").get
-            worded = db.execute("SELECT count(*) FROM ft(?)", (match.every(),)).get
             both = db.execute(
                 "SELECT count(*) FROM doc WHERE +id IN (SELECT rowid FROM ft(?))", (match.every(),)
             ).get

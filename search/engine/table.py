@@ -208,6 +208,17 @@ class Tables:
             self._labels[by] = (table, labels)
             return labels
 
+    def groups_without(self, db: apsw.Connection, table: Table, by: Group, left_out: Ints) -> Codes:
+        """The same as if these rows weren't there; -1 for them."""
+        labels = self.groups(db, table, by)
+        stays = ~np.isin(table.rowids, left_out)
+        if stays.all():
+            return labels
+        rest = Rows(table.rowids[stays], table.places[stays], table.room)
+        with self._turn:
+            edges = _edges(_read_joins(db, table.store), by)
+        return groups.relabelled(table.rows, labels, rest, edges)
+
     def groups_within(self, db: apsw.Connection, table: Table, by: Group, rowids: Ints) -> Codes:
         """The same, joined by these rows alone; -1 for all others."""
         with self._turn:

@@ -37,7 +37,9 @@ _SHOWN_DIGITS: Final = 2
 def with_stem(db: apsw.Connection, root: str) -> list[str]:
     """Return every indexed word whose English stem is `root`, sorted. Raises QueryTooBroad."""
     # A word that is its own stem is stored without one.
-    sql = "SELECT word FROM word WHERE stem = ? UNION ALL SELECT word FROM word WHERE word = ? AND stem IS NULL"
+    sql = (
+        "SELECT word FROM word WHERE stem = ? UNION ALL SELECT word FROM word WHERE word = ? AND stem IS NULL"
+    )
     return _bounded(str(word) for (word,) in db.execute(sql, (root, root)))
 
 
@@ -57,9 +59,9 @@ def with_beginning(db: apsw.Connection, beginning: str) -> tuple[int, list[str]]
 
 
 def of_form(db: apsw.Connection, pattern: str) -> list[str]:
-    """Return every indexed word that `pattern` (`*` any characters, `?` one) fits, sorted. Raises QueryTooBroad.
+    """Return every indexed word that `pattern` fits (`*` any characters, `?` one), sorted.
 
-    The longer of its literal ends leads; with wildcards at both ends the whole list is read.
+    Raises QueryTooBroad. The longer of its literal ends leads; without one the whole list is read.
     """
     wild = [found.start() for found in _WILD.finditer(pattern)]
     if not wild:
@@ -73,7 +75,7 @@ def of_form(db: apsw.Connection, pattern: str) -> list[str]:
 def _between(
     db: apsw.Connection, column: Literal["word", "backward"], beginning: str, pattern: str | None = None
 ) -> Iterator[str]:
-    """The entries that begin so, and fit the pattern, by the alphabet. Words hold nothing GLOB knows but * and ?."""
+    """The entries that begin so, and fit the pattern, by the alphabet. No word has a character of GLOB's."""
     table = "word" if column == "word" else "ending"
     sql = f"SELECT {column} FROM {table} WHERE {column} >= ? AND {column} < ?"
     values: tuple[str, ...] = (beginning, beginning + _LAST)
@@ -140,13 +142,16 @@ def add_words(db: apsw.Connection, found: set[str]) -> None:
     """Add words to the list, in the caller's transaction; words already there are left alone."""
     # Sorted, so that neighbours meet the same page.
     listed = sorted(word for word in found if len(word) <= LONGEST_WORD_BYTES // 4 or _is_listed(word))
-    roots = stems(listed)
-    db.executemany(
-        "INSERT OR IGNORE INTO word (word, stem) VALUES (?, ?)", ((word, roots.get(word)) for word in listed)
-    )
-    db.executemany(
-        "INSERT OR IGNORE INTO ending (backward) VALUES (?)", ((word,) for word in sorted(w[::-1] for w in listed))
-    )
+    if not listed:
+        return
+    sql = "SELECT word FROM word WHERE word IN (SELECT value FROM carray(?))"
+    known = {str(word) for (word,) in db.execute(sql, (apsw.carray(tuple(listed)),))}
+    new = [word for word in listed if word not in known]
+    roots = stems(new)
+    db.executemany("INSERT INTO word (word, stem) VALUES (?, ?)", ((word, roots.get(word)) for word in new))
+    if new:
+        backward = tuple(sorted(word[::-1] for word in new))
+        db.execute("INSERT INTO ending (backward) SELECT value FROM carray(?)", (apsw.carray(backward),))
 
 
 def _is_listed(word: str) -> bool:

@@ -30,7 +30,8 @@ FACETS: Final[tuple[FacetName, ...]] = (
 class Ask:
     """What is wanted besides the page. `top` is how many values of each facet are named.
 
-    `without` are rows left out of everything: disposed messages that the index still knows.
+    `without` are rows left out of everything, joining groups too: disposed messages that the index still
+    knows.
     `group` gives one line a group, which stands at its best message's place in the order.
     """
 

@@ -19,6 +19,7 @@ from search.keeping.saved import visible_to
 from search.reading_room import ReadingRoom
 
 AT_ONCE: Final = 500
+Listed = list[dict[str, Any]]
 
 
 class Alerts:
@@ -151,8 +152,8 @@ class Alerts:
 
     def _items(
         self, connection: Connection, actor: Actor, search_id: str, limit: int, after: str | None, every: bool
-    ) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = []
+    ) -> Listed:
+        found: Listed = []
         place = None
         if after is not None:
             place = connection.scalar(select(messages.c.pk).where(messages.c.id == after))

@@ -56,7 +56,7 @@ class Tags:
     # --- the list of names --------------------------------------------------------------------
 
     def create(self, actor: Actor, name: str, about: str = "") -> dict[str, Any]:
-        """Add a tag to the organisation's list; `about` says when to use it. Raises NameTaken, KeepingError."""
+        """Add a tag to the list; `about` says when to use it. Raises NameTaken, KeepingError."""
         with change(self._vault, self._gate, actor, Action.TAG_MANAGE, "tag.create") as act:
             name, about = " ".join(name.split()), about.strip()
             act.detail |= {"name": name[:LONGEST_NAME]}
@@ -170,7 +170,8 @@ class Tags:
         self._gate.require(actor, Action.TAG_PUT)
         self._gate.require(actor, Action.SEARCH, purpose)
         name, detail = "tag.apply", {"query": query, "on": on}
-        changed, objects = 0, ()
+        changed = 0
+        objects: tuple[str, ...] = ()
         try:
             parsed = parse(query, now=self._vault.clock.now())
             with self._vault.records.read() as connection:

@@ -1,4 +1,4 @@
-"""Text in the form that the index's tokenizer can cut: what looks the same to a reader becomes the same words.
+"""Text in the form that the index's tokenizer can cut: what looks alike to a reader becomes the same words.
 
 The tokenizer (`search.language.words`) lowers case, takes accents off Latin, Greek and Cyrillic letters and
 cuts at everything that is no letter or digit. Before it sees a text, this takes care of what it doesn't know:
@@ -8,7 +8,7 @@ cuts at everything that is no letter or digit. Before it sees a text, this takes
 - full-width and half-width forms, ligatures, Arabic presentation forms and mathematical alphabets (PDF and
   newsletters are full of them) become plain letters, digits of other scripts 0 to 9;
 - letters with strokes and joined letters become plain ones: o for o-slash, ss for eszett, ae for ash;
-- what no reader sees inside a word goes: soft hyphens, joiners, loose accents, vowel points of Arabic and Hebrew.
+- what no reader sees in a word goes: soft hyphens, joiners, loose accents, vowel points of Arabic, Hebrew.
 
 Both sides, index and query, go through it. ASCII is never looked at. All tables are of fixed code points:
 the index format doesn't follow Python's version of Unicode.

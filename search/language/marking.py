@@ -83,11 +83,13 @@ class Marks:
         encoded = None if window.isascii() else window.encode()
         next_ = beyond = byte = char = 0
         # Most words of a text come again and again.
-        hits = {word for word in {word for _, _, word in placed} if self._matches(word) or word in self._rows}
+        distinct = {word for _, _, word in placed}
+        hits = set(filter(self._matches, distinct))
+        begin = hits.union(distinct & self._rows.keys())
         for number, (start, end, word) in enumerate(placed):
-            if word not in hits or number < next_ or start < beyond:
+            if word not in begin or number < next_ or start < beyond:
                 continue
-            length = self._length(placed, number)
+            length = self._row(placed, number) or (1 if word in hits else 0)
             if not length:
                 continue
             next_ = number + length
@@ -100,15 +102,13 @@ class Marks:
                 byte, char = beyond, first + len(encoded[start:beyond].decode())
                 yield Mark(first, char, text)
 
-    def _length(self, placed: Sequence[tuple[int, int, str]], number: int) -> int:
-        """How many words from this one on are one mark; 0 for none."""
-        word = placed[number][2]
+    def _row(self, placed: Sequence[tuple[int, int, str]], number: int) -> int:
+        """How many words from this one on are the longest row there; 0 for none."""
         longest = 0
-        for row in self._rows.get(word, ()):
-            there = [each for _, _, each in placed[number : number + len(row)]]
-            if there == row:
-                longest = max(longest, len(row))
-        return longest or int(self._matches(word))
+        for row in self._rows.get(placed[number][2], ()):
+            if len(row) > longest and [each for _, _, each in placed[number : number + len(row)]] == row:
+                longest = len(row)
+        return longest
 
     def _matches(self, word: str) -> bool:
         if word in self._exact or word.startswith(self._begins) or word.endswith(self._ends):

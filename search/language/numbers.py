@@ -15,7 +15,7 @@ Writing = list[str]
 """Index words in a row."""
 
 _US_PHONE: Final = re.compile(
-    r"(?P<country>\+?1[ .-]?)?\(?(?P<area>[2-9][0-9]{2})\)?[ .-]?(?P<exchange>[0-9]{3})[ .-]?(?P<line>[0-9]{4})"
+    r"(?:\+?1[ .-]?)?\(?([2-9][0-9]{2})\)?[ .-]?([0-9]{3})[ .-]?([0-9]{4})"
 )
 _ABROAD: Final = re.compile(r"\+[0-9][0-9 .()-]+")
 _SSN: Final = re.compile(r"([0-9]{3})(-?)([0-9]{2})\2([0-9]{4})")
@@ -23,7 +23,7 @@ _SSN: Final = re.compile(r"([0-9]{3})(-?)([0-9]{2})\2([0-9]{4})")
 _MBI: Final = re.compile(
     r"([1-9][a-z][a-z0-9][0-9])(-?)([a-z][a-z0-9][0-9])\2([a-z]{2}[0-9]{2})", re.IGNORECASE
 )
-# ICD-10-CM: a letter, a digit, a digit or A or B; then up to four, with a full stop before them or, on claims, none.
+# ICD-10-CM: a letter, a digit, a digit or A or B; then up to four behind a full stop or, on claims, none.
 _ICD10: Final = re.compile(r"([a-z][0-9][0-9ab])(\.?)([0-9x]{0,3}[0-9a-s])", re.IGNORECASE)
 _RECORD: Final = re.compile(r"[a-z]{1,10}[-_#/][0-9][0-9a-z]*(?:-[0-9a-z]+)*", re.IGNORECASE)
 _RECORD_JOINED: Final = re.compile(r"([a-z]{2,10})([0-9]{2,})", re.IGNORECASE)
@@ -38,7 +38,7 @@ def writings(typed: str) -> list[Writing]:
     and record numbers (letters, then a hyphen and digits) with their separators and without.
     """
     if found := _US_PHONE.fullmatch(typed):
-        return _american(found["area"], found["exchange"], found["line"])
+        return _american(*found.groups())
     typed = typed.lower()
     if _ABROAD.fullmatch(typed):
         return _either(_SEPARATOR.sub(" ", typed).split())
@@ -55,7 +55,7 @@ def writings(typed: str) -> list[Writing]:
 
 
 def is_spaced(typed: str) -> bool:
-    """True for a telephone number typed as bare groups of digits, which may be numbers of their own as well."""
+    """True for a telephone number typed as bare groups of digits, which may be numbers by themselves."""
     groups = typed.removeprefix("+").split(" ")
     return len(groups) > 1 and all(map(str.isdecimal, groups)) and not typed.startswith("+1 ")
 

@@ -140,11 +140,12 @@ class _Tagger(RegexTagger):  # type: ignore[misc]
             return Operator(typed) if typed in ("AND", "OR", "NOT") else Value("word", typed, self.now)
         return {"(": Open, ")": Close}[typed]() if typed != "-" else Operator("NOT")
 
-
     def _hint(self, typed: str, start: int) -> None:
         if typed.casefold() in _SMALL and typed not in ("AND", "OR", "NOT"):
             self.hints.append(
-                Hint("small_operator", start, "this is searched for as a word; AND, OR and NOT are in capitals")
+                Hint(
+                    "small_operator", start, "this is searched for as a word; AND, OR and NOT are in capitals"
+                )
             )
         elif typed.endswith("?") and typed.strip("?"):
             self.hints.append(
@@ -185,4 +186,6 @@ class SyntaxPlugin(Plugin):  # type: ignore[misc]
             _MINUS,
             r'(?P<word>[^\s()"]+)',
         )
-        return [(_Tagger(pattern, self.now, self.hints), priority) for priority, pattern in enumerate(patterns)]
+        return [
+            (_Tagger(pattern, self.now, self.hints), priority) for priority, pattern in enumerate(patterns)
+        ]

@@ -51,7 +51,8 @@ _REFUSED: Final = {
 }
 _NOTHING: Final = "there is no letter or digit to search for here"
 _CHARACTERS: Final = (
-    "Chinese, Japanese, Korean, Thai, Lao, Khmer and Burmese are found by any part as it is; leave the wildcard out"
+    "Chinese, Japanese, Korean, Thai, Lao, Khmer and Burmese are found by any part as it is; leave the"
+    " wildcard out"
 )
 
 
@@ -78,7 +79,9 @@ def near(field: str, text: str, distance: str, position: int) -> Query:
     if len(found) < 2:
         raise QueryError("near", "near needs at least two words between the quotes", position)
     if len(set(found)) < len(found):
-        raise QueryError("near", "a word stands twice between these quotes; write each of them once", position)
+        raise QueryError(
+            "near", "a word stands twice between these quotes; write each of them once", position
+        )
     return Near(field, found, apart)
 
 
@@ -150,12 +153,14 @@ def _fuzzy(field: str, text: str, position: int) -> Query:
     if edits not in ("1", "2"):
         raise QueryError(
             "fuzzy",
-            'write word~1 or word~2 for words one or two letters off, "two words"~5 for words near each other,'
-            ' or put ~ in "quotes"',
+            'write word~1 or word~2 for words one or two letters off, "two words"~5 for words near each'
+            ' other, or put ~ in "quotes"',
             position + at,
         )
     if "*" in typed or "?" in typed:
-        raise QueryError("fuzzy", "a word is either fuzzy or a pattern; leave out one of the two", position + at)
+        raise QueryError(
+            "fuzzy", "a word is either fuzzy or a pattern; leave out one of the two", position + at
+        )
     found = words(typed)
     if not found:
         raise QueryError("nothing_to_search", _NOTHING, position)

@@ -1,7 +1,7 @@
 """Words as the index makes them: folded text, cut by FTS5's own tokenizer, and English stems of its words.
 
-The query side and the index side must cut text alike, so both fold it (`search.language.folding`) and then ask
-SQLite's `unicode61` rather than a look-alike of ours: lower case, accents off, letters and digits only.
+The query side and the index side must cut text alike, so both fold it (search/language/folding.py) and then
+ask SQLite's `unicode61` rather than a look-alike of ours: lower case, accents off, letters and digits only.
 """
 
 from __future__ import annotations

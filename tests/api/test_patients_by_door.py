@@ -66,7 +66,7 @@ def test_search(clinic: House) -> None:
     rest = ask(clinic, "search", patient="1001", limit=2, cursor=paged["next"])
     assert [one["id"] for one in (*paged["items"], *rest["items"])] == [one["id"] for one in found["items"]]
     facets = ask(clinic, "search", patient="1001", facets=["year"], histogram=True)
-    assert facets["facets"]["year"]["values"] == [{"value": "2024", "count": 3}]
+    assert [one["count"] for one in facets["facets"]["year"]["values"]] == [3]
 
 
 def test_masked_for_another_purpose_and_shown_when_opened(clinic: House) -> None:

@@ -9,7 +9,6 @@ from typing import Any
 import httpx
 
 from search.access import Role
-from search.errors import QueryError
 from search.language import parse
 from tests.api.house import House
 from tests.api.test_http_api import API, problem
@@ -79,11 +78,7 @@ def refused(answer: httpx.Response, text: str) -> None:
         return
     assert document["code"] in ("bad_query", "query_too_broad")
     assert len(document["detail"]) > 20
-    if "position" in document and document["position"] is not None:
-        assert 0 <= document["position"] <= len(text), text
-    else:
-        try:
-            parse(text, now=datetime.now(UTC))
-        except QueryError as error:
-            # About the query as a whole.
-            assert error.position is None, text  # noqa: PT017
+    assert document["kind"]
+    position = document["position"]
+    # None is about the query as a whole.
+    assert position is None or 0 <= position <= len(text), text

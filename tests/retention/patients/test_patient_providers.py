@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from archiver.store.schema import clinician_keys, encounter_clinicians, encounters
+from archiver.store.schema import clinician_keys, clinicians, encounter_clinicians, encounters
 from retention.patients.providers import Providers
 from retention.patients.whom import BadPatient, Whom
 from search.access import AccessDenied, Purpose
@@ -199,3 +199,27 @@ def test_a_second_import_changes_nothing_and_a_change_is_taken_over(
     house.roster.run(ndjson(tmp_path / "g.ndjson", gone))
     assert counts()[:2] == [before[0] - 1, before[1] - 1]
     assert "Calder, Hamish" not in lines(providers.of_patient(house.officer, WHY, Whom("1001")))
+
+
+def test_nothing_of_it_is_readable_at_rest(house: House, providers: Providers, ward: dict[str, str]) -> None:
+    """Names, numbers, addresses and days of encounters and clinicians, in any file that the house wrote, and in
+    any row of the tables."""
+    providers.of_patient(house.officer, WHY, Whom("1001"))
+    marks = (
+        b"Okonjo",
+        b"Calder",
+        b"Dr. Display",
+        b"ruth@clinic",
+        b"1234567893",
+        b"2023-05-01",
+        b"PractitionerRole",
+    )
+    with house.vault.records.read() as connection:
+        rows = [connection.execute(select(table)).all() for table in (encounters, clinicians, clinician_keys)]
+    held = repr(rows).encode()
+    assert all(rows)
+    files = [path for path in house.vault.settings.home.rglob("*") if path.is_file()]
+    assert files
+    for mark in marks:
+        assert mark not in held
+        assert [path.name for path in files if mark in path.read_bytes()] == []

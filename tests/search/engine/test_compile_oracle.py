@@ -134,7 +134,7 @@ def _in_text(text: list[str], query: Query) -> bool:
 
 
 def _close(text: list[str], rows: list[list[str]], distance: int) -> bool:
-    """Some place for each row, from whose end to the beginning of the last there are at most so many words."""
+    """Some place for each row, from whose end to the beginning of the last are at most so many words."""
     places = [[i for i in range(len(text)) if text[i : i + len(row)] == row] for row in rows]
     return any(
         all(max(chosen) - (start + len(row)) <= distance for start, row in zip(chosen, rows, strict=True))
@@ -185,12 +185,17 @@ LEAVES = st.one_of(
     st.builds(Suffix, FIELD, st.sampled_from(["s", "ning", "9", "zz"])),
     st.builds(Pattern, FIELD, st.sampled_from(["c?t", "*og*", "d*g?", "f?*s", "?u*ing", "z?z", "c*a*s"])),
     st.builds(
-        PatternPhrase, FIELD, st.lists(st.sampled_from(["c?t*", "*s", "dog", "ru*", "e1?"]), min_size=2, max_size=3)
+        PatternPhrase,
+        FIELD,
+        st.lists(st.sampled_from(["c?t*", "*s", "dog", "ru*", "e1?"]), min_size=2, max_size=3),
     ),
     st.builds(Fuzzy, FIELD, st.sampled_from(["cat", "dgo", "runs", "fles", "catalgo"]), st.just(1)),
     st.builds(Fuzzy, FIELD, st.sampled_from(["catts", "runing", "catalogs", "absent"]), st.just(2)),
     st.builds(
-        Near, FIELD, st.lists(ONE | st.just("cat dog"), min_size=2, max_size=3, unique=True), st.integers(1, 4)
+        Near,
+        FIELD,
+        st.lists(ONE | st.just("cat dog"), min_size=2, max_size=3, unique=True),
+        st.integers(1, 4),
     ),
     st.sampled_from(LABELS),
     st.sampled_from(LABELS),

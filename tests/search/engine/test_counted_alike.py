@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -15,7 +16,7 @@ from archiver.store.rowid import make_rowid
 from search.engine import columns, groups, table
 from search.engine.fts import FtsReader, FtsWriter
 from search.engine.ports import IndexDocument
-from search.engine.views import FACETS, Ask
+from search.engine.views import FACETS, Ask, Group
 from search.language.tree import ANYWHERE, Every, Not, Query, Tag, Word
 from tests.search.oracle.plain_engine import PlainWriter
 from tests.search.oracle.plain_viewer import PlainViewer
@@ -109,12 +110,12 @@ class Counting(RuleBasedStateMachine):
                     told.groups,
                 )
 
-    @rule(row=st.sampled_from(ROWS), scoped=st.booleans())
-    def group(self, row: int, scoped: bool) -> None:
+    @rule(row=st.sampled_from(ROWS), scoped=st.booleans(), without=st.sets(st.sampled_from(ROWS), max_size=2))
+    def group(self, row: int, scoped: bool, without: set[int]) -> None:
         within = Tag("matter", "m") if scoped else None
-        for by in ("conversation", "similar"):
-            seen = self.reader.group_of(row, by, within=within)  # type: ignore[arg-type]
-            assert seen == self.plain.group_of(row, by, within=within)  # type: ignore[arg-type]
+        for by in get_args(Group):
+            seen = self.reader.group_of(row, by, within=within, without=without)
+            assert seen == self.plain.group_of(row, by, within=within, without=without)
 
     @invariant()
     def facts_are_of_the_messages_there_are(self) -> None:

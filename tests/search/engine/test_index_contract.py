@@ -358,7 +358,9 @@ def test_words_like_gives_what_to_mark(filled: Any) -> None:
 
 
 def test_expansions_say_what_patterns_stand_for(filled: Any) -> None:
-    query = tree('appointments "lab results" app* *itis -app?intment artritis~1 ann.l?e@clin* zz* source:s1 *itis')
+    query = tree(
+        'appointments "lab results" app* *itis -app?intment artritis~1 ann.l?e@clin* zz* source:s1 *itis'
+    )
     found = {each.pattern: (each.number, each.words) for each in filled.read.expansions(query)}
     assert found == {
         "appointments": (2, ("appointment", "appointments")),

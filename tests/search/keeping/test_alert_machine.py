@@ -72,7 +72,11 @@ class Archive(RuleBasedStateMachine):
     def lose_the_index(self, queued: bool) -> None:
         if queued:
             self.queue_everything()
+        else:
+            self.capture(["zebra"])
+            self.house.index()  # nothing waits: nobody knows that anything is missing
         self.house.writer.clear()
+        self.kept.matcher.run()
 
     @rule()
     def queue_everything(self) -> None:

@@ -195,6 +195,20 @@ def test_a_lawyer_is_told_of_what_their_matters_hold_and_of_no_more(kept: Keepin
     assert kept.matcher.run()["found"] == 0
 
 
+def test_a_label_that_is_on_its_way_is_waited_for(kept: Keeping) -> None:
+    """A hold by query takes new mail in as it is indexed; the index learns of the label a moment later."""
+    house = kept.house
+    matter = house.matters.create(house.lawyer, "Striped v. Clinic")["id"]
+    house.holds.create(house.lawyer, matter, query="subject:quagga")
+    search = kept.saved.add(house.lawyer, "n", "zebra", purpose="legal", alert=True, matter=matter)["id"]
+    mine = stored(kept, subject="quagga")
+    house.indexer.run_once()
+    assert kept.matcher.run()["looked"] == 0
+    house.indexer.drain_relabels()
+    assert kept.matcher.run()["found"] == 1
+    assert told(kept, search, house.lawyer) == mine
+
+
 def test_counts_tell_nothing_of_what_left_the_scope(kept: Keeping) -> None:
     house = kept.house
     matter = house.matters.create(house.lawyer, "Striped v. Clinic")["id"]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from search.language.folding import _SPECIAL, _folded, _UNIT, fold, fold_with_places
+from search.language.folding import _SPECIAL, _UNIT, _folded, fold, fold_with_places
 from search.language.words import as_indexed, distinct_words, joined, words, words_at
 
 SAME = [
@@ -80,7 +80,9 @@ def test_every_character_gives_words_that_stay_themselves() -> None:
 
 MIXED = st.text(
     st.one_of(
-        st.sampled_from("aZ1 .-\u00adßﬁØ日本カガ\u3099ｶﾞ한\u1112\u1161\u11abㄱㅏกิำ้ບຳخ\u064eＡ²\u0301\u0323\u200d٥हि\ue010"),
+        st.sampled_from(
+            "aZ1 .-\u00adßﬁØ日本カガ\u3099ｶﾞ한\u1112\u1161\u11abㄱㅏกิำ้ບຳخ\u064eＡ²\u0301\u0323\u200d٥हि\ue010"
+        ),
         st.characters(codec="utf-8"),
     ),
     max_size=30,

@@ -1,4 +1,4 @@
-"""Whatever is typed is understood, and then reads back as the same, or refused by our own error with a place."""
+"""Whatever is typed is understood, and then reads back as the same, or is refused by name and place."""
 
 from __future__ import annotations
 
@@ -22,17 +22,30 @@ VALID = [
     '日本語 "日本 語学"~3 กินข้าว naïve Straße ﬁre',
     "NOT (NOT (a OR b) OR -c) * -date:today",
 ]
-NOISE = [*"\"()*?~:-[]{}|^!&+\\<>= \t\n.@'“”–\x00\ud800\u200d\ue010é日", "AND", "OR", "NOT", "~5", "~1", "to", "[", "]"]
+NOISE = [
+    *"\"()*?~:-[]{}|^!&+\\<>= \t\n.@'“”–\x00\ud800\u200d\ue010é日",
+    "AND",
+    "OR",
+    "NOT",
+    "~5",
+    "~1",
+    "to",
+    "[",
+    "]",
+]
 
 
 def settled(text: str) -> bool:
     """Parse; True where it was understood."""
+    refused: QueryError | None = None
     try:
         parsed = parse(text, now=NOW)
     except QueryError as refusal:
-        assert refusal.position is None or 0 <= refusal.position <= len(text)
-        assert refusal.kind
-        assert len(str(refusal)) > 20
+        refused = refusal
+    if refused is not None:
+        assert refused.position is None or 0 <= refused.position <= len(text)
+        assert refused.kind
+        assert len(str(refused)) > 20
         return False
     again = parse(parsed.interpreted, now=NOW)
     assert again.tree == parsed.tree

@@ -295,7 +295,21 @@ def test_what_is_understood_can_always_be_read_back() -> None:
 
 
 @pytest.mark.parametrize(
-    "shape", ['"{} x"~0', "{}~3", "{}? ?", "{}.*x.*", "{}*~1", "{}:x", "zz:{}", "({}", '"{}', "date:{}", "{}|", "larger:{}"]
+    "shape",
+    [
+        '"{} x"~0',
+        "{}~3",
+        "{}? ?",
+        "{}.*x.*",
+        "{}*~1",
+        "{}:x",
+        "zz:{}",
+        "({}",
+        '"{}',
+        "date:{}",
+        "{}|",
+        "larger:{}",
+    ],
 )
 def test_a_refusal_never_quotes_the_query(shape: str) -> None:
     with pytest.raises(QueryError) as refusal:
@@ -362,8 +376,7 @@ PIECES = st.lists(
 def test_any_text_is_understood_or_refused(text: str) -> None:
     try:
         parsed = parse(text, now=NOW)
-    except QueryError as refusal:
-        assert refusal.position is None or 0 <= refusal.position <= len(text)
+    except QueryError:
         return
     again = parse(parsed.interpreted, now=NOW)
     assert again.tree == parsed.tree

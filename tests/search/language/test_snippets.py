@@ -69,12 +69,19 @@ def test_html_is_escaped_and_terminals_are_safe() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["a" * 1_000_000, "日" * 500_000, "needle " * 150_000, "filler " * 150_000, "é" * 500_000 + " needle", "\n" * 1_000_000],
+    [
+        "a" * 1_000_000,
+        "日" * 500_000,
+        "needle " * 150_000,
+        "filler " * 150_000,
+        "é" * 500_000 + " needle",
+        "\n" * 1_000_000,
+    ],
 )
 def test_a_megabyte_takes_no_time(text: str) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     snippet(text, {"needle", "pre*", "*fix", "n?x*e*d", "nedle~2", "日 本"})
-    assert time.perf_counter() - start < 1.0
+    assert time.process_time() - start < 1.0
 
 
 @settings(max_examples=300, deadline=None)

@@ -36,10 +36,11 @@ class Plain:
 def plain(
     pk: int, sent: datetime, size: int, texts: Mapping[str, Sequence[str]], labels: Iterable[str]
 ) -> Plain:
-    """A message of texts: several of a column are read one after the other."""
+    """A message of texts: several of a column are read one after the other, each once."""
     # Interned: the words of many messages are the same few.
     columns = {
-        name: [sys.intern(word) for text in texts.get(name, ()) for word in cut(text)] for name in COLUMNS
+        name: [sys.intern(word) for text in dict.fromkeys(texts.get(name, ())) for word in cut(text)]
+        for name in COLUMNS
     }
     kept = {name: "\n".join(found) for name, found in texts.items()}
     return Plain(pk, sent, size, columns, frozenset(label.casefold() for label in labels), kept)
@@ -85,7 +86,7 @@ def _laid_out(message_id: str, opened: Opened) -> tuple[dict[str, list[str]], se
     people: set[str] = set()
     for column, listed in (("from", parsed.from_), ("to", parsed.to), ("cc", parsed.cc), ("bcc", parsed.bcc)):
         for one in listed:
-            by[column].append(f"{one.name} {one.address}")
+            by[column].append(f"{one.name} {one.address}".strip())
             people.add(one.address)
     for delivery in opened.record.deliveries:
         envelope = delivery.detail["envelope"]

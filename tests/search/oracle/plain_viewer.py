@@ -49,8 +49,10 @@ class PlainViewer(plain_engine.PlainReader):
             ranked_among=len(found) if sort == "relevance" and _has_words(query) else None,
         )
 
-    def group_of(self, rowid: int, by: Group, *, within: t.Query | None = None) -> list[int]:
-        return sorted(self._groups(by, within, ()).get(rowid, ()))
+    def group_of(
+        self, rowid: int, by: Group, *, within: t.Query | None = None, without: Collection[int] = ()
+    ) -> list[int]:
+        return sorted(self._groups(by, within, without).get(rowid, ()))
 
     def warm(self) -> None:
         """There is nothing to read ahead."""

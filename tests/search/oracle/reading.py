@@ -28,8 +28,6 @@ MOST_TOGETHER: Final = 20_000
 LONGEST_BYTES: Final = 256
 """Longer words are found as they are and by their beginning; no other pattern stands for them."""
 
-Test = Callable[[str], bool]
-
 
 class Oracle:
     """Answers for a fixed list of messages. A set of them is a number with one bit each."""
@@ -37,6 +35,7 @@ class Oracle:
     def __init__(self, found: Sequence[Plain]) -> None:
         self.messages = sorted(found, key=lambda one: one.pk)
         self.vocabulary = frozenset(word for one in self.messages for word in one.words)
+        self._short = [word for word in self.vocabulary if _listed(word)]
         self._all = (1 << len(self.messages)) - 1
         self._leaves: dict[str, int] = {}
         self._stands: dict[str, frozenset[str]] = {}
@@ -48,11 +47,10 @@ class Oracle:
 
     def stands_for(self, leaf: t.Query) -> frozenset[str]:
         """The words of the mail that a leaf of one word stands for."""
-        known = self._stands.get(repr(leaf))
-        if known is None:
-            test = _test(leaf)
-            known = self._stands[repr(leaf)] = frozenset(word for word in self.vocabulary if test(word))
-        return known
+        key = f"{type(leaf).__name__} {leaf!r}"
+        if key not in self._stands:
+            self._stands[key] = _stands(leaf, self.vocabulary, self._short)
+        return self._stands[key]
 
     def too_broad(self, query: t.Query) -> bool:
         """True where patterns stand for more words than may be asked for: an engine refuses that."""
@@ -105,7 +103,12 @@ class Oracle:
             )
         columns = WHERE.get(leaf.fieldname, (leaf.fieldname,))
         if isinstance(leaf, t.Near):
-            return lambda one: any(_near(one.columns[name], leaf.words, leaf.distance) for name in columns)
+            phrases = [phrase.split(" ") for phrase in leaf.words]
+            needed = frozenset(word for phrase in phrases for word in phrase)
+            return lambda one: (
+                needed <= one.words
+                and any(_near(one.columns[name], phrases, leaf.distance) for name in columns)
+            )
         if isinstance(leaf, t.Phrase):
             row = [self._stands_in_row(leaf, place) for place in range(len(leaf.words))]
             return lambda one: any(_in_row(one.columns[name], row, one.words) for name in columns)
@@ -132,23 +135,24 @@ def of_pattern(field: str, word: str) -> t.Query:
     return t.Pattern(field, word)
 
 
-def _test(leaf: t.Query) -> Test:
+def _stands(leaf: t.Query, words: frozenset[str], short: Sequence[str]) -> frozenset[str]:
+    """Those of `words` that a leaf means; `short` are those of them that no pattern passes over."""
     text = leaf.text
     if isinstance(leaf, t.Fuzzy):
-        return lambda word: _listed(word) and _edits(word, text, leaf.edits) <= leaf.edits
+        return frozenset([word for word in short if _edits(word, text, leaf.edits) <= leaf.edits])
     if isinstance(leaf, t.Pattern):
         parts = {"*": ".*", "?": "."}
         form = re.compile("".join(parts.get(char, re.escape(char)) for char in text), re.DOTALL)
-        return lambda word: _listed(word) and form.fullmatch(word) is not None
+        return frozenset([word for word in short if form.fullmatch(word)])
     if isinstance(leaf, t.Word):
         wanted = root(text)
-        return lambda word: root(word) == wanted
+        return frozenset([word for word in words if root(word) == wanted])
     if isinstance(leaf, t.Suffix):
-        return lambda word: _listed(word) and word.endswith(text)
+        return frozenset([word for word in short if word.endswith(text)])
     if isinstance(leaf, t.Prefix):
-        return lambda word: word.startswith(text)
+        return frozenset([word for word in words if word.startswith(text)])
     if isinstance(leaf, t.Term):
-        return lambda word: word == text
+        return words & {text}
     raise TypeError(f"the oracle doesn't know {type(leaf).__name__}")
 
 
@@ -159,7 +163,8 @@ def _listed(word: str) -> bool:
 def _edits(one: str, other: str, most: int) -> int:
     """Insertions, deletions, replacements and swaps of neighbours from one word to another (optimal string
     alignment); beyond `most` any larger number."""
-    if abs(len(one) - len(other)) > most:
+    # No edit changes which letters there are by more than two.
+    if abs(len(one) - len(other)) > most or len(set(one) ^ set(other)) > 2 * most:
         return most + 1
     rows = [list(range(len(other) + 1))]
     for i, a in enumerate(one, 1):
@@ -170,6 +175,8 @@ def _edits(one: str, other: str, most: int) -> int:
                 best = min(best, rows[-2][j - 2] + 1)
             row.append(best)
         rows.append(row)
+        if min(row) > most and min(rows[-2]) > most:
+            return most + 1
     return rows[-1][-1]
 
 
@@ -190,23 +197,22 @@ def _in_row(column: list[str], row: Sequence[frozenset[str]], words: frozenset[s
     )
 
 
-def _near(column: list[str], phrases: Sequence[str], distance: int) -> bool:
+def _near(column: list[str], phrases: Sequence[list[str]], distance: int) -> bool:
     """Whether places can be chosen, one for each phrase, such that from the end of each to the beginning of
     the last one there are at most `distance` words."""
-    spans = [list(_places(column, phrase.split(" "))) for phrase in phrases]
-    if not all(spans):
+    there = set(column)
+    if not all(there.issuperset(phrase) for phrase in phrases):
         return False
-    for last in sorted(start for places in spans for start, _ in places):
-        if all(
-            any(start <= last and last - end <= distance + 1 and start <= last for start, end in places)
-            for places in spans
-        ) and any(start == last for places in spans for start, _ in places):
-            return True
-    return False
+    spans = [list(_places(column, phrase)) for phrase in phrases]
+    starts = {start for places in spans for start, _ in places}
+    return any(
+        all(any(start <= last <= end + 1 + distance for start, end in places) for places in spans)
+        for last in starts
+    )
 
 
-def _places(column: list[str], phrase: Sequence[str]) -> Iterator[tuple[int, int]]:
+def _places(column: list[str], phrase: list[str]) -> Iterator[tuple[int, int]]:
     """Where a phrase stands: the places of its first and last words."""
-    for start in range(len(column) - len(phrase) + 1):
-        if column[start : start + len(phrase)] == list(phrase):
+    for start, word in enumerate(column):
+        if word == phrase[0] and column[start : start + len(phrase)] == phrase:
             yield start, start + len(phrase) - 1
