@@ -26,8 +26,8 @@ Margin = Annotated[
 
 
 class Named(BaseModel):
-    """A patient: an id or number in `patient`, a name with a birth date, an address. All that is given must be
-    right."""
+    """A patient: an id or number in `patient`, a name with a birth date, an address. All that is given must
+    be right."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -38,7 +38,7 @@ from search.language import parse
 from search.language.tree import Query, none_of
 from search.reading_room import ReadingRoom
 
-CHUNK: Final = 1_000
+CHUNK: Final = 4_000
 """Messages judged at a time; the mark moves as often."""
 OWNER: Final = "owner"
 """Why a search looks at nothing: whose it is may not search, or not in its matter, any more."""

@@ -202,7 +202,7 @@ def test_a_second_import_changes_nothing_and_a_change_is_taken_over(
 
 
 def test_nothing_of_it_is_readable_at_rest(house: House, providers: Providers, ward: dict[str, str]) -> None:
-    """Names, numbers, addresses and days of encounters and clinicians, in any file that the house wrote, and in
+    """Names, numbers, addresses and days of encounters and clinicians, in any file of the house, and in
     any row of the tables."""
     providers.of_patient(house.officer, WHY, Whom("1001"))
     marks = (
