@@ -1,6 +1,7 @@
-"""Minimum necessary in lists (45 CFR 164.502(b), 164.514(d)): identifiers in excerpts, subjects and names of
-files are withheld, unless the purpose and the role need them.
+"""Minimum necessary in lists (45 CFR 164.502(b), 164.514(d)): identifiers in excerpts are
+withheld, unless the purpose and the role need them.
 
+A subject stays as it is: it is how people tell one message from another, as sender and date are.
 What a person typed into the query is no news to them and is shown. Opening a message shows all of it, on
 record. Detectors are the archive's own (archiver/classify); what they don't know as an identifier isn't
 withheld, so this lessens what is seen in passing and is no de-identification.
@@ -117,18 +118,6 @@ class Mask:
             if begin < end and beyond > start and not self._is_known(one, known):
                 found.append(Hidden(begin, beyond, MARKS[one.type]))
         return _apart(found)
-
-    def line(
-        self, text: str, *, clinical: bool = False, known: frozenset[str] = frozenset()
-    ) -> tuple[str, int]:
-        """A subject or a file's name with marks in it, and how many."""
-        hidden = self.hide(text, 0, len(text), clinical=clinical, known=known)
-        at = 0
-        pieces = []
-        for one in hidden:
-            pieces += [text[at : one.start], one.mark]
-            at = one.end
-        return "".join((*pieces, text[at:])) if hidden else text, len(hidden)
 
     def _is_known(self, finding: PHIFinding, known: frozenset[str]) -> bool:
         if finding.type == "email" and finding.text.casefold() in known:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from itertools import chain
 from typing import Final
 
 import apsw
@@ -206,8 +205,9 @@ class Answer:
             found = table.rowids[low:high]
         else:
             select = self._compiler.select(query)
-            rows = self._db.execute(f"SELECT r FROM ({select.sql})", select.params)
-            found = np.fromiter(chain.from_iterable(rows), np.int64)
+            # As one text: row by row takes three times as long, and the interpreter's lock at each.
+            text = self._db.execute(f"SELECT group_concat(r) FROM ({select.sql})", select.params).get
+            found = np.fromstring(str(text or ""), np.int64, sep=",")
             if len(found) > 1 and not np.all(found[1:] > found[:-1]):
                 found = np.sort(found)
         if self._without:

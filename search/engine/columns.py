@@ -77,7 +77,7 @@ def squeeze(db: apsw.Connection) -> None:
     if held - living <= max(SUPERSEDED, living):
         return
     seen = np.empty(0, np.int64)
-    newest_first: Any = db.execute("SELECT id FROM chunk INDEXED BY chunk_listed ORDER BY age DESC").fetchall()
+    newest_first: Any = db.execute("SELECT id FROM chunk ORDER BY age DESC").fetchall()
     for (chunk_id,) in newest_first:
         rowids = _rowids(db, chunk_id)
         stays = ~np.isin(rowids, seen)
@@ -113,10 +113,11 @@ def _keep(db: apsw.Connection, chunk_id: int, stays: np.ndarray[tuple[int], np.d
 
 
 def _read(db: apsw.Connection, chunk_id: int) -> Chunk:
-    facts: Any = db.execute("SELECT rowids, sizes, names, codes FROM chunk WHERE id = ?", (chunk_id,)).fetchall()
-    ties: Any = db.execute("SELECT ends, links, topics, likeness FROM tie WHERE chunk = ?", (chunk_id,)).fetchall()
-    rowids, sizes, sets = chunks.facts_from_blobs(*facts[0])
-    return Chunk(rowids, sizes, sets, chunks.ties_from_blobs(*ties[0]))
+    this = (chunk_id,)
+    facts: Any = db.execute("SELECT rowids, sizes, names, codes FROM chunk WHERE id = ?", this)
+    rowids, sizes, sets = chunks.facts_from_blobs(*facts.fetchall()[0])
+    ties: Any = db.execute("SELECT ends, links, topics, likeness FROM tie WHERE chunk = ?", this)
+    return Chunk(rowids, sizes, sets, chunks.ties_from_blobs(*ties.fetchall()[0]))
 
 
 def _rowids(db: apsw.Connection, chunk_id: int) -> Ints:

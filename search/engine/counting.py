@@ -35,7 +35,10 @@ def _by_fact(fact: Fact, name: FacetName, places: Codes, top: int) -> Facet:
     bearers = np.bincount(fact.codes[places], minlength=len(fact.ends))
     used = np.flatnonzero(bearers)
     bearers = bearers[used]
-    values, lengths = gather(fact.ends, fact.flat, used)
+    if len(used) == len(fact.ends):
+        values, lengths = fact.flat, np.diff(fact.ends, prepend=0)
+    else:
+        values, lengths = gather(fact.ends, fact.flat, used)
     # Weights are doubles: exact up to 2^53 messages.
     counts = np.bincount(values, weights=np.repeat(bearers, lengths)).astype(np.int64)
     named = _most(counts, top)

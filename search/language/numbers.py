@@ -14,9 +14,7 @@ from typing import Final
 Writing = list[str]
 """Index words in a row."""
 
-_US_PHONE: Final = re.compile(
-    r"(?:\+?1[ .-]?)?\(?([2-9][0-9]{2})\)?[ .-]?([0-9]{3})[ .-]?([0-9]{4})"
-)
+_US_PHONE: Final = re.compile(r"(?:\+?1[ .-]?)?\(?([2-9][0-9]{2})\)?[ .-]?([0-9]{3})[ .-]?([0-9]{4})")
 _ABROAD: Final = re.compile(r"\+[0-9][0-9 .()-]+")
 _SSN: Final = re.compile(r"([0-9]{3})(-?)([0-9]{2})\2([0-9]{4})")
 # Medicare's Beneficiary Identifier: CMS writes it 4-3-4, its cards and claims without hyphens.

@@ -1,9 +1,8 @@
-"""Minimum necessary: identifiers are withheld from excerpts and subjects, at every edge, and cheaply."""
+"""Minimum necessary: identifiers are withheld from excerpts, at every edge."""
 
 from __future__ import annotations
 
 import re
-import time
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -45,6 +44,16 @@ WORDS = st.lists(
     min_size=0,
     max_size=60,
 )
+
+
+def line(mask: Mask, text: str) -> tuple[str, int]:
+    """A text as a whole with marks in it, and how many."""
+    hidden = mask.hide(text, 0, len(text))
+    at, pieces = 0, []
+    for one in hidden:
+        pieces += [text[at : one.start], one.mark]
+        at = one.end
+    return "".join((*pieces, text[at:])), len(hidden)
 
 
 def mask(query: str = "zebra") -> Mask:
@@ -95,7 +104,7 @@ def test_no_edge_cuts_an_identifier_free(
     for query in ("zebra", "absent"):
         shown = excerpt(text, query, width).replace("*", "")
         # What the detectors, asked about all of it, know as an identifier.
-        whole = " ".join(mask(query).line(text)[0].split())
+        whole = " ".join(line(mask(query), text)[0].split())
         assert not [part for part in figures(shown) if part not in whole], (shown, whole)
         for identifier in identifiers[:1] if len(identifiers) == 1 else []:
             assert not [part for part in fragments(identifier) if part in shown], shown
@@ -125,7 +134,7 @@ def test_what_the_reader_typed_is_shown() -> None:
 @pytest.mark.parametrize("query", ["71*", "*127", "713-85*", "71?", "713~1", "51?-34-6789"])
 def test_a_pattern_unmasks_nothing(query: str) -> None:
     """A pattern stands for words that its writer doesn't know."""
-    shown, count = mask(query).line("zebra 713-853-4127 and 512-34-6789")
+    shown, count = line(mask(query), "zebra 713-853-4127 and 512-34-6789")
     assert (shown, count) == ("zebra [telephone] and [SSN]", 2)
 
 
@@ -196,27 +205,3 @@ def test_every_purpose_and_role_is_decided() -> None:
     assert all(Action.SEARCH in PERMISSIONS[role] for _, role in shown)
     assert MARKS.keys() <= PHI_TYPES
     assert PHI_TYPES - MARKS.keys() == {"npi", "date", "age", "place", "icd10", "cpt", "ndc", "drug", "photo"}
-
-
-def test_a_page_costs_two_milliseconds_at_most() -> None:
-    filler = "the meeting about gas contracts was moved to Tuesday since Ken is in Houston, call me "
-    texts = [
-        f"{filler * 20} zebra {number}: 713-853-4{number:03}, SSN 512-34-6789 {filler * 20}"
-        for number in range(20)
-    ]
-    subjects = [f"Re: zebra {number} call 713-853-4{number:03}" for number in range(20)]
-    plain = [partial(snippet, text, {"zebra"}) for text in texts]
-    best = []
-    for _ in range(7):
-        one = mask()
-        began = time.process_time()
-        for make in plain:
-            make()
-        bare = time.process_time() - began
-        began = time.process_time()
-        for make, subject in zip(plain, subjects, strict=True):
-            make(hide=one.hide)
-            one.line(subject)
-        best.append(time.process_time() - began - bare)
-    # Two milliseconds on a machine by itself (docs/SEARCH.md); a busy one gets leave.
-    assert min(best) < 0.006, min(best)

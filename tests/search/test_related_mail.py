@@ -20,7 +20,9 @@ LEGAL = Purpose.LEGAL
 TEXT = "the zebra plan is to be read by everybody before the meeting on Tuesday"
 
 
-def letter(number: int, sender: str = "ann@clinic.example", to: str = "bob@clinic.example", **more: Any) -> bytes:
+def letter(
+    number: int, sender: str = "ann@clinic.example", to: str = "bob@clinic.example", **more: Any
+) -> bytes:
     message = EmailMessage()
     message["From"], message["To"] = sender, to
     message["Subject"] = more.get("subject", "plan")

@@ -27,10 +27,12 @@ class Plain:
     columns: dict[str, list[str]]
     labels: frozenset[str]
     texts: dict[str, str] = field(default_factory=dict)
+    sets: dict[str, frozenset[str]] = field(default_factory=dict)
     words: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
-        self.words = frozenset(word for column in self.columns.values() for word in column)
+        self.sets = {name: frozenset(column) for name, column in self.columns.items()}
+        self.words = frozenset().union(*self.sets.values())
 
 
 def plain(

@@ -36,6 +36,9 @@ class Oracle:
         self.messages = sorted(found, key=lambda one: one.pk)
         self.vocabulary = frozenset(word for one in self.messages for word in one.words)
         self._short = [word for word in self.vocabulary if _listed(word)]
+        self._roots: dict[str, set[str]] = {}
+        for word in self.vocabulary:
+            self._roots.setdefault(root(word), set()).add(word)
         self._all = (1 << len(self.messages)) - 1
         self._leaves: dict[str, int] = {}
         self._stands: dict[str, frozenset[str]] = {}
@@ -49,7 +52,10 @@ class Oracle:
         """The words of the mail that a leaf of one word stands for."""
         key = f"{type(leaf).__name__} {leaf!r}"
         if key not in self._stands:
-            self._stands[key] = _stands(leaf, self.vocabulary, self._short)
+            if isinstance(leaf, t.Word):
+                self._stands[key] = frozenset(self._roots.get(root(leaf.text), ()))
+            else:
+                self._stands[key] = _stands(leaf, self.vocabulary, self._short)
         return self._stands[key]
 
     def too_broad(self, query: t.Query) -> bool:
@@ -111,11 +117,19 @@ class Oracle:
             )
         if isinstance(leaf, t.Phrase):
             row = [self._stands_in_row(leaf, place) for place in range(len(leaf.words))]
-            return lambda one: any(_in_row(one.columns[name], row, one.words) for name in columns)
+            needed = frozenset(word for stands in row if len(stands) == 1 for word in stands)
+            return lambda one: (
+                needed <= one.words
+                and any(
+                    _in_row(one.columns[name], row)
+                    for name in columns
+                    if not any(stands.isdisjoint(one.sets[name]) for stands in row)
+                )
+            )
         wanted = self.stands_for(leaf)
         return lambda one: (
             not wanted.isdisjoint(one.words)
-            and any(word in wanted for name in columns for word in one.columns[name])
+            and not all(wanted.isdisjoint(one.sets[name]) for name in columns)
         )
 
     def _stands_in_row(self, leaf: t.Query, place: int) -> frozenset[str]:
@@ -139,14 +153,12 @@ def _stands(leaf: t.Query, words: frozenset[str], short: Sequence[str]) -> froze
     """Those of `words` that a leaf means; `short` are those of them that no pattern passes over."""
     text = leaf.text
     if isinstance(leaf, t.Fuzzy):
-        return frozenset([word for word in short if _edits(word, text, leaf.edits) <= leaf.edits])
+        near = [word for word in short if abs(len(word) - len(text)) <= leaf.edits]
+        return frozenset([word for word in near if _edits(word, text, leaf.edits) <= leaf.edits])
     if isinstance(leaf, t.Pattern):
         parts = {"*": ".*", "?": "."}
         form = re.compile("".join(parts.get(char, re.escape(char)) for char in text), re.DOTALL)
         return frozenset([word for word in short if form.fullmatch(word)])
-    if isinstance(leaf, t.Word):
-        wanted = root(text)
-        return frozenset([word for word in words if root(word) == wanted])
     if isinstance(leaf, t.Suffix):
         return frozenset([word for word in short if word.endswith(text)])
     if isinstance(leaf, t.Prefix):
@@ -164,7 +176,7 @@ def _edits(one: str, other: str, most: int) -> int:
     """Insertions, deletions, replacements and swaps of neighbours from one word to another (optimal string
     alignment); beyond `most` any larger number."""
     # No edit changes which letters there are by more than two.
-    if abs(len(one) - len(other)) > most or len(set(one) ^ set(other)) > 2 * most:
+    if len(set(one) ^ set(other)) > 2 * most:
         return most + 1
     rows = [list(range(len(other) + 1))]
     for i, a in enumerate(one, 1):
@@ -186,9 +198,7 @@ def _within(one: Plain, span: t.Query) -> bool:
     return (span.start is None or span.start <= sent) and (span.end is None or sent < span.end)
 
 
-def _in_row(column: list[str], row: Sequence[frozenset[str]], words: frozenset[str]) -> bool:
-    if any(wanted.isdisjoint(words) for wanted in row):
-        return False
+def _in_row(column: list[str], row: Sequence[frozenset[str]]) -> bool:
     starts = (place for place, word in enumerate(column) if word in row[0])
     return any(
         len(column) - place >= len(row)
