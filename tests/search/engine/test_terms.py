@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -66,11 +66,12 @@ def test_what_stands_for_too_much_is_refused_with_about_how_many(
     db: apsw.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(terms, "MAX_EXPANSION", 5)
-    for broad in (
+    asked: tuple[Callable[[], list[str]], ...] = (
         lambda: terms.of_form(db, "*b*"),
         lambda: terms.with_ending(db, "b"),
         lambda: terms.within_edits(db, "abab", 2),
-    ):
+    )
+    for broad in asked:
         with pytest.raises(QueryTooBroad) as refusal:
             broad()
         assert refusal.value.kind == "too_broad"
