@@ -164,9 +164,7 @@ PERMISSIONS: Mapping[Role, frozenset[Action]] = {
     Role.PRIVACY_OFFICER: frozenset({Action.AUDIT_READ, Action.SESSION}),
 }
 
-NEEDS_PURPOSE = frozenset(
-    {Action.SEARCH, Action.READ, Action.EXPORT, Action.ROSTER_READ, Action.NOTE_READ}
-)
+NEEDS_PURPOSE = frozenset({Action.SEARCH, Action.READ, Action.EXPORT, Action.ROSTER_READ, Action.NOTE_READ})
 """Actions by which content may leave."""
 
 

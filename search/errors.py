@@ -9,7 +9,6 @@ from typing import Final
 
 from config.errors import HoldfastError
 
-
 _RIGHT_FORMS: Final = {
     "bad_date": "date:2024-03-01",
     "bad_has": "has:attachment",

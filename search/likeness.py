@@ -99,9 +99,7 @@ def _hash_into(found: list[tuple[int, int]], places: list[int], pieces: list[byt
     runs ^= runs >> _U64(32)
     # Each factor is odd, so each product is another order of the same runs.
     least = [_least(runs * factor, spans) for factor in _MIX]
-    one, two = (
-        (a * _MIX[3] + b * _MIX[4] + c * _MIX[5]) | _U64(1) for a, b, c in (least[:3], least[3:])
-    )
+    one, two = ((a * _MIX[3] + b * _MIX[4] + c * _MIX[5]) | _U64(1) for a, b, c in (least[:3], least[3:]))
     for place, left, right in zip(enough.tolist(), one.tolist(), two.tolist(), strict=True):
         found[places[place]] = (left, right)
 

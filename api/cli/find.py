@@ -46,7 +46,11 @@ def page_lines(page: Page) -> list[str]:
     """A page of results as text."""
     lines = [f"{page.total} found for: {page.interpreted}", *related.counts(page)]
     lines += [f"note: at character {hint.position + 1}: {hint.text}" for hint in page.hints]
-    lines += [f"{each.pattern} stands for {_words(each)}" for each in page.expansions if set("*?~") & set(each.pattern)]
+    lines += [
+        f"{each.pattern} stands for {_words(each)}"
+        for each in page.expansions
+        if set("*?~") & set(each.pattern)
+    ]
     for item in page.items:
         lines += related.item_lines(item)
     hidden = {name: n for name, n in page.not_searchable.items() if n}

@@ -130,8 +130,8 @@ def _settings(parser: argparse.ArgumentParser) -> None:
 
 
 def _configure_add(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name")
-    parser.add_argument("query")
+    parser.add_argument("name", help="what it is called")
+    parser.add_argument("query", help="as for `search`")
     _settings(parser)
     parser.add_argument("--sort", choices=get_args(Sort), default="newest", help="the order (newest)")
     parser.add_argument("--alert", action="store_true", help="tell of new mail that matches")
@@ -140,9 +140,9 @@ def _configure_add(parser: argparse.ArgumentParser) -> None:
 def _configure_change(parser: argparse.ArgumentParser) -> None:
     _configure_id(parser, sign=False)
     _settings(parser)
-    parser.add_argument("--name")
-    parser.add_argument("--query")
-    parser.add_argument("--sort", choices=get_args(Sort))
+    parser.add_argument("--name", help="another name")
+    parser.add_argument("--query", help="another query")
+    parser.add_argument("--sort", choices=get_args(Sort), help="another order")
     parser.add_argument(
         "--alert", choices=("on", "off"), help="tell of mail captured from now on, or no more"
     )

@@ -136,7 +136,7 @@ def _read(text: str) -> str:
 
 
 def _configure_create(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name")
+    parser.add_argument("name", help="what it is called")
     parser.add_argument("--about", default="", help="when to use it")
     acting(parser)
 
@@ -159,7 +159,7 @@ def _configure_apply(parser: argparse.ArgumentParser) -> None:
 
 
 def _configure_show(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("message", metavar="ID")
+    parser.add_argument("message", metavar="ID", help="the message")
     acting(parser)
 
 
@@ -180,7 +180,7 @@ def _configure_withdraw(parser: argparse.ArgumentParser) -> None:
 
 
 def _configure_notes(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("message", metavar="ID")
+    parser.add_argument("message", metavar="ID", help="the message")
     acting(parser, purpose=True)
     parser.add_argument("--history", action="store_true", help="every version, withdrawn notes too")
 

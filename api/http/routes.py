@@ -215,9 +215,7 @@ ROUTES: Final[Mapping[tuple[str, str], Audited]] = {
         ("session.use", "source.list", "user.list", "audit.read", "disposition.list"), Action.SESSION
     ),
     ("POST", "/search"): Audited(("search.query", "search.results"), Action.SEARCH),
-    ("POST", "/messages/{id}"): Audited(
-        ("message.read", "tag.show", "tag.list", "note.list"), Action.READ
-    ),
+    ("POST", "/messages/{id}"): Audited(("message.read", "tag.show", "tag.list", "note.list"), Action.READ),
     ("POST", "/messages/{id}/raw"): Audited(("message.raw",), Action.READ),
     ("POST", "/messages/{id}/conversation"): Audited(
         ("message.conversation", "search.results"), Action.SEARCH
@@ -303,9 +301,7 @@ ROUTES: Final[Mapping[tuple[str, str], Audited]] = {
     ("GET", "/tags"): Audited(("tag.list",), Action.TAG_READ),
     ("POST", "/tags"): Audited(("tag.create", "tag.list"), Action.TAG_MANAGE),
     ("POST", "/tags/{id}/retire"): Audited(("tag.retire", "tag.list"), Action.TAG_MANAGE),
-    ("POST", "/messages/{id}/beside"): Audited(
-        ("tag.show", "tag.list", "note.list"), Action.NOTE_READ
-    ),
+    ("POST", "/messages/{id}/beside"): Audited(("tag.show", "tag.list", "note.list"), Action.NOTE_READ),
     ("POST", "/messages/{id}/tags"): Audited(
         ("tag.put", "tag.take", "tag.show", "tag.list", "note.list"), Action.TAG_PUT
     ),

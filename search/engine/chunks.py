@@ -228,7 +228,6 @@ def _join_ties(parts: Sequence[Ties]) -> Ties:
 # --- as blobs ------------------------------------------------------------------------------------
 
 
-
 def _small(codes: Codes) -> bytes:
     """Numbers from 0 on, in two bytes each where that is enough."""
     narrow = not len(codes) or int(codes.max()) < 1 << 16

@@ -242,6 +242,8 @@ CALLS: dict[tuple[str, str], Call] = {
     ("POST", "/search"): lambda _: {"data": {"query": "zebrafinch", "purpose": "operations"}},
     ("POST", "/messages/{id}"): lambda _: {"data": {"purpose": "operations"}},
     ("POST", "/messages/{id}/raw"): lambda _: {"data": {"purpose": "operations"}},
+    ("POST", "/messages/{id}/conversation"): lambda _: {"data": {"purpose": "operations"}},
+    ("POST", "/messages/{id}/similar"): lambda _: {"data": {"purpose": "operations"}},
     ("POST", "/users"): lambda s: {"data": {"name": _fresh(s), "role": "legal"}},
 }
 """What a call needs besides its address."""

@@ -35,9 +35,7 @@ def plainly(text: str) -> tuple[int, int]:
         run = (run ^ run >> 29) * MIX[3] & M64
         runs.append(run ^ run >> 32)
     least = [min(run * factor & M64 for run in runs) for factor in MIX]
-    first, second = (
-        (a * MIX[3] + b * MIX[4] + c * MIX[5]) & M64 | 1 for a, b, c in (least[:3], least[3:])
-    )
+    first, second = ((a * MIX[3] + b * MIX[4] + c * MIX[5]) & M64 | 1 for a, b, c in (least[:3], least[3:]))
     return first, second
 
 

@@ -13,9 +13,7 @@ from archiver.message.parse import parse
 HEAD = bytes(range(22))
 
 
-def joins(
-    subject: str = "Budget", sender: str = "ann@x", to: str = "Bob <BOB@x>", **fields: str
-) -> Any:
+def joins(subject: str = "Budget", sender: str = "ann@x", to: str = "Bob <BOB@x>", **fields: str) -> Any:
     lines = [f"Subject: {subject}", f"From: {sender}", f"To: {to}"]
     lines += [f"{name.replace('_', '-')}: {value}" for name, value in fields.items()]
     return joins_of(parse("\r\n".join([*lines, "", "body"]).encode()))

@@ -130,9 +130,7 @@ def test_dead_since_nobody_knows_when() -> None:
 
 def test_encounters() -> None:
     # The latest day that it may have been: here or in UTC.
-    assert meet() == Meeting(
-        "e1", "p1", date(2024, 2, 29), stay=False, first=date(2024, 2, 27), kind="AMB"
-    )
+    assert meet() == Meeting("e1", "p1", date(2024, 2, 29), stay=False, first=date(2024, 2, 27), kind="AMB")
     assert meet(**{"class": {"code": "IMP"}}).stay
     assert not meet(**{"class": {"code": "EMER"}}).stay
     assert meet(period={"start": "2024-02"}).last == date(2024, 2, 29)
