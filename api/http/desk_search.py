@@ -37,7 +37,7 @@ _LABELS: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One bar of the time line: its rectangle, first day, number of messages, and the words to narrow to it."""
+    """One bar of the time line: its rectangle, first day, messages, and the words to narrow to it."""
 
     x: int
     y: int

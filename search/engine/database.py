@@ -125,8 +125,8 @@ def _prepare(db: apsw.Connection, key: bytes, *, create: bool, cache_mib: int) -
     if create:
         settings += [
             f"page_size = {_PAGE_BYTES}",
-            # Whole pages that merging frees aren't overwritten: half of what an import writes. Scrubbing takes
-            # all free pages out of the file instead, which this kind of file can.
+            # Whole pages that merging frees aren't overwritten, which is half of what an import writes.
+            # Scrubbing takes all free pages out of the file instead, as this kind of file can.
             "auto_vacuum = incremental",
             "secure_delete = fast",
             "journal_mode = wal",

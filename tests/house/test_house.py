@@ -116,7 +116,7 @@ def test_the_machines_door_is_for_machines() -> None:
             continue
         called = {name for name in calls_on_archive(path) if name.startswith("scan")}
         assert not called, (
-            f"{name_of(path)} scans mail; only indexer, scrubber, clock, trainer and classifier may"
+            f"{name_of(path)} scans mail; only those in MACHINES may"
         )
 
 
