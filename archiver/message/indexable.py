@@ -104,7 +104,7 @@ def index_text(
 
 def unread(parsed: ParsedMessage) -> set[str]:
     """Why not all of a message can be searched, as it was read just now; with `any` if there is a reason."""
-    reasons: set[str] = {p.text_status for p in parsed.parts} - {"indexed", "empty"}
+    reasons: set[str] = {p.text_status for p in parsed.parts if p.text_status not in ("indexed", "empty")}
     if parsed.parse_failed:
         reasons |= {"parse_failed"}
     return reasons | {"any"} if reasons else set()

@@ -115,9 +115,7 @@ def test_the_machines_door_is_for_machines() -> None:
         if name_of(path) in MACHINES or name_of(path).startswith("retention/"):
             continue
         called = {name for name in calls_on_archive(path) if name.startswith("scan")}
-        assert not called, (
-            f"{name_of(path)} scans mail; only those in MACHINES may"
-        )
+        assert not called, f"{name_of(path)} scans mail; only those in MACHINES may"
 
 
 def test_whoosh_gives_the_language_only() -> None:
