@@ -14,9 +14,11 @@ from benchmarks.memory import grow
 from benchmarks.queries import questions
 from benchmarks.run import Run
 from search.access import Actor, Purpose, Role
+from search.engine.views import FACETS, Ask
 from search.language.parser import parse
 
 TARGET_MS = 50.0
+FACETS_MS = 300.0
 PAGE = 20
 SAMPLE = 4_000
 
@@ -24,7 +26,7 @@ _ACTOR = Actor(user_id="bench", name="bench", role=Role.COMPLIANCE_OFFICER, clie
 
 
 def run(run: Run) -> None:
-    """Times of forty queries through the reading room, and of the index engine alone, in milliseconds."""
+    """Times of forty queries through the reading room, of the engine alone and of facet views (ms)."""
     home = grow(run)
     asked = questions(islice(enron(run.corpora), SAMPLE))
     app = open_app(home.settings)
@@ -32,6 +34,7 @@ def run(run: Run) -> None:
         _warm(app)
         _rooms(run, app, asked)
         _engine(run, app, asked)
+        _facets(run, app, asked)
     finally:
         app.close()
 
@@ -76,3 +79,17 @@ def _engine(run: Run, app: App, asked: list[str]) -> None:
             times.append((time.perf_counter() - begun) * 1_000)
     run.add("search", "index engine alone, p50", percentile(times, 0.5), "ms")
     run.add("search", "index engine alone, p95", percentile(times, 0.95), "ms")
+
+
+def _facets(run: Run, app: App, asked: list[str]) -> None:
+    """A first page with all facets and the time line; the facts are in memory, as in a server."""
+    ask = Ask(FACETS, 6, True)
+    app.room.search(_ACTOR, Purpose.AUDIT, "warm", limit=PAGE, ask=ask)
+    times: list[float] = []
+    for text in (*asked, "*", "the"):
+        begun = time.perf_counter()
+        app.room.search(_ACTOR, Purpose.AUDIT, text, limit=PAGE, ask=ask)
+        times.append((time.perf_counter() - begun) * 1_000)
+    run.add("search", "facet view, p50", percentile(times, 0.5), "ms", note="and of * and the")
+    run.add("search", "facet view, p95", percentile(times, 0.95), "ms", target=FACETS_MS, lower=True)
+    run.add("search", "facet view, slowest", max(times), "ms")
