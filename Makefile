@@ -61,7 +61,7 @@ system:
 
 # Tests of one file share a worker, and with it that file's servers. pytest's summary is the last line.
 pytest: $(VENV)/.stamp-dev
-	@$(BIN)/python -m pytest -m "not slow" -n $(WORKERS) --dist loadfile
+	@$(BIN)/python -m pytest -m "not slow" -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 $(VENV)/.stamp-venv:
 	@python=$$(scripts/find-python $(PYTHON)) && echo "making $(VENV) with $$python" && "$$python" -m venv --clear $(VENV)

@@ -14,6 +14,16 @@ from tests.servers.postgres import migrated_database, postgres_server
 ROOT = Path(__file__).resolve().parents[1]
 
 
+FIRST = ("faults", "e2e", "search/oracle", "retention/test_")
+"""Few tests that take long: begun last, one worker would do them while the others have nothing left."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files that take longest first; those of one file stay together and in their order."""
+    here = Path(__file__).parent
+    items.sort(key=lambda item: not item.path.relative_to(here).as_posix().startswith(FIRST))
+
+
 @pytest.fixture(scope="session")
 def corpora() -> Path:
     """The folder of real mail; it isn't part of the project."""

@@ -241,7 +241,7 @@ def _search(state: State) -> None:
     terminal.run("search", query, "--purpose", "legal", "--limit", "1", who="carol")
     found = terminal.quietly("search", query, "--purpose", "legal", "--json", who="carol").json
     terminal.run("show", found["items"][0]["id"], "--purpose", "legal", who="carol", lines=16)
-    terminal.run("search", "colo~1", "--purpose", "legal", who="carol", code=2)
+    terminal.run("search", "form:front kestrel", "--purpose", "legal", who="carol", code=2)
 
 
 def _hold(state: State) -> None:

@@ -87,8 +87,10 @@ class Memory:
             Path(f"/proc/{process}/clear_refs").write_text("5")
 
     def rise(self) -> float:
-        """The largest rise of one of them."""
-        return max(self._held(pid, "VmHWM") - before for pid, before in self._before.items()) / 1024
+        """The largest rise of one of them; what has ended since did a job of its own."""
+        running = {pid: before for pid, before in self._before.items() if Path(f"/proc/{pid}").exists()}
+        assert self._pid in running
+        return max(self._held(pid, "VmHWM") - before for pid, before in running.items()) / 1024
 
     @staticmethod
     def _held(pid: int, name: str) -> int:
