@@ -59,7 +59,8 @@ def page_lines(page: Page) -> list[str]:
     if within := sum(page.unsearched.values()):
         lines.append(f"{within} of them within this query's bounds: --unsearchable lists them")
     if page.masked:
-        lines.append(f"\n{page.masked} identifiers withheld for this purpose; `holdfast show` shows them")
+        what = "1 identifier" if page.masked == 1 else f"{page.masked} identifiers"
+        lines.append(f"\n{what} withheld for this purpose; `holdfast show` shows them")
     if page.next:
         lines.append(f"more: --cursor {page.next}")
     return lines
@@ -67,7 +68,8 @@ def page_lines(page: Page) -> list[str]:
 
 def _words(found: Expansion) -> str:
     some = f": {', '.join(found.words)}" if found.words else ""
-    return f"{found.number} words{some}{', ...' if len(found.words) < found.number and some else ''}"
+    words = "word" if found.number == 1 else "words"
+    return f"{found.number} {words}{some}{', ...' if len(found.words) < found.number and some else ''}"
 
 
 def _unsearchable(context: Context, args: argparse.Namespace, actor: Actor, purpose: Purpose) -> int:

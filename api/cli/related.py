@@ -28,7 +28,9 @@ def item_lines(item: Item) -> Iterator[str]:
 def counts(page: Page) -> Iterator[str]:
     """What was asked besides the page."""
     if page.group:
-        name = "conversations" if page.group == "conversation" else "groups of messages nearly alike"
+        name = "conversation" if page.group == "conversation" else "group of messages nearly alike"
+        if page.groups != 1:
+            name = "conversations" if page.group == "conversation" else "groups of messages nearly alike"
         yield f"{page.groups} {name}"
     if page.ranked_among is not None and page.ranked_among < page.total:
         yield f"ranked among the newest {page.ranked_among}; the rest follows, newest first"
