@@ -12,7 +12,7 @@ from archiver.capture.prepare import Prepared
 from archiver.commit import Committed
 from archiver.message.indexable import IndexText
 
-BATCH = 4_000
+BATCH = 5_000
 """Most documents a transaction of the index. Each rewrites many of the same pages, and sealing pages is a
 third of the cost of indexing: at 60,000 messages 290 us each by 6,000, 390 by 2,000."""
 BATCH_BYTES = 64 * 2**20
@@ -21,7 +21,7 @@ GATHER_SECONDS = 0.5
 """How long new mail waits for more, so that a trickle isn't indexed in tiny, dear transactions."""
 GATHER_SECONDS_BULK = 5.0
 """The same beside an import, where nobody waits for the newest message."""
-KEEP_TEXTS = 6_000
+KEEP_TEXTS = 7_000
 KEEP_BYTES = 96 * 2**20
 
 News = Sequence[tuple[int, IndexText | None]]

@@ -42,9 +42,9 @@ _PAGE_BYTES: Final = 8192
 # The cipher takes 80 bytes of each page; an FTS5 leaf that doesn't fit the rest would spill over.
 _LEAF_BYTES: Final = 8000
 _HASH_BYTES: Final = 32 << 20
-# Eight segments at once instead of four: a posting is written anew log8 times, not log4. A crisis would merge
-# a whole level in one transaction; the steady merging beside each batch keeps far below it.
-_MERGE_AT: Final = 8
+# Sixteen segments at once instead of four: a posting is written anew log16 times, not log4. A crisis would
+# merge a whole level in one transaction; the steady merging beside each batch keeps far below it.
+_MERGE_AT: Final = 16
 _CRISIS_AT: Final = 64
 _CHECKPOINT_PAGES: Final = 8_000
 _BUSY_MS: Final = 10_000

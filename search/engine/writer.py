@@ -99,13 +99,13 @@ class FtsWriter:
                 self._superseded = 0
 
     def _insert(self, batch: list[IndexDocument]) -> None:
-        fresh: set[str] = set()
+        seen: set[str] = set()
         bearers: dict[str, list[int]] = {}
         rows = []
         facts = []
         for document in batch:
             texts = _texts(document)
-            fresh |= distinct_words(texts, folded=True)
+            seen |= distinct_words(texts, folded=True)
             borne = {label_of(tag) for tag in document.tags}
             changing = {label for label in borne if changes(label)}
             for label in changing:
@@ -129,11 +129,9 @@ class FtsWriter:
         )
         columns.append(self._db, facts)
         self._insert_labels(bearers)
-        fresh -= self._known_words
-        terms.add_words(self._db, fresh)
-        if len(self._known_words) > _KNOWN_WORDS:
-            self._known_words.clear()
-        self._known_words |= fresh
+        terms.add_words(self._db, seen - self._known_words)
+        # Of the words known, those of this batch are the likeliest to come again.
+        self._known_words = seen if len(self._known_words) > _KNOWN_WORDS else self._known_words | seen
 
     def _insert_labels(self, bearers: dict[str, list[int]]) -> None:
         """Put changing labels on rows, in the table's own order."""
@@ -252,7 +250,7 @@ class FtsWriter:
     def tidy(self) -> bool:
         """Merge a few segments, for when there is nothing else to do; True while more is worth it.
 
-        Batches merge eight at a time, for cheap imports; four at a time are quicker to search.
+        Batches merge sixteen at a time, for cheap imports; four at a time are quicker to search.
         """
         with self._transaction():
             before = self._db.total_changes()
