@@ -12,7 +12,7 @@ LOCK    := $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-slow fuzz lint format bench lock clean dev system pytest
+.PHONY: help demo test test-slow explore fuzz lint format bench lock clean dev system pytest
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,6 +24,9 @@ test: system lint pytest ## everything a change must pass: tools, lint, types, a
 
 test-slow: system $(VENV)/.stamp-dev ## the soak tests that `make test` leaves out
 	@$(BIN)/python -m pytest -m slow
+
+explore: $(VENV)/.stamp-dev ## the property tests on new random examples; ARGS="tests/search -x"
+	@$(BIN)/python -m pytest --hypothesis-profile=default -m "not slow" $(ARGS)
 
 fuzz: $(VENV)/.stamp-dev $(VENV)/.stamp-fuzz ## coverage-guided fuzzing of all parsers; ARGS="mime --seconds 600"
 	@$(BIN)/python -m tests.fuzz $(ARGS)

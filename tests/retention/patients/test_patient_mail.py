@@ -329,8 +329,9 @@ def test_every_look_is_on_record_with_the_patient(
     _, leaf, detail = entries[0]
     assert (leaf["objects"] or detail["objects"]) == [person["id"]]
     assert (detail["patient"], detail["query"]) == ("1001", "about")
-    # What was typed is sealed, in no leaf of the log.
-    assert "1001" not in str([leaf for _, leaf, _ in entries])
+    # What was typed is sealed, in no leaf of the log (whose times and hashes may hold any digits).
+    told = [{**leaf, "at": 0, "detail": ""} for _, leaf, _ in entries]
+    assert "1001" not in str(told)
 
 
 def test_the_typed_number_is_no_news_to_who_typed_it(house: House, mail_of: PatientMail) -> None:
