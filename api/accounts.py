@@ -1,4 +1,4 @@
-"""Accounts: users, their tokens, sign-in links and sessions. Every change is on record in its transaction.
+"""Accounts: users, and the tokens and links made for them. Every change is on record in its transaction.
 
 Rights are looked up at every request and never carried in a credential, so that disabling a user or
 ending a session works at once (OWASP ASVS 5.0, 7.4.1, 7.4.2 and 8.3.2).
@@ -6,24 +6,36 @@ ending a session works at once (OWASP ASVS 5.0, 7.4.1, 7.4.2 and 8.3.2).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final
 
 from sqlalchemy import Connection, RowMapping, exists, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from api import credentials
-from api.credentials import Kind
-from api.errors import AccountError, LastAdministrator, NameTaken, NoSuchUser, UnknownRole, UserDisabled
-from api.throttle import Throttle
+from api.errors import (
+    AccountError,
+    LastAdministrator,
+    NameTaken,
+    NoSuchPasskey,
+    NoSuchUser,
+    UnknownRole,
+    UserDisabled,
+)
+from api.issuing import second_needed
+from api.passkeys import keeping
+from api.sessions import Session
+from api.signing_in import SigningIn
+from api.tokens import ApiToken, MadeFor
 from archiver.capture.prepare import new_id
 from archiver.clock import from_us, rfc3339, to_us
-from archiver.ledger.audit import AuditEvent, AuditLog
 from archiver.store.schema import credentials as credentials_table
-from archiver.store.schema import users
-from archiver.vault import Vault
-from search.access import Action, Actor, Gate, NotSignedIn, Role
+from archiver.store.schema import passkeys, users
+from config.relay import is_address
+from search.actors import Action, Actor, Role
+from search.approving.persons import appointed
 
 ALIASES: Final = {
     "admin": Role.ADMINISTRATOR,
@@ -62,35 +74,37 @@ def read_role(text: str) -> Role:
         raise UnknownRole(f"unknown role; use one of {', '.join(Role)}") from None
 
 
-class Accounts:
-    """The accounts of one archive. Safe from any thread.
+class Accounts(SigningIn):
+    """The accounts of one archive: users, and the credentials made for them. Safe from any thread.
 
     `by` is who asks: an actor, whose role must allow it, or None for the operator at the home.
     """
 
-    def __init__(self, vault: Vault, audit: AuditLog, throttle: Throttle | None = None) -> None:
-        self._records = vault.records
-        self._settings = vault.settings
-        self._clock = vault.clock
-        self._audit = audit
-        self._gate = Gate(audit)
-        self._throttle = throttle or Throttle()
-
     # --- users --------------------------------------------------------------------------------
 
-    def add_user(self, name: str, role: str | Role, *, by: Actor | None = None) -> User:
-        """Add a user. Raises UnknownRole, NameTaken, AccountError (no usable name), AccessDenied."""
+    def add_user(
+        self, name: str, role: str | Role, *, mail: str | None = None, by: Actor | None = None
+    ) -> User:
+        """Add a user; `mail` is where they are told of changes of their account.
+
+        Raises UnknownRole, NameTaken, AccountError (no usable name or address), AccessDenied.
+        """
         self._require(by)
         role = role if isinstance(role, Role) else read_role(role)
         name = name.strip()
         if not name or len(name) > MAX_NAME or not name.isprintable():
             raise AccountError(f"a user needs a printable name of at most {MAX_NAME} characters")
+        if mail is not None and not is_address(mail):
+            raise AccountError("mail must be one e-mail address, like ann@example.org")
         now = self._clock.now()
         user = User(new_id("u"), name, role, rfc3339(now), disabled=False)
-        row = {"id": user.id, "name": name, "role": str(role), "created_us": to_us(now)}
+        sealed = self._fields.seal(user.id, {"mail": mail}) if mail else None
+        row = {"id": user.id, "name": name, "role": str(role), "created_us": to_us(now), "sealed": sealed}
         try:
             with self._records.write() as connection:
                 connection.execute(users.insert().values(**row))
+                requester = by.user_id if by is not None else "operator"
+                appointed(connection, user.id, role, by=requester, at_us=to_us(now))
                 self._record(connection, by, "user.add", user.id, {"role": str(role)})
         except IntegrityError:
             raise NameTaken("a user of this name exists or existed; choose another name") from None
@@ -98,7 +112,7 @@ class Accounts:
 
     def list(self, *, by: Actor | None = None) -> list[User]:
         """Every user, oldest first, the disabled ones too."""
-        self._require(by)
+        self._may_look(by)
         with self._records.write() as connection:
             rows = connection.execute(select(users).order_by(users.c.created_us, users.c.id)).mappings().all()
             self._record(connection, by, "user.list", count=len(rows))
@@ -129,141 +143,150 @@ class Accounts:
         with self._records.read() as connection:
             return self._find(connection, user)
 
+    def usable(self, user: str) -> User:
+        """The same, for whoever is about to be given something. Raises UserDisabled."""
+        found = self.find(user)
+        if found.disabled:
+            raise UserDisabled("this user is disabled; add another user")
+        return found
+
     # --- credentials --------------------------------------------------------------------------
 
     def token(self, user: str, days: int | None = None, *, by: Actor | None = None) -> str:
-        """Make an API token, shown this once. Raises NoSuchUser, UserDisabled, AccountError (days)."""
-        self._require(by)
+        """Make an API token with all rights of its user's role, shown this once. Raises as `new_token`."""
+        return self.new_token(user, days, by=by)[1]
+
+    def new_token(
+        self,
+        user: str,
+        days: int | None = None,
+        made_for: MadeFor | None = None,
+        *,
+        by: Actor | None = None,
+    ) -> tuple[ApiToken, str]:
+        """Make an API token, and return it with its secret, shown this once.
+
+        Raises NoSuchUser, UserDisabled, AccountError (days, scopes), OwnEnrolmentNeeded, StepUpNeeded.
+        """
+        if by is not None and user == by.user_id:
+            self.tokens.may_make_own(by)
+        else:
+            self._require(by)
         days = self._settings.token_days if days is None else days
         if not 1 <= days <= MAX_TOKEN_DAYS:
             raise AccountError(f"a token may live 1 to {MAX_TOKEN_DAYS} days")
-        return self._issue(user, "api", timedelta(days=days), by)
+        found = self.usable(user)
+        self._issuing.may_have_token(found.id, found.role, by)
+        return self.tokens.issue(found.id, found.role, timedelta(days=days), made_for or MadeFor(), by)
+
+    def tokens_of(self, user: str, *, by: Actor | None = None) -> Sequence[ApiToken]:
+        """A user's tokens, newest first; on record. Raises NoSuchUser, AccessDenied."""
+        if by is not None and Action.USER_MANAGE not in self._gate.rights(by):
+            self._require(by)
+        return self.tokens.of_user(self.find(user).id, by=by)
 
     def link(self, user: str, life: timedelta = LINK, *, by: Actor | None = None) -> str:
-        """Make a single-use sign-in link and return its URL; earlier unused ones of the user die."""
+        """Make a single-use link by which a passkey is enrolled, and return its URL; earlier unused ones die.
+
+        Raises SecondAdministratorNeeded, the wish on record, where it takes two: see `api.issuing`.
+        """
         self._require(by)
-        return f"{self._settings.url}/sign-in/{self._issue(user, 'link', life, by)}"
+        found = self.find(user)
+        with self._records.write() as connection:
+            may = self._issuing.may_have_link(connection, found.id, by)
+        if not may:
+            raise second_needed()
+        return f"{self._settings.url}/sign-in/{self._issue(found.id, life, by)}"
 
     def first_administrator_link(self) -> str | None:
-        """The link by which the first administrator enrols, or None once one has ever signed in.
+        """The link by which the first administrator enrols, or None once one has ever done so.
 
         Asked again before that, it makes a new link and the one before dies: only hashes are kept.
         """
         with self._records.read() as connection:
             signed_in = exists().where(
-                credentials_table.c.user_id == users.c.id, credentials_table.c.kind.in_(("api", "session"))
+                credentials_table.c.user_id == users.c.id,
+                credentials_table.c.kind.in_(("api", "session")),
+                # Opening the link isn't enough where a passkey is to be enrolled by it.
+                ~credentials_table.c.enrol_only,
             )
+            enrolled = exists().where(passkeys.c.user_id == users.c.id)
             administrators = select(users.c.id).where(users.c.role == str(Role.ADMINISTRATOR))
-            if connection.execute(administrators.where(signed_in)).first() is not None:
+            if connection.execute(administrators.where(signed_in | enrolled)).first() is not None:
                 return None
             first = connection.scalar(administrators.where(users.c.disabled_us.is_(None)).limit(1))
         if first is None:
             first = self.add_user(FIRST_NAME, Role.ADMINISTRATOR).id
         return self.link(first, FIRST_LINK)
 
-    # --- sign-in ------------------------------------------------------------------------------
+    # --- sessions and passkeys of others ------------------------------------------------------
 
-    def authenticate(self, token: str | None, client: str, *, kind: Kind = "api", address: str = "") -> Actor:
-        """Who presents a credential. Raises NotSignedIn (on record), TooManyAttempts.
+    def sessions_of(self, user: str, *, by: Actor | None = None) -> Sequence[Session]:
+        """Somebody's living sessions, on record. Raises NoSuchUser, AccessDenied."""
+        self._may_look(by)
+        return self._sessions.of_user(self.find(user).id, by=by)
 
-        `client` says by which door, `address` from where, for the limit on failures alone. A session
-        lives while it is used (idle and absolute limits from the settings).
-        """
-        now = self._clock.now()
-        row = None
-        if token:
-            with self._records.read() as connection:
-                row = credentials.look_up(connection, token, kind)
-        reason = self._refusal(row, token, now)
-        if row is None or reason:
-            self.failed(client, reason, address, row)
-            raise NotSignedIn("sign in, or present a valid token (header Authorization: Bearer, or --token)")
-        last = row["last_used_us"]
-        if last is None or to_us(now) - last >= credentials.TOUCH_EVERY // timedelta(microseconds=1):
-            with self._records.write() as connection:
-                credentials.touch(connection, row["hash"], now)
-        return Actor(row["user_id"], row["name"], Role(row["role"]), client)
+    def end_sessions_of(self, user: str, session_id: str | None = None, *, by: Actor | None = None) -> int:
+        """End one session of somebody's, or all; how many ended. Raises NoSuchUser, NoSuchSession."""
+        self._require(by)
+        return self._sessions.end_of_user(self.find(user).id, session_id, by=by)
 
-    def redeem(
-        self, code: str, client: str, *, previous: str | None = None, address: str = ""
-    ) -> tuple[Actor, str]:
-        """Spend a sign-in link and begin a session; return who it is and the session's secret.
-
-        The session a browser had before, `previous`, ends. Raises NotSignedIn when the link is spent,
-        expired or unknown, TooManyAttempts.
-        """
-        now = self._clock.now()
-        hours = timedelta(hours=self._settings.session_hours)
+    def passkeys_of(self, user: str, *, by: Actor | None = None) -> Sequence[dict[str, Any]]:
+        """Somebody's passkeys without the names they gave them, on record. Raises NoSuchUser."""
+        self._may_look(by)
+        found = self.find(user)
         with self._records.write() as connection:
-            row = credentials.look_up(connection, code, "link")
-            reason = self._refusal(row, code, now)
-            if row is not None and not reason and not credentials.spend_link(connection, code, now):
-                reason = "spent"
-            if row is not None and not reason:
-                if previous:
-                    credentials.revoke_secret(connection, previous, now)
-                credentials.trim_sessions(connection, row["user_id"], now)
-                secret = credentials.add(
-                    connection, row["user_id"], "session", now, now + hours, ever_used=True
-                )
-                actor = Actor(row["user_id"], row["name"], Role(row["role"]), client)
-                self._record(connection, actor, "session.open", actor.user_id)
-                return actor, secret
-        self.failed(client, reason, address, row)
-        raise NotSignedIn("this sign-in link was used or has expired; ask an administrator for a new one")
+            living = keeping.of_user(connection, found.id)
+            self._record(connection, by, "passkey.list", found.id, count=len(living))
+        return [
+            {
+                "id": one.id,
+                "created_at": rfc3339(from_us(one.created_us)),
+                "last_used_at": rfc3339(from_us(one.last_used_us)) if one.last_used_us else None,
+                "synced": one.backup_eligible,
+            }
+            for one in living
+        ]
 
-    def sign_out(self, actor: Actor, secret: str) -> None:
-        """End a session, or a token that its holder gives up, on the server. Durable on return."""
+    def remove_passkey_of(self, user: str, passkey_id: str) -> int:
+        """The operator's: take a passkey of somebody's out of use and end their sessions; how many ended.
+
+        Raises NoSuchUser, NoSuchPasskey.
+        """
+        found, now = self.find(user), self._clock.now()
         with self._records.write() as connection:
-            credentials.revoke_secret(connection, secret, self._clock.now())
-            self._record(connection, actor, "session.close", actor.user_id)
-
-    def failed(self, client: str, reason: str, address: str, row: RowMapping | None = None) -> None:
-        """Record a failed sign-in, never the credential. Raises TooManyAttempts instead, past the limit."""
-        count = self._throttle.failed(address or client)
-        self._audit.record(
-            AuditEvent(
-                action=str(Action.SESSION),
-                outcome="failed",
-                user_id=row["user_id"] if row else "anonymous",
-                client=client,
-                count=count,
-                reason=reason,
-            )
-        )
+            if passkey_id not in [one.id for one in keeping.of_user(connection, found.id)]:
+                raise NoSuchPasskey("this user has no such passkey; `holdfast users passkeys` shows them")
+            keeping.remove(connection, passkey_id, "operator", now)
+            self._notices.tell(connection, found.id, "passkey_removed")
+            ended = credentials.revoke(connection, now, found.id, "session")
+            self._record(connection, None, "passkey.remove", found.id, {"passkey": passkey_id}, ended)
+        return ended
 
     # --- inside -------------------------------------------------------------------------------
 
-    def _refusal(self, row: RowMapping | None, token: str | None, now: datetime) -> str:
-        """Why a credential isn't good, as a reason code; empty when it is."""
-        if row is None:
-            return "unknown" if token else "no_credential"
-        if row["user_disabled_us"] is not None:
-            return "disabled"
-        if row["revoked_us"] is not None:
-            return "spent" if row["kind"] == "link" else "revoked"
-        if row["expires_us"] <= to_us(now):
-            return "expired"
-        idle = timedelta(minutes=self._settings.session_idle_minutes)
-        if row["kind"] == "session" and from_us(row["last_used_us"]) + idle <= now:
-            return "idle"
-        return ""
+    def _may_look(self, by: Actor | None) -> None:
+        # Looking changes nothing: nobody is asked for their passkey for it.
+        if by is not None and Action.USER_MANAGE not in self._gate.rights(by):
+            self._require(by)
 
     def _require(self, by: Actor | None) -> None:
         if by is not None:
             self._gate.require(by, Action.USER_MANAGE)
 
-    def _issue(self, user: str, kind: Kind, life: timedelta, by: Actor | None) -> str:
+    def _issue(self, user: str, life: timedelta, by: Actor | None) -> str:
         now = self._clock.now()
         with self._records.write() as connection:
             found = self._find(connection, user)
             if found.disabled:
                 raise UserDisabled("this user is disabled; add another user")
-            if kind == "link":
-                credentials.revoke(connection, now, found.id, "link")
-            secret = credentials.add(connection, found.id, kind, now, now + life)
-            name = "token.issue" if kind == "api" else "link.issue"
-            self._record(connection, by, name, found.id, {"expires_at": rfc3339(now + life)})
+            credentials.revoke(connection, now, found.id, "link")
+            issuer = by.user_id if by else "operator"
+            secret = credentials.add(connection, found.id, "link", now, now + life, issued_by=issuer)
+            self._record(connection, by, "link.issue", found.id, {"expires_at": rfc3339(now + life)})
+            # Whoever has no passkey yet, and got this from the operator, knows of it.
+            if by is not None or keeping.has_any(connection, found.id):
+                self._notices.tell(connection, found.id, "link_issued", issuer)
         return secret
 
     def _find(self, connection: Connection, user: str) -> User:
@@ -284,29 +307,6 @@ class Accounts:
         ).first()
         if others is None:
             raise LastAdministrator("this is the last administrator; add another one first")
-
-    def _record(
-        self,
-        connection: Connection,
-        by: Actor | None,
-        action: str,
-        user_id: str | None = None,
-        detail: dict[str, Any] | None = None,
-        count: int | None = None,
-    ) -> None:
-        self._audit.record_in(
-            connection,
-            AuditEvent(
-                action=action,
-                outcome="success",
-                user_id=by.user_id if by else "operator",
-                role=str(by.role) if by else "",
-                client=by.client if by else "cli",
-                objects=(user_id,) if user_id else (),
-                count=count,
-                detail=detail or {},
-            ),
-        )
 
 
 def _user(row: RowMapping) -> User:

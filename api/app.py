@@ -9,7 +9,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from api.access_services import AccessServices
+from api.access_services import wire as wire_access
 from api.accounts import Accounts
+from api.attempts import Attempts
+from api.auditing.service import Auditing, auditing_of
+from api.cases import Cases, cases_of
+from api.dpop import Dpop
+from api.own_account import OwnAccount
+from api.passkeys import Passkeys, PasskeySignIn
+from api.sessions import Sessions
+from api.sso.service import SingleSignOn
 from archiver import vault as vaults
 from archiver.capture.intake import GroupIntake
 from archiver.capture.pool import PreparePool
@@ -28,6 +38,7 @@ from retention.dating.explain import Explainer
 from retention.dating.forecast import Forecaster
 from retention.dating.preview import Previews
 from retention.dating.run import RetentionRun
+from retention.disclosures.book import Book
 from retention.disposition.dispositions import Dispositions
 from retention.disposition.extensions import Extensions
 from retention.disposition.samples import Samples
@@ -37,6 +48,7 @@ from retention.jobs.dictionary import DictionaryJob
 from retention.jobs.learning import LearningJob
 from retention.jobs.reclassify import ReclassifyJob
 from retention.law.schedules import Schedule, default_schedule
+from retention.notices.account_mails import AccountMails
 from retention.notices.alert_mails import AlertMails
 from retention.notices.notices import Notices
 from retention.patients.finding import PatientMail
@@ -48,13 +60,17 @@ from retention.roster.importing import RosterImport
 from retention.roster.patients import PatientStore
 from retention.roster.people import People
 from retention.roster.reviewing import RosterReview
+from retention.roster.seen import PatientsSeen
 from retention.units.units import Units
 from search.access import Gate
+from search.approving.approvals import Approvals
+from search.circumstances import Circumstances
 from search.engine.fts import FtsReader, FtsWriter
 from search.engine.ports import IndexReader, IndexWriter
 from search.engine.shelf import FtsShelf
 from search.errors import IndexLocked, IndexOutdated
 from search.fresh_texts import FreshTexts
+from search.gaps import Gaps
 from search.indexer import Indexer
 from search.keeping.alerts import Alerts
 from search.keeping.matching import AlertMatcher
@@ -108,7 +124,15 @@ class App:
     extensions: Extensions
     compactor: Compactor
     exports: Productions
+    attempts: Attempts
+    passkeys: Passkeys
+    passkey_sign_in: PasskeySignIn
+    sessions: Sessions
     accounts: Accounts
+    own_account: OwnAccount
+    account_mails: AccountMails
+    dpop: Dpop
+    sso: SingleSignOn
     watch: Watch
     dictionary: DictionaryJob
     corrections: Corrections
@@ -122,7 +146,11 @@ class App:
     notes: Notes
     unsearchable: Unsearchable
     patient_mail: PatientMail
+    auditing: Auditing
     providers: Providers
+    cases: Cases
+    ledger_gaps: Gaps
+    access: AccessServices
 
     @property
     def clock(self) -> Clock:
@@ -226,9 +254,10 @@ class App:
             pool.close()
 
     def publish(self) -> None:
-        """Publish tiles and checkpoints of both logs."""
-        for which in Log:
-            self.vault.publisher.publish(which)
+        """Publish tiles and checkpoints of both logs, unless the archive is read-only."""
+        if not self.vault.standing.closed:
+            for which in Log:
+                self.vault.publisher.publish(which)
 
     def close(self) -> None:
         """Release everything."""
@@ -262,22 +291,28 @@ def open_app(settings: Settings, clock: Clock | None = None) -> App:
 
 def _wire(settings: Settings, vault: Vault) -> App:
     reader = FtsReader(settings.index_dir, vault.keyring.branch_key("index"))
-    gate = Gate(vault.audit)
+    gate = Gate(vault.audit, Circumstances(vault), vault.standing)
+    approvals = Approvals(vault, gate)
     schedule = default_schedule()
     patients = PatientStore(vault)
-    explainer = Explainer(vault, schedule, patients)
+    explainer = Explainer(vault, schedule, patients, gate)
     policies = explainer.verdicts.policies
     people = People(vault, reader)
-    decisions = Decisions(vault, gate, policies)
+    decisions = Decisions(vault, gate, policies, approvals)
+    attempts = Attempts(vault)
+    told = AccountMails(vault)
+    passkeys = Passkeys(vault, attempts, told)
+    sessions = Sessions(vault, gate, told)
+    book = Book(vault)
     return App(
         settings=settings,
         vault=vault,
         reader=reader,
         gate=gate,
-        room=(room := ReadingRoom(vault, reader, gate)),
+        room=(room := ReadingRoom(vault, reader, gate, PatientsSeen(vault))),
         schedule=schedule,
         matters=Matters(vault, gate),
-        holds=Holds(vault, gate, reader),
+        holds=Holds(vault, gate, reader, approvals),
         notices=Notices(vault, gate),
         patients=patients,
         units=Units(vault, gate, schedule),
@@ -291,12 +326,20 @@ def _wire(settings: Settings, vault: Vault) -> App:
         confirmations=Confirmations(vault, gate, policies),
         decisions=decisions,
         previews=Previews(vault, gate, explainer.verdicts, decisions),
-        dispositions=Dispositions(vault, gate, explainer),
+        dispositions=Dispositions(vault, gate, explainer, approvals),
         samples=Samples(vault, gate, room),
         extensions=Extensions(vault, gate),
         compactor=Compactor(vault),
-        exports=Productions(vault, room, gate),
-        accounts=Accounts(vault, vault.audit),
+        exports=(exports := Productions(vault, room, gate, book, approvals)),
+        attempts=attempts,
+        passkeys=passkeys,
+        passkey_sign_in=PasskeySignIn(vault, gate, passkeys, sessions),
+        sessions=sessions,
+        accounts=(accounts := Accounts(vault, gate, attempts, sessions)),
+        own_account=OwnAccount(vault, gate, passkeys, sessions, told),
+        account_mails=told,
+        dpop=Dpop(vault),
+        sso=SingleSignOn(vault, gate, accounts, sessions),
         watch=Watch(vault),
         dictionary=DictionaryJob(vault),
         corrections=Corrections(vault, gate, schedule),
@@ -310,7 +353,11 @@ def _wire(settings: Settings, vault: Vault) -> App:
         notes=Notes(vault, gate, room),
         unsearchable=Unsearchable(vault, gate, room),
         patient_mail=PatientMail(vault, gate, room),
+        auditing=auditing_of(vault, gate),
         providers=Providers(vault, gate, room),
+        cases=cases_of(vault, gate, room, exports, book),
+        ledger_gaps=Gaps(vault, gate),
+        access=wire_access(vault, gate, approvals),
     )
 
 

@@ -45,6 +45,7 @@ def add(
     now: datetime,
     expires: datetime,
     ever_used: bool = False,
+    issued_by: str | None = None,
 ) -> str:
     """Make a credential in the caller's transaction and return the secret, which is nowhere else."""
     secret = new_secret()
@@ -56,6 +57,7 @@ def add(
             created_us=to_us(now),
             expires_us=to_us(expires),
             last_used_us=to_us(now) if ever_used else None,
+            issued_by=issued_by,
         )
     )
     return secret

@@ -12,10 +12,13 @@ from typing import Any
 from sqlalchemy import func, select
 
 from api.app import App
+from api.doctor_audit import audit_findings
 from api.doctor_doors import Finding, door_findings
 from api.doctor_holds import hold_findings
 from api.doctor_jobs import job_findings
+from api.doctor_ledger import ledger_findings
 from api.doctor_policy import policy_findings
+from api.doctor_sign_in import sign_in_findings
 from archiver.ledger.log import Log
 from archiver.message.extract import policy
 from archiver.message.extract.client import POOL
@@ -23,6 +26,8 @@ from archiver.seal.root import root_key_path
 from archiver.store.schema import outbox, users
 from config.errors import HoldfastError
 from search import rebuilds
+from search.actors import Action
+from search.policy import roles_with
 
 Check = dict[str, Any]
 
@@ -39,7 +44,10 @@ def check_all(app: App) -> list[Check]:
         _core_dumps(),
         *_extraction(),
         *(_check(*finding) for finding in _doors(app)),
+        *(_check(*finding) for finding in ledger_findings(app.vault)),
+        *(_check(*finding) for finding in sign_in_findings(app.vault)),
         *(_check(*finding) for finding in job_findings(app.vault)),
+        *(_check(*finding) for finding in audit_findings(app.settings, app.auditing)),
         *(
             _check(*finding)
             for finding in policy_findings(app.vault, app.runs, app.explainer.verdicts.policies)
@@ -121,16 +129,18 @@ def _transport(app: App) -> Check:
 
 
 def _people(app: App) -> Check:
+    deciders = [str(role) for role in roles_with(Action.DISPOSITION_DECIDE)]
+    reviewers = [str(role) for role in roles_with(Action.AUDIT_READ)]
     with app.vault.records.read() as connection:
         active = connection.scalar(
             select(func.count(func.distinct(users.c.role)))
             .select_from(users)
-            .where(users.c.disabled_us.is_(None), users.c.role.in_(["records_manager", "compliance_officer"]))
+            .where(users.c.disabled_us.is_(None), users.c.role.in_(deciders))
         )
         officers = connection.scalar(
             select(func.count())
             .select_from(users)
-            .where(users.c.disabled_us.is_(None), users.c.role == "privacy_officer")
+            .where(users.c.disabled_us.is_(None), users.c.role.in_(reviewers))
         )
     return _check(
         "164.308(a)(1)(ii)(D) activity review",

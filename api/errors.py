@@ -124,3 +124,97 @@ class LastAdministrator(AccountError):
     code = "last_administrator"
     exit_code = 3
     http_status = 409
+
+
+class SecondAdministratorNeeded(AccountError):
+    """The account's owner has a passkey: a new link for it takes a second administrator, or the operator."""
+
+    code = "second_administrator_needed"
+    exit_code = 3
+    http_status = 409
+
+
+class OwnEnrolmentNeeded(AccountError):
+    """A token of a role that sees content is made by its owner or by the operator, by nobody else."""
+
+    code = "own_enrolment_needed"
+    exit_code = 3
+    http_status = 403
+
+
+class PasskeyError(ApiError):
+    """Base of what the ceremonies refuse. The text never says which of several reasons it was."""
+
+    code = "passkey"
+    exit_code = 3
+    http_status = 403
+    audit_code = "passkey_refused"
+
+
+class PasskeyRefused(PasskeyError):
+    """The answer of an authenticator proves nothing: another challenge, origin, person or key.
+
+    `reason` is for the audit log alone; `user_id` is whose passkey was shown, where that is known.
+    """
+
+    code = "passkey_refused"
+
+    def __init__(self, reason: str, user_id: str = "") -> None:
+        self.reason = reason
+        self.user_id = user_id
+        super().__init__("this passkey was not accepted; try again, or use another one")
+
+
+class PasskeyNeeded(PasskeyError):
+    """A session that began with a link alone can do nothing but enrol a passkey."""
+
+    code = "passkey_needed"
+
+
+class LastPasskey(PasskeyError):
+    """Without it its owner couldn't sign in any more."""
+
+    code = "last_passkey"
+    http_status = 409
+
+
+class NoSuchPasskey(PasskeyError):
+    """The user has no such passkey, or no longer."""
+
+    code = "no_such_passkey"
+    exit_code = 4
+    http_status = 404
+
+
+class NoSuchSession(AccountError):
+    """The user has no such session, or it has ended."""
+
+    code = "no_such_session"
+    exit_code = 4
+    http_status = 404
+
+
+class NoSuchToken(AccountError):
+    """There is no such API token, or it has ended, or it is somebody else's."""
+
+    code = "no_such_token"
+    exit_code = 4
+    http_status = 404
+
+
+class PasskeysImpossible(ApiError):
+    """The desk's address is an IP number: browsers make passkeys for names only."""
+
+    code = "passkeys_impossible"
+    exit_code = 3
+    http_status = 409
+    audit_code = "passkeys_impossible"
+
+
+class WrongHost(ApiError):
+    """The request names a host that this server isn't (DNS rebinding, or a proxy that isn't set up)."""
+
+    code = "wrong_host"
+    exit_code = 2
+    http_status = 421
+    audit_code = "wrong_host"

@@ -36,6 +36,10 @@ def work_of(app: App) -> Mapping[str, Work]:
         "correction.learn": app.learning.work,
         "message.reclassify": app.reclassifying.work,
         "alerts.run": _alerts(app),
+        "audit.follow": lambda _: app.auditing.upkeep(),
+        "audit.expire": lambda task: app.auditing.expiries.run(task.check),
+        "audit.digest": lambda _: {"mails": app.auditing.reviews.digest()},
+        "cases.remind": lambda _: app.cases.remind(),
         "store.scrub": checks.scrub,
         "store.verify": checks.verify,
     }
@@ -46,7 +50,8 @@ def _notices(app: App) -> Work:
         cursor, returned = app.notices.returned.look(task.cursor)
         if cursor != task.cursor:
             task.keep(cursor)
-        return {"returned": returned, **app.notices.telling.run()}
+        told = app.account_mails.run()["sent"]
+        return {"returned": returned, **app.notices.telling.run(), "accounts_told": told}
 
     return run
 

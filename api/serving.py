@@ -27,6 +27,7 @@ from config.errors import HoldfastError
 from config.settings import Endpoint, Settings
 from retention.jobs.runner import JobRunner
 from search.fresh_texts import FreshTexts
+from search.watching import tell_of_watchers
 
 ROLES = ("http", "smtp", "imap", "index", "jobs")
 PUBLISH_EVERY = 1.0
@@ -56,6 +57,7 @@ class Server:
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self._jobs: JobRunner | None = None
+        self._working = False
 
     async def run(self, ready: Callable[[Addresses], None] | None = None) -> None:
         """Serve until SIGTERM or SIGINT; then answer what was taken in, and return.
@@ -119,16 +121,33 @@ class Server:
     # --- threads ------------------------------------------------------------------------------
 
     def _begin_threads(self) -> None:
+        self._app.vault.standing.when_closed(self._closed)
+        for target, name in ((self._publish, "publish"), (self._witness, "witness")):
+            self._threads.append(threading.Thread(target=target, name=name, daemon=True))
+            self._threads[-1].start()
+        if not self._app.vault.standing.closed:
+            self._begin_work()
+
+    def _begin_work(self) -> None:
+        """Begin what reads and changes the archive by itself: not while it is read-only."""
+        begun: list[threading.Thread] = []
         if "index" in self._roles:
-            self._threads += IndexServing(self._app, self._fresh, self._stop).threads()
-        self._threads.append(threading.Thread(target=self._publish, name="publish", daemon=True))
+            begun += IndexServing(self._app, self._fresh, self._stop).threads()
         if "http" in self._roles:
-            self._threads.append(threading.Thread(target=self._warm, name="warm", daemon=True))
-        for thread in self._threads:
+            begun.append(threading.Thread(target=self._warm, name="warm", daemon=True))
+        if "jobs" in self._roles:
+            send = self._app.auditing.forwarder
+            begun += [
+                threading.Thread(target=send.run, args=(name, self._stop), name=f"audit-{name}", daemon=True)
+                for name in send.sinks
+            ]
+        for thread in begun:
             thread.start()
+        self._threads += begun
         if "jobs" in self._roles:
             self._jobs = runner_of(self._app)
             self._jobs.start()
+        self._working = True
 
     def _end_threads(self) -> None:
         self._app.dictionary.stop()
@@ -156,6 +175,40 @@ class Server:
             except HoldfastError as error:
                 log.error("publishing checkpoints failed: %s", error.code)
 
+    def _witness(self) -> None:
+        """Show what was published to those who are to see it, and tell people who doesn't. A thread of its
+        own: who is slow outside must not keep the next checkpoint waiting."""
+        outside = self._app.vault.witnessing
+        while not self._stop.wait(PUBLISH_EVERY):
+            try:
+                if self._app.vault.standing.closed:
+                    if outside.reconsider():
+                        log.warning("the gap is explained: the archive goes on")
+                        self._begin_again()
+                else:
+                    outside.run()
+                tell_of_watchers(self._app.vault)
+            except HoldfastError as error:
+                log.error("showing checkpoints to others failed: %s", error.code)
+            except Exception:  # whatever it is, it must not end this thread, nor anything else
+                log.exception("showing checkpoints to others failed")
+
+    def _begin_again(self) -> None:
+        if not self._working:
+            self._begin_work()
+        elif "jobs" in self._roles:
+            self._jobs = runner_of(self._app)
+            self._jobs.start()
+
+    def _closed(self) -> None:
+        """Others have seen more than we hold, and we hear of it while we run: scheduled work stops."""
+        for line in self._app.vault.standing.found:
+            log.error("read-only from now on: %s, more than the records hold or otherwise", line)
+        if self._jobs:
+            jobs, self._jobs = self._jobs, None
+            # In its own time: a job may be waiting for the very thread that tells us.
+            threading.Thread(target=jobs.stop, name="jobs-stop", daemon=True).start()
+
 
 def _mail_doors(settings: Settings, ports: dict[str, int]) -> dict[str, str]:
     """Where mail comes in, by door, as `host:port` or `unix:/path`."""
@@ -182,6 +235,8 @@ class _HttpServer:
                 access_log=False,
                 log_config=None,
                 server_header=False,
+                # Only where somebody said by which address people come is there a proxy to be believed.
+                proxy_headers=bool(settings.public_url) and settings.http_listen.loopback,
                 lifespan="off",
                 timeout_graceful_shutdown=10,
             )

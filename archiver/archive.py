@@ -29,6 +29,7 @@ from archiver.seal.container import open_sealed
 from archiver.seal.context import Kind, object_context
 from archiver.seal.dictionary import Dictionaries
 from archiver.seal.keyring import Keyring
+from archiver.standing import Standing
 from archiver.store import parts
 from archiver.store.packs import PackFolder
 from archiver.store.records import Records
@@ -54,7 +55,9 @@ class Archive:
         preparer: Preparer,
         clock: Clock,
         dictionaries: Dictionaries | None = None,
+        standing: Standing | None = None,
     ) -> None:
+        self._standing = standing or Standing()
         self.archive_id = archive_id
         self._records = records
         self._dictionaries = dictionaries
@@ -69,8 +72,9 @@ class Archive:
         """Store a batch, in order. Everything is durable on return.
 
         Raises StoreError (retry): then nothing of the batch is acknowledged, though a part of it may
-        have been stored all the same and will count as duplicates on the next try.
+        have been stored all the same and will count as duplicates on the next try; and ReadOnly.
         """
+        self._standing.require_open()
         return self._committer.commit(batch)
 
     def give_up_packs(self, pack_ids: Collection[str]) -> None:
@@ -97,8 +101,9 @@ class Archive:
         """Open a message or a report by its id, for the reading room alone.
 
         Raises NotFound, KeyDestroyed (disposed of), KeyUnavailable, DamagedStore, SealError; reading what
-        was opened may raise all but the first two. Ordinary mail is opened wholly here.
+        was opened may raise all but the first two. Ordinary mail is opened wholly here. Raises ReadOnly.
         """
+        self._standing.require_open()
         return self._open(object_id)
 
     def open_page(self, records: Sequence[Record]) -> Iterator[Opened | None]:
@@ -171,8 +176,9 @@ class Archive:
         of the caller's transaction, which holds LOCK_ARCHIVE; at most 500 at a time. Returns the index of the
         first one's leaf in the captures log and, in order, what became of each. Raises DestructionRefused
         through the database's guard when one of them is held, unexpired, or on no approved list that is being
-        executed, and NotFound.
+        executed, NotFound, and ReadOnly.
         """
+        self._standing.require_open()
         return destroying.destroy(connection, pks, disposition_id, to_us(self._clock.now()))
 
     # --- inside -------------------------------------------------------------------------------

@@ -46,6 +46,17 @@ class LedgerError(ArchiverError):
     audit_code = "ledger_broken"
 
 
+class ReadOnly(ArchiverError):
+    """Others have seen more of the logs than the records hold: nothing is written or read until that is
+    explained and signed."""
+
+    code = "read_only"
+    exit_code = 3
+    http_status = 503
+    audit_code = "read_only"
+    retry = True
+
+
 class StoreError(ArchiverError):
     """A store (records, packs) can't take or give bytes now. Nothing was acknowledged."""
 

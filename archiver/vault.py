@@ -27,12 +27,14 @@ from archiver.seal.blind import BlindIndex
 from archiver.seal.keyring import CANARY_ID, Keyring
 from archiver.seal.root import FileRootKey, open_root_key, root_key_path
 from archiver.sources import Sources
+from archiver.standing import Standing
 from archiver.store import durable, migrate, places
 from archiver.store.dictionaries import DictionaryStore
 from archiver.store.keystore import RecordsKeyStore
 from archiver.store.packs import PackFolder
 from archiver.store.records import Records
 from archiver.store.schema import meta
+from archiver.witnessing.witnessing import Witnessing
 from config.settings import Settings
 
 
@@ -53,6 +55,8 @@ class Vault:
     sources: Sources
     audit: AuditLog
     publisher: Publisher
+    standing: Standing
+    witnessing: Witnessing
 
     def close(self) -> None:
         """Release packs and connections."""
@@ -111,6 +115,11 @@ def open_vault(settings: Settings, clock: Clock | None = None) -> Vault:
         preparer = Preparer(archive_id, keyring, blind, dictionaries, classifier)
         field_key = keyring.branch_key("field")
         sweep(settings.spool_dir)
+        standing = Standing()
+        publisher = Publisher(records, keyring, archive_id, settings.ledger_dir, clock, standing)
+        witnessing = Witnessing(settings, archive_id, records, publisher, standing, clock)
+        if witnessing.clients:
+            publisher.vouched = witnessing
         return Vault(
             settings=settings,
             clock=clock,
@@ -121,10 +130,14 @@ def open_vault(settings: Settings, clock: Clock | None = None) -> Vault:
             packs=packs,
             dictionaries=dictionaries,
             preparer=preparer,
-            archive=Archive(archive_id, records, packs, keyring, blind, preparer, clock, dictionaries),
+            archive=Archive(
+                archive_id, records, packs, keyring, blind, preparer, clock, dictionaries, standing
+            ),
             sources=Sources(records, field_key, archive_id, blind, clock, settings.smtp_domain),
             audit=AuditLog(records, keyring.branch_key("audit"), archive_id, clock),
-            publisher=Publisher(records, keyring, archive_id, settings.ledger_dir),
+            publisher=publisher,
+            standing=standing,
+            witnessing=witnessing,
         )
     except BaseException:
         records.close()

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from archiver import verify_audit, verify_packs, verify_parts
+from archiver import verify_audit, verify_ledger, verify_packs, verify_parts
 from archiver.coverage import counts
 from archiver.errors import ArchiverError, DamagedStore, LedgerError, StoreError
 from archiver.fault import Fault as Fault
@@ -54,6 +54,7 @@ class Scrubber:
             self._sources,
             self._shared,
             partial(verify_packs.faults, self._vault),
+            partial(verify_ledger.gaps, self._vault),
             self._parts.run,
         ]
         if self._full:
@@ -89,6 +90,9 @@ class Scrubber:
             highest = connection.scalar(
                 select(func.max(ledger_entries.c.idx)).where(ledger_entries.c.log == which)
             )
+        wanted = verify_ledger.sizes_on_record(self._vault, which)
+        if checkpoint is not None:
+            wanted.add(checkpoint.size)
         if (highest if highest is not None else -1) >= state.size:
             yield Fault("ledger_entry", f"{name}/{highest}", "an entry beyond the log's size")
         for start in range(0, state.size, 2_000):
@@ -101,14 +105,15 @@ class Scrubber:
                     return
             for leaf in leaves:
                 frontier.append(leaf_hash(leaf))
-                if checkpoint is not None and frontier.size == checkpoint.size:
-                    roots[checkpoint.size] = frontier.root()
+                if frontier.size in wanted:
+                    roots[frontier.size] = frontier.root()
             self.checked[f"{name}_entries"] += len(leaves)
             self._progress(f"{name} log", stop, state.size)
         if frontier.root() != state.root():
             yield Fault(
                 "ledger_entry", name, "the entries don't give the recorded root: an entry was changed"
             )
+        yield from verify_ledger.checkpoints(self._vault, which, roots)
         if checkpoint is None:
             if (self._vault.publisher.folder(which) / "tile").exists():
                 yield Fault("checkpoint", name, "tiles are published, but their checkpoint is gone")
@@ -180,7 +185,7 @@ class Scrubber:
                     yield Fault("ledger_entry", f"captures/{seq}", "the entry is not readable")
                     continue
                 seen[leaf["type"]] += 1
-                if leaf["type"] in ("disposed", "disposition"):
+                if leaf["type"] in ("disposed", "disposition", "gap"):
                     disposed.discard(leaf.get("id"))
                     continue
                 seen["report"] += 1 if "report" in leaf else 0

@@ -1,9 +1,11 @@
-"""The ledgers: audit entries appended one by one, and proofs out of a log of a hundred thousand."""
+"""The ledgers: audit entries of one and of many who record at once, and proofs out of a log of a million."""
 
 from __future__ import annotations
 
 import random
 import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from statistics import median
 
 from archiver import vault as vaults
@@ -18,14 +20,18 @@ from benchmarks.measure import percentile, seconds
 from benchmarks.run import Run
 
 APPENDS = 500
-ENTRIES = 100_000
+TOGETHER = (8, 32)
+"""How many record at once: the server answers forty requests at a time."""
+EACH = 250
+WANTED = 2_000.0
+ENTRIES = 1_000_000
 LEAF = b'{"a leaf":"of usual length"}'.ljust(300, b" ")
 PROOFS = 100
 PROOF_MS = 50.0
 
 
 def run(run: Run) -> None:
-    """Single durable audit appends a second; time to publish 100,000 entries; time of one proof there."""
+    """Durable audit appends a second, by one and by many; publishing a million, and one proof there."""
     home = Home(run.scratch / "ledgers")
     home.run("init")
     vault = vaults.open_vault(home.settings)
@@ -42,6 +48,23 @@ def _appends(run: Run, vault: Vault) -> None:
     for _ in range(run.repeat):
         rates.append(APPENDS / seconds(lambda: [vault.audit.record(event) for _ in range(APPENDS)]))
     run.add("ledger", "audit entries, each durable by itself", median(rates), "entries/s")
+    for threads in TOGETHER:
+        rates = []
+        for _ in range(run.repeat):
+            took = seconds(partial(_at_once, vault, event, threads))
+            rates.append(threads * EACH / took)
+        # Every one of them is durable when its call returns; those that come at once share an fsync.
+        name = f"audit entries, {threads} at once, each durable when told"
+        run.add("ledger", name, median(rates), "entries/s", target=WANTED)
+
+
+def _at_once(vault: Vault, event: AuditEvent, threads: int) -> None:
+    def record(_: int) -> None:
+        for _ in range(EACH):
+            vault.audit.record(event)
+
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(record, range(threads)))
 
 
 def _proofs(run: Run, vault: Vault) -> None:

@@ -16,10 +16,16 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from config.auditing import AuditSettings
+from config.cases import CaseSettings
+from config.access import AccessSettings
 from config.coverage import CoverageSettings
 from config.errors import ConfigError
 from config.notices import NoticeSettings
 from config.record_numbers import pattern_of
+from config.sign_in import SignInSettings
+from config.sso import SsoSettings
+from config.witnesses import WitnessSettings
 
 PREFIX = "HOLDFAST_"
 NOT_SETTINGS = frozenset({"HOLDFAST_TOKEN"})
@@ -65,7 +71,16 @@ class UnixSocket(BaseModel):
         return f"unix:{self.path}"
 
 
-class Settings(CoverageSettings, NoticeSettings):
+class Settings(
+    AccessSettings,
+    CoverageSettings,
+    NoticeSettings,
+    SignInSettings,
+    SsoSettings,
+    CaseSettings,
+    AuditSettings,
+    WitnessSettings,
+):
     """All settings of one archive. Frozen: a change needs a restart, and is audited at the start."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -105,9 +120,6 @@ class Settings(CoverageSettings, NoticeSettings):
     scrub_days: Annotated[int, Field(ge=1, le=365)]
     due_list: Literal["daily", "weekly", "monthly", "never"]
     key_backup_days: Annotated[int, Field(ge=1, le=365)]
-    token_days: Annotated[int, Field(ge=1, le=366)]
-    session_idle_minutes: Annotated[int, Field(ge=1, le=60)]
-    session_hours: Annotated[int, Field(ge=1, le=12)]
     imap_poll_seconds: Annotated[int, Field(ge=1)]
     imap_connections: Annotated[int, Field(ge=1, le=10_000)]
     imap_memory_bytes: Annotated[int, Field(ge=8_388_608)]
@@ -206,7 +218,9 @@ class Settings(CoverageSettings, NoticeSettings):
         """Where people reach the web desk, without a trailing slash."""
         if self.public_url:
             return self.public_url.rstrip("/")
-        return f"{'https' if self.tls_cert else 'http'}://{self.http_listen}"
+        # Browsers make passkeys for names only, never for an IP number (WebAuthn 5.1.2).
+        host = f"localhost:{self.http_listen.port}" if self.http_listen.loopback else str(self.http_listen)
+        return f"{'https' if self.tls_cert else 'http'}://{host}"
 
 
 def load(overrides: Mapping[str, object] | None = None, environ: Mapping[str, str] | None = None) -> Settings:

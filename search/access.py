@@ -1,4 +1,4 @@
-"""Who may do what: one table of roles and actions, asked before anything is read or changed.
+"""The gate: it asks the policy before anything is read or changed, and records what the policy refuses.
 
 A denial is itself recorded (promise 4). Rights are looked up at every request, never carried in tokens.
 """
@@ -6,166 +6,15 @@ A denial is itself recorded (promise 4). Rights are looked up at every request, 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import Any
+from typing import Any, Final, Protocol
 
 from archiver.ledger.audit import AuditEvent, AuditLog, Outcome
+from archiver.standing import Standing
 from config.errors import HoldfastError
-
-
-class Role(StrEnum):
-    """What a person is to the archive (45 CFR 164.308(a)(4): access by role)."""
-
-    ADMINISTRATOR = "administrator"
-    COMPLIANCE_OFFICER = "compliance_officer"
-    LEGAL = "legal"
-    RECORDS_MANAGER = "records_manager"
-    PRIVACY_OFFICER = "privacy_officer"
-
-
-class Action(StrEnum):
-    """Everything that can be asked of the archive; also the name in the audit log."""
-
-    SEARCH = "search.query"
-    READ = "message.read"
-    MATTER_READ = "matter.read"
-    MATTER_MANAGE = "matter.manage"
-    HOLD_READ = "hold.read"
-    HOLD_MANAGE = "hold.manage"
-    RETENTION_READ = "retention.read"
-    POLICY_MANAGE = "policy.manage"
-    UNIT_READ = "unit.read"
-    UNIT_MANAGE = "unit.manage"
-    ROSTER_READ = "roster.read"
-    ROSTER_DECIDE = "roster.decide"
-    CORRECTION_READ = "correction.read"
-    CORRECTION_MAKE = "correction.make"
-    DISPOSITION_READ = "disposition.read"
-    DISPOSITION_DECIDE = "disposition.decide"
-    DISPOSITION_EXECUTE = "disposition.execute"
-    EXPORT = "export.create"
-    AUDIT_READ = "audit.read"
-    SOURCE_READ = "source.read"
-    SOURCE_MANAGE = "source.manage"
-    JOB_READ = "job.read"
-    JOB_RUN = "job.run"
-    USER_MANAGE = "user.manage"
-    SESSION = "session.use"
-    SAVED_USE = "saved.use"
-    ALERT_READ = "alert.read"
-    TAG_READ = "tag.read"
-    TAG_PUT = "tag.put"
-    TAG_MANAGE = "tag.manage"
-    NOTE_READ = "note.read"
-    NOTE_WRITE = "note.write"
-
-
-class Purpose(StrEnum):
-    """Why content is read (45 CFR 164.502(b), minimum necessary)."""
-
-    TREATMENT = "treatment"
-    PAYMENT = "payment"
-    OPERATIONS = "operations"
-    LEGAL = "legal"
-    PATIENT_REQUEST = "patient_request"
-    AUDIT = "audit"
-    PUBLIC_HEALTH = "public_health"
-    SECURITY_INCIDENT = "security_incident"
-
-
-_OFFICER = frozenset(
-    {
-        Action.SEARCH,
-        Action.READ,
-        Action.MATTER_READ,
-        Action.MATTER_MANAGE,
-        Action.HOLD_READ,
-        Action.HOLD_MANAGE,
-        Action.RETENTION_READ,
-        Action.POLICY_MANAGE,
-        Action.UNIT_READ,
-        Action.UNIT_MANAGE,
-        Action.ROSTER_READ,
-        Action.ROSTER_DECIDE,
-        Action.CORRECTION_READ,
-        Action.CORRECTION_MAKE,
-        Action.DISPOSITION_READ,
-        Action.DISPOSITION_DECIDE,
-        Action.DISPOSITION_EXECUTE,
-        Action.EXPORT,
-        Action.SOURCE_READ,
-        Action.JOB_READ,
-        Action.SESSION,
-        Action.SAVED_USE,
-        Action.ALERT_READ,
-        Action.TAG_READ,
-        Action.TAG_PUT,
-        Action.TAG_MANAGE,
-        Action.NOTE_READ,
-        Action.NOTE_WRITE,
-    }
-)
-
-PERMISSIONS: Mapping[Role, frozenset[Action]] = {
-    # Runs the archive and sees no mail.
-    Role.ADMINISTRATOR: frozenset(
-        {
-            Action.SOURCE_READ,
-            Action.SOURCE_MANAGE,
-            Action.JOB_READ,
-            Action.JOB_RUN,
-            Action.USER_MANAGE,
-            Action.RETENTION_READ,
-            Action.UNIT_READ,
-            Action.UNIT_MANAGE,
-            Action.SESSION,
-        }
-    ),
-    Role.COMPLIANCE_OFFICER: _OFFICER,
-    # Sees only what the holds of its own matters cover; see `Scope`.
-    Role.LEGAL: frozenset(
-        {
-            Action.SEARCH,
-            Action.READ,
-            Action.MATTER_READ,
-            Action.MATTER_MANAGE,
-            Action.HOLD_READ,
-            Action.HOLD_MANAGE,
-            Action.EXPORT,
-            Action.SESSION,
-            Action.SAVED_USE,
-            Action.ALERT_READ,
-            Action.TAG_READ,
-            Action.TAG_PUT,
-            Action.NOTE_READ,
-            Action.NOTE_WRITE,
-        }
-    ),
-    Role.RECORDS_MANAGER: frozenset(
-        {
-            Action.RETENTION_READ,
-            Action.POLICY_MANAGE,
-            Action.UNIT_READ,
-            Action.UNIT_MANAGE,
-            Action.ROSTER_READ,
-            Action.ROSTER_DECIDE,
-            Action.CORRECTION_READ,
-            Action.CORRECTION_MAKE,
-            Action.DISPOSITION_READ,
-            Action.DISPOSITION_DECIDE,
-            Action.DISPOSITION_EXECUTE,
-            Action.HOLD_READ,
-            Action.SOURCE_READ,
-            Action.JOB_READ,
-            Action.SESSION,
-        }
-    ),
-    Role.PRIVACY_OFFICER: frozenset({Action.AUDIT_READ, Action.SESSION}),
-}
-
-NEEDS_PURPOSE = frozenset({Action.SEARCH, Action.READ, Action.EXPORT, Action.ROSTER_READ, Action.NOTE_READ})
-"""Actions by which content may leave."""
+from search import policy
+from search.actors import Action, Actor, Purpose, Role
+from search.cover import Scope
+from search.policy import Asked, Decision
 
 
 class AccessError(HoldfastError):
@@ -190,30 +39,27 @@ class AccessDenied(AccessError):
     code = "access_denied"
 
 
+class OutOfScope(AccessDenied):
+    """Somebody asked for what their scope doesn't show: they are told what they would be told if it weren't
+    there, so that nobody learns what there is; the audit entry says which it was (`denied`, `scope`)."""
+
+    code = "not_found"
+    exit_code = 4
+    http_status = 404
+
+
+class StepUpNeeded(AccessDenied):
+    """Somebody who has a passkey must show it anew for this."""
+
+    code = "step_up_needed"
+
+
 class PurposeMissing(AccessError):
     """Content is read only for a stated purpose."""
 
     code = "purpose_missing"
     exit_code = 2
     http_status = 422
-
-
-@dataclass(frozen=True, slots=True)
-class Actor:
-    """A signed-in person or program. `client` says by which door (`cli`, `api`, `desk`)."""
-
-    user_id: str
-    name: str
-    role: Role
-    client: str
-
-
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """What an actor may see: everything, or only what the holds of `matters` cover."""
-
-    everything: bool
-    matters: frozenset[str] = field(default=frozenset())
 
 
 def read_purpose(text: str | None) -> Purpose:
@@ -225,20 +71,85 @@ def read_purpose(text: str | None) -> Purpose:
         raise PurposeMissing(f"state a purpose: one of {allowed} (--purpose, or header X-Purpose)") from None
 
 
+class Facts(Protocol):
+    """What is known of a request besides who asks: read from the records each time."""
+
+    def of(self, actor: Actor, action: Action, purpose: Purpose | None) -> Asked:
+        """The request, with grants, passkeys and circumstances as they are at this moment."""
+        ...
+
+    def tell(self, actor: Actor, action: Action, decision: Decision) -> None:
+        """Tell people of what the circumstances of a request gave cause for. Never raises for a relay."""
+        ...
+
+    def passed(self, actor: Actor, action: Action) -> None:
+        """Take note that a request was let through."""
+        ...
+
+    def granted(self, actor: Actor) -> frozenset[Action]:
+        """The actions that live grants add to what the actor's role can do."""
+        ...
+
+
+_WHY: Final[Mapping[str, str]] = {
+    "enrol_first": "this session can only enrol a passkey; do that on the page Account, then sign in with it",
+    "emergency": "break-glass lets you read and nothing else; end it first (`holdfast break-glass end`)",
+    "token_scope": "this token was made for other actions; `holdfast users tokens` says for which",
+    "review_missing": "your last break-glass wasn't reviewed in time; another person must review it first",
+    "network": "not from this network; the setting access_networks says from which",
+    "hours": "not at this time; the setting access_hours says when",
+    "new_place": "not from a network that you weren't seen in before; ask an administrator",
+    "volume": "far more mail than you usually open; a privacy officer was told, ask them",
+    "ceiling": "more mail than anybody may open in an hour; a privacy officer was told, ask them",
+}
+"""What somebody is told who was denied, by the decision's reason; `role` and `no_purpose` speak apart."""
+
+
 class Gate:
-    """Decides and records. Whoever passes holds an audit entry that is durable already."""
+    """Decides and records. Whoever passes holds an audit entry that is durable already.
 
-    def __init__(self, audit: AuditLog) -> None:
+    Without `facts` it knows roles alone: for tests of a service by itself. `api.app` gives them.
+    """
+
+    def __init__(self, audit: AuditLog, facts: Facts | None = None, standing: Standing | None = None) -> None:
         self._audit = audit
+        self._facts = facts
+        self._standing = standing or Standing()
 
-    def require(self, actor: Actor, action: Action, purpose: Purpose | None = None) -> None:
-        """Raise AccessDenied or PurposeMissing, recorded, unless the actor's role allows the action."""
-        if action not in PERMISSIONS[actor.role]:
-            self.record(actor, action, "denied", purpose, reason="role")
-            raise AccessDenied(f"the role {actor.role} does not allow {action}; ask a person whose role does")
-        if action in NEEDS_PURPOSE and purpose is None:
-            self.record(actor, action, "denied", purpose, reason="no_purpose")
+    def require(
+        self, actor: Actor, action: Action, purpose: Purpose | None = None, about: tuple[str, ...] = ()
+    ) -> Decision:
+        """The decision, where it allows the action on the objects `about`. Raises AccessDenied, StepUpNeeded
+        or PurposeMissing, on record, otherwise; and ReadOnly while the archive is."""
+        facts = self._facts
+        asked = Asked(actor, action, purpose) if facts is None else facts.of(actor, action, purpose)
+        decision = policy.decide(asked)
+        if facts is not None and decision.alerts:
+            facts.tell(actor, action, decision)
+        if decision.allowed:
+            if self._standing.closed and action not in policy.WHILE_READ_ONLY:
+                self.record(actor, action, "denied", purpose, objects=about, reason="read_only")
+                self._standing.require_open()
+            if facts is not None:
+                facts.passed(actor, action)
+            return decision
+        reason = decision.reason if decision.outcome == "deny" else "step_up"
+        self.record(actor, action, "denied", purpose, objects=about, reason=reason)
+        if decision.outcome == "step_up":
+            raise StepUpNeeded(
+                f"show your passkey for {action}: sign in again on the desk with it, and do this there "
+                "within five minutes"
+            )
+        if decision.reason == "no_purpose":
             read_purpose(None)
+        why = _WHY.get(decision.reason)
+        if why is None:
+            why = f"the role {actor.role} does not allow {action}; ask a person whose role does"
+        raise AccessDenied(why)
+
+    def rights(self, actor: Actor) -> frozenset[Action]:
+        """The actions that are somebody's to ask for, live grants included: see `search.policy.rights`."""
+        return policy.rights(actor, self._facts.granted(actor) if self._facts else frozenset())
 
     def record(
         self,
@@ -251,11 +162,20 @@ class Gate:
         count: int | None = None,
         reason: str = "",
         detail: Mapping[str, Any] | None = None,
+        patients: tuple[str, ...] = (),
     ) -> int:
         """Record something the actor did; durable on return. Raises StoreError: then refuse the request."""
         return self._audit.record(
             self.event(
-                actor, action, outcome, purpose, objects=objects, count=count, reason=reason, detail=detail
+                actor,
+                action,
+                outcome,
+                purpose,
+                objects=objects,
+                count=count,
+                reason=reason,
+                detail=detail,
+                patients=patients,
             )
         )
 
@@ -270,6 +190,7 @@ class Gate:
         count: int | None = None,
         reason: str = "",
         detail: Mapping[str, Any] | None = None,
+        patients: tuple[str, ...] = (),
     ) -> AuditEvent:
         """The same as a value, for recording inside a transaction."""
         return AuditEvent(
@@ -281,6 +202,27 @@ class Gate:
             client=actor.client,
             objects=objects,
             count=count,
-            reason=reason,
+            # What is done while the glass is broken can be told by its entry.
+            reason=reason or ("emergency" if actor.emergency else ""),
             detail=detail or {},
+            session=actor.session or actor.token,
+            patients=patients,
         )
+
+
+__all__ = [
+    "AccessDenied",
+    "AccessError",
+    "Action",
+    "Actor",
+    "Facts",
+    "Gate",
+    "NotSignedIn",
+    "OutOfScope",
+    "Purpose",
+    "PurposeMissing",
+    "Role",
+    "Scope",
+    "StepUpNeeded",
+    "read_purpose",
+]

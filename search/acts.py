@@ -13,7 +13,7 @@ from archiver.ledger.audit import AuditEvent, Outcome
 from archiver.store import dialect
 from archiver.vault import Vault
 from config.errors import HoldfastError
-from search.access import AccessError, Action, Actor, Gate, Purpose
+from search.access import AccessError, Action, Actor, Gate, OutOfScope, Purpose
 
 
 @dataclass(slots=True)
@@ -27,6 +27,8 @@ class Act:
     outcome: Outcome = "success"
     detail: dict[str, Any] = field(default_factory=dict)
     purpose: Purpose | None = None
+    patients: list[str] = field(default_factory=list)
+    """Roster ids of those whose facts were seen; sealed in the log."""
 
 
 @contextmanager
@@ -82,6 +84,7 @@ def _event(gate: Gate, actor: Actor, name: str, outcome: Outcome, act: Act) -> A
         count=act.count,
         reason=act.reason,
         detail=act.detail,
+        patients=tuple(dict.fromkeys(act.patients)),
     )
 
 
@@ -90,4 +93,5 @@ def _refused(gate: Gate, actor: Actor, name: str, seen: list[Act], error: Holdfa
     detail = seen[0].detail if seen else {}
     outcome: Outcome = "denied" if isinstance(error, AccessError) else "failed"
     purpose = seen[0].purpose if seen else None
-    gate.record(actor, name, outcome, purpose, objects=objects, reason=error.code, detail=detail)
+    reason = "scope" if isinstance(error, OutOfScope) else error.code
+    gate.record(actor, name, outcome, purpose, objects=objects, reason=reason, detail=detail)

@@ -94,6 +94,10 @@ class IndexUnavailable(SearchError):
     retry = True
 
 
+class IndexMissing(IndexUnavailable):
+    """There is no index, or a file in which none was ever made."""
+
+
 class IndexOutdated(IndexUnavailable):
     """The index is of a layout that this version can't use; a new one is built from the archive."""
 

@@ -11,6 +11,7 @@ from archiver.classify.records import clinical_types
 from archiver.message.extract import policy
 from archiver.opened import Opened
 from search.language.highlight import Hide, Segment, snippet
+from search.language.marking import Marks
 from search.masking import AROUND, Mask
 
 TEXT = 256 * 2**10
@@ -28,7 +29,8 @@ class Excerpts:
     nothing is withheld."""
 
     def __init__(self, words: set[str], mask: Mask | None = None) -> None:
-        self._words = words
+        self._any = bool(words)
+        self._marks = Marks(words)
         self._mask = mask
         self._left = PAGE_SECONDS
 
@@ -49,15 +51,15 @@ class Excerpts:
             hide = partial(self._mask.hide, clinical=clinical, known=known)
         parsed = opened.parsed(text_limit=TEXT, extract=policy.body_only(TEXT))
         text = "\n".join(_whole(t) for t in (parsed.body_text, parsed.attachment_text) if t)
-        found = tuple(snippet(text, self._words, hide=hide))
-        if not has_attachment or not self._words or any(segment.hit for segment in found):
+        found = tuple(snippet(text, self._marks, hide=hide))
+        if not has_attachment or not self._any or any(segment.hit for segment in found):
             return found
         if self._left <= 0:
             return found
         started = time.monotonic()
         attached = opened.parsed(text_limit=TEXT, extract=policy.briefly(TEXT, self._left)).attachment_text
         self._left -= time.monotonic() - started
-        deeper = tuple(snippet(_whole(attached), self._words, hide=hide))
+        deeper = tuple(snippet(_whole(attached), self._marks, hide=hide))
         return deeper if any(segment.hit for segment in deeper) else found
 
 

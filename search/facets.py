@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from search.engine.views import Facet, FacetName
-from search.language import render
+from search.language import is_quotable, render
 from search.language.tree import Tag
 
 
@@ -49,4 +49,4 @@ def _query(name: FacetName, value: str) -> str | None:
         return "has:attachment" if value == "yes" else "NOT has:attachment"
     if name == "year":
         return f"date:{value}" if value >= "1000" else None
-    return None if '"' in value else render(Tag(name, value))
+    return render(Tag(name, value)) if is_quotable(value) else None

@@ -18,24 +18,9 @@ from whoosh.query import And, Not, Or, Phrase, Query, Term
 
 from archiver.classify.model import PHIFinding
 from archiver.classify.phi import settle
-from search.access import Purpose, Role
 from search.language.highlight import Hidden
-from search.language.tree import Near, PrefixPhrase, Tag, Word
+from search.language.tree import Address, Near, PrefixPhrase, Tag, Word
 from search.language.words import words
-
-SHOWN_FOR: Final[Mapping[Purpose, frozenset[Role]]] = {
-    # Care, payment and a patient's own request are about one known person: the identifier says which.
-    Purpose.TREATMENT: frozenset({Role.COMPLIANCE_OFFICER}),
-    Purpose.PAYMENT: frozenset({Role.COMPLIANCE_OFFICER}),
-    Purpose.PATIENT_REQUEST: frozenset({Role.COMPLIANCE_OFFICER}),
-    # A lawyer sees nothing but what the holds of their own matters cover; an officer sees everybody's mail.
-    Purpose.LEGAL: frozenset({Role.LEGAL}),
-    Purpose.OPERATIONS: frozenset(),
-    Purpose.AUDIT: frozenset(),
-    Purpose.PUBLIC_HEALTH: frozenset(),
-    Purpose.SECURITY_INCIDENT: frozenset(),
-}
-"""Who sees identifiers in lists, and what for. Everybody else, and whatever isn't here, gets marks."""
 
 MARKS: Final[Mapping[str, str]] = {
     "name": "[name]",
@@ -84,11 +69,6 @@ class Detector(Protocol):
     def find(self, text: str, *, clinical: bool = False) -> list[PHIFinding]:
         """The findings of a piece of text, in no order, maybe overlapping."""
         ...
-
-
-def shows_identifiers(role: Role, purpose: Purpose | None) -> bool:
-    """Whether lists show identifiers to somebody of this role who reads for this purpose."""
-    return purpose is not None and role in SHOWN_FOR.get(purpose, frozenset())
 
 
 class Mask:
@@ -143,7 +123,7 @@ def _asked(query: Query) -> Iterator[str]:
         yield from query.words[:-1]
     elif isinstance(query, Phrase):
         yield from query.words
-    elif isinstance(query, Tag):
+    elif isinstance(query, Address | Tag):
         yield from words(query.text)
     elif type(query) in (Term, Word):
         yield query.text

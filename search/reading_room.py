@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import exists, func, select
 from whoosh.query import Query
 
 from archiver.archive import Opened, Record
@@ -17,13 +17,12 @@ from archiver.clock import from_us, rfc3339
 from archiver.errors import ArchiverError, KeyDestroyed, NotFound
 from archiver.store.schema import (
     index_removals,
-    matter_members,
     messages,
     outbox,
     unindexed,
 )
 from archiver.vault import Vault
-from search.access import AccessDenied, Action, Actor, Gate, Purpose, Role, Scope
+from search.access import Action, Actor, Gate, OutOfScope, Purpose, Scope
 from search.correspondents import Correspondents, correspondents_of
 from search.engine.ports import Expansion, IndexReader, Sort
 from search.engine.views import Ask, Group
@@ -31,13 +30,16 @@ from search.errors import BadCursor, SearchError
 from search.excerpts import Excerpts, is_clinical
 from search.facets import facet_list
 from search.language import parse
-from search.language.tree import Every, Tag, all_of, any_of
+from search.language.tree import Every, Tag, all_of
 from search.language.words import words
-from search.masking import Mask, asked_words, shows_identifiers
+from search.masking import Mask, asked_words
+from search.policy import shows_identifiers
 from search.results import Item as Item
 from search.results import Page as Page
 from search.results import Related as Related
-from search.scopes import in_scope
+from search.scopes import bounds_of, in_scope, within_scope
+from search.scoping import Scoping
+from search.seen import PatientsOf, nobody
 from search.unsearched import ANY, Unsearched
 from search.unsearched import LABEL as UNSEARCHABLE
 
@@ -47,35 +49,26 @@ PAGE_LIMIT = 200
 class ReadingRoom:
     """Search and read under right, purpose, scope and record. Safe from any thread."""
 
-    def __init__(self, vault: Vault, reader: IndexReader, gate: Gate) -> None:
+    def __init__(
+        self, vault: Vault, reader: IndexReader, gate: Gate, patients_of: PatientsOf = nobody
+    ) -> None:
+        """`patients_of` tells whose mail was seen, for the record of each look."""
         self._vault = vault
+        self.patients_of = patients_of
         self._reader = reader
         self._gate = gate
+        self._scoping = Scoping(vault, reader)
         self.unsearched = Unsearched(vault, reader)
 
     # --- scope --------------------------------------------------------------------------------
 
     def scope(self, actor: Actor) -> Scope:
-        """What an actor may see: a lawyer only what the holds of their own matters cover."""
-        if actor.role is not Role.LEGAL:
-            return Scope(everything=True)
-        with self._vault.records.read() as connection:
-            ids = connection.scalars(
-                select(matter_members.c.matter_id).where(matter_members.c.user_id == actor.user_id)
-            ).all()
-        return Scope(everything=False, matters=frozenset(ids))
+        """What an actor may see at this moment: by role, matters, grants and break-glass."""
+        return self._scoping.of(actor)
 
     def scoped(self, actor: Actor, tree: Query) -> Query:
         """The query with the actor's scope and-ed in, so that totals can't tell of anything outside."""
-        bounds = self._bounds(actor)
-        return tree if bounds is None else all_of([tree, bounds])
-
-    def _bounds(self, actor: Actor) -> Query | None:
-        """The actor's scope as a query; None for everything."""
-        scope = self.scope(actor)
-        if scope.everything:
-            return None
-        return any_of([Tag("matter", matter) for matter in sorted(scope.matters)])
+        return within_scope(tree, self.scope(actor))
 
     # --- search -------------------------------------------------------------------------------
 
@@ -109,12 +102,16 @@ class ReadingRoom:
             self._gate.record(actor, Action.SEARCH, "failed", purpose, reason=error.code, detail=detail)
             raise
         detail["interpreted"] = parsed.interpreted
-        self._gate.record(actor, Action.SEARCH, "begun", purpose, detail=detail)
+        begun = self._gate.record(actor, Action.SEARCH, "begun", purpose, detail=detail)
         asked = parsed.tree if within is None else all_of([parsed.tree, within])
-        bounds = self._bounds(actor)
-        tree = asked if bounds is None else all_of([asked, bounds])
+        scope = self.scope(actor)
+        bounds = bounds_of(scope)
+        tree = within_scope(asked, scope)
         # Disposed messages whose words are just being removed from the index are not found any more.
         leaving = self._leaving()
+        # Before the search: mail that is indexed in between is counted and found, and never neither.
+        not_searchable = self._not_searchable(scope, leaving)
+        unsearched = self.unsearched.counts(asked, scope, leaving, not_searchable)
         view = self._reader.view(
             tree, limit=limit, sort=sort, after=cursor, ask=replace(ask, without=leaving), within=bounds
         )
@@ -136,8 +133,8 @@ class ReadingRoom:
             total=view.total,
             items=items,
             next=view.next,
-            not_searchable=self.not_searchable(actor),
-            unsearched=self.unsearched.counts(asked, self.scope(actor), leaving),
+            not_searchable=not_searchable,
+            unsearched=unsearched,
             masked=sum(item.masked for item in items),
             facets=tuple(facet_list(facet, names) for facet in view.facets),
             histogram=view.histogram,
@@ -155,7 +152,8 @@ class ReadingRoom:
             purpose,
             objects=tuple(item.id for item in page.items),
             count=page.total,
-            detail={"masked": page.masked} if page.masked else None,
+            detail=_answer(begun, page.masked),
+            patients=self.patients_of([record.row["pk"] for record in shown]),
         )
         return page
 
@@ -177,13 +175,14 @@ class ReadingRoom:
         self._gate.require(actor, Action.SEARCH, purpose)
         name = f"message.{by}"
         pk = self._permitted(actor, purpose, name, object_id)
-        self._gate.record(actor, name, "begun", purpose, objects=(object_id,), detail={"limit": limit})
+        begun = self._gate.record(actor, name, "begun", purpose, objects=(object_id,), detail={"limit": limit})
         if not self._vault.archive.describe([pk]):
             error = KeyDestroyed("this message was disposed of; its certificate says when and by which rule")
             self._gate.record(actor, name, "failed", purpose, objects=(object_id,), reason=error.audit_code)
             raise error
+        bounds = bounds_of(self.scope(actor))
         # One that waits to be indexed is in no group yet but its own.
-        rowids = self._reader.group_of(pk, by, within=self._bounds(actor), without=self._leaving()) or [pk]
+        rowids = self._reader.group_of(pk, by, within=bounds, without=self._leaving()) or [pk]
         rest = [rowid for rowid in rowids if rowid > self._position(after)]
         records = self._vault.archive.describe(rest[: max(1, min(limit, PAGE_LIMIT))])
         allowed = self.visible(actor, records)
@@ -198,7 +197,8 @@ class ReadingRoom:
             purpose,
             objects=tuple(item.id for item in items),
             count=len(rowids),
-            detail={"masked": masked} if masked else None,
+            detail=_answer(begun, masked),
+            patients=self.patients_of([record.row["pk"] for record in shown]),
         )
         return Related(object_id, by, len(rowids), items, items[-1].id if more else None, masked)
 
@@ -217,26 +217,25 @@ class ReadingRoom:
 
     def not_searchable(self, actor: Actor) -> dict[str, int]:
         """How many messages in scope a search can't see fully: by parts, waiting, and not indexable."""
-        in_scope = self._in_scope(actor)
+        return self._not_searchable(self.scope(actor), self._leaving())
+
+    def _not_searchable(self, scope: Scope, leaving: Sequence[int]) -> dict[str, int]:
         alive = messages.c.disposed_us.is_(None)
-        partly = Tag(UNSEARCHABLE, ANY)
-        bounds = self._bounds(actor)
-        tree = partly if bounds is None else all_of([partly, bounds])
-        leaving = self._leaving()
+        tree = within_scope(Tag(UNSEARCHABLE, ANY), scope)
+        # The index counts them in milliseconds; the records would read a row of each. Those that leave are
+        # looked for afterwards: one that has left by then is counted rather than taken off twice.
+        partly = self._reader.count(tree)
         gone = self._reader.matching(tree, leaving) if leaving else ()
         with self._vault.records.read() as connection:
 
             def count(table: Any) -> int:
-                query = (
-                    select(func.count())
-                    .select_from(table.join(messages, messages.c.pk == table.c.message_pk))
-                    .where(alive, in_scope)
-                )
+                # Few are listed there of very many messages: each is looked up, whatever the planner thinks.
+                of_it = exists().where(messages.c.pk == table.c.message_pk, alive, in_scope(scope))
+                query = select(func.count()).select_from(table).where(of_it)
                 return int(connection.scalar(query) or 0)
 
             return {
-                # The index counts them in milliseconds; the records would read a row of each.
-                "partly": self._reader.count(tree) - len(gone),
+                "partly": partly - len(gone),
                 "waiting": count(outbox),
                 "unindexed": count(unindexed),
             }
@@ -250,8 +249,9 @@ class ReadingRoom:
         """
         self._gate.require(actor, Action.READ, purpose)
         name = action or Action.READ
-        self._permitted(actor, purpose, name, object_id)
-        self._gate.record(actor, name, "success", purpose, objects=(object_id,))
+        pk = self._permitted(actor, purpose, name, object_id)
+        seen = self.patients_of([pk])
+        self._gate.record(actor, name, "success", purpose, objects=(object_id,), patients=seen)
         try:
             return self._vault.archive.open(object_id)
         except ArchiverError as error:
@@ -259,17 +259,23 @@ class ReadingRoom:
             raise
 
     def _permitted(self, actor: Actor, purpose: Purpose | None, name: str, object_id: str) -> int:
-        """The key of a message or report in the actor's scope. Raises NotFound, AccessDenied, on record."""
+        """The key of a message or report in the actor's scope. Raises NotFound, and OutOfScope, which says
+        the same to whoever asks, on record."""
+        absent: NotFound | None = None
         try:
             pk = self._vault.archive.find(object_id)
-        except NotFound:
+        except NotFound as error:
+            absent, pk = error, -1
+        # Of what isn't there too, so that the time it takes tells nothing either.
+        seen = self.visible(actor, [pk])
+        if absent is not None:
             # What was typed may be a name or a record number: it is sealed, never an object of the entry.
             asked = {"asked": object_id[:200]}
             self._gate.record(actor, name, "failed", purpose, reason="not_found", detail=asked)
-            raise
-        if not self.visible(actor, [pk]):
+            raise absent
+        if pk not in seen:
             self._gate.record(actor, name, "denied", purpose, objects=(object_id,), reason="scope")
-            raise AccessDenied("this message is outside your matters; ask a compliance officer")
+            raise OutOfScope("there is no message with this id; search again for its id")
         return pk
 
     def produce(self, object_id: str) -> Opened:
@@ -285,19 +291,11 @@ class ReadingRoom:
 
     def visible(self, actor: Actor, pks: Iterable[int]) -> set[int]:
         """Those of the messages that are in the actor's scope."""
-        wanted = list(pks)
-        if self.scope(actor).everything:
-            return set(wanted)
-        seen: set[int] = set()
-        for start in range(0, len(wanted), 500):
-            with self._vault.records.read() as connection:
-                rows = connection.scalars(
-                    select(messages.c.pk).where(
-                        messages.c.pk.in_(wanted[start : start + 500]), self._in_scope(actor)
-                    )
-                )
-                seen.update(rows)
-        return seen
+        return self._scoping.visible(actor, pks)
+
+    def sensitive(self, actor: Actor, pks: Iterable[int]) -> set[int]:
+        """Those of the messages that may not leave without more; see `Scoping.sensitive`."""
+        return self._scoping.sensitive(actor, pks)
 
     def _source_names(self) -> dict[str, str]:
         return {source.id: source.name for source in self._vault.sources.all()}
@@ -308,9 +306,6 @@ class ReadingRoom:
             return connection.scalars(select(index_removals.c.message_pk)).all()
 
     # --- inside -------------------------------------------------------------------------------
-
-    def _in_scope(self, actor: Actor) -> Any:
-        return in_scope(self.scope(actor))
 
     def _mask(self, actor: Actor, purpose: Purpose | None, tree: Query, said: str) -> Mask | None:
         """What withholds identifiers from this reader; None where they need them."""
@@ -347,6 +342,11 @@ class ReadingRoom:
                 has_attachment=has_attachment,
                 masked=sum(segment.masked for segment in snippet),
             )
+
+
+def _answer(begun: int, masked: int) -> dict[str, Any]:
+    """What the record of an answer says besides: which entry has the question, and what was withheld."""
+    return {"asked_in": begun, **({"masked": masked} if masked else {})}
 
 
 def _asked(ask: Ask) -> dict[str, Any]:

@@ -26,7 +26,7 @@ class Item:
     snippet: tuple[Segment, ...]
     has_attachment: bool
     masked: int = 0
-    """How many identifiers of its subject and excerpt are withheld; see `search.masking`."""
+    """How many identifiers of its excerpt are withheld; see `search.masking`."""
     members: int | None = None
     """In an answer by groups: how many messages of the result its group has."""
 

@@ -87,6 +87,7 @@ class Unsearchable:
             purpose,
             objects=tuple(item["id"] for item in items),
             count=len(kinds),
+            patients=self._room.patients_of(shown),
         )
         return page
 

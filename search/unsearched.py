@@ -8,7 +8,7 @@ the records know dates, sizes, custodians, sources, holds, matters, tags and ids
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from sqlalchemy import ColumnElement, and_, exists, false, func, not_, or_, select, true
@@ -31,8 +31,8 @@ from archiver.vault import Vault
 from search.access import Scope
 from search.engine.ports import IndexReader
 from search.language.fields import tag_value
-from search.language.tree import Query, SentRange, SizeRange, Tag, all_of, any_of, none_of
-from search.scopes import in_scope
+from search.language.tree import Query, SentRange, SizeRange, Tag, all_of, none_of
+from search.scopes import in_scope, within_scope
 from search.undecided import BY_HEADERS, BY_RECORDS, TREES, bounds, undecided
 
 LABEL: Final = "unsearchable"
@@ -62,18 +62,20 @@ class Unsearched:
         self._vault = vault
         self._reader = reader
 
-    def counts(self, tree: Query, scope: Scope, leaving: Sequence[int]) -> dict[str, int]:
-        """How many messages of each kind the query can't decide on. `leaving` are disposed messages that the
-        index may still know."""
+    def counts(
+        self, tree: Query, scope: Scope, leaving: Sequence[int], there: Mapping[str, int]
+    ) -> dict[str, int]:
+        """How many messages of each kind the query can't decide on, of so many as are `there` in scope: of a
+        kind that has none nothing is asked. `leaving` are disposed messages that the index may still know."""
         return {
-            "partly": self._partly(tree, scope, leaving),
-            "waiting": self._count(self._waiting(tree, scope)),
-            "unindexed": self._count(self._never(tree, scope)),
+            "partly": self._partly(tree, scope, leaving) if there["partly"] else 0,
+            "waiting": self._count(self._waiting(tree, scope)) if there["waiting"] else 0,
+            "unindexed": self._count(self._never(tree, scope)) if there["unindexed"] else 0,
         }
 
     def keys(self, tree: Query, scope: Scope, leaving: Sequence[int]) -> dict[str, list[int]]:
         """Their keys by kind, ascending; 8 bytes and more each, in memory."""
-        partly = within(partly_read(tree), scope)
+        partly = within_scope(partly_read(tree), scope)
         gone = set(leaving)
         read = [] if partly == TREES.never else self._reader.all_rowids(partly)
         with self._vault.records.read() as connection:
@@ -93,7 +95,7 @@ class Unsearched:
 
     def by_reason(self, tree: Query, scope: Scope) -> dict[str, int]:
         """How many of the `partly` read messages there are for each reason; one may have several."""
-        partly = within(partly_read(tree), scope)
+        partly = within_scope(partly_read(tree), scope)
         if partly == TREES.never:
             return {}
         counts = {reason: self._reader.count(all_of([Tag(LABEL, reason), partly])) for reason in REASONS}
@@ -108,9 +110,8 @@ class Unsearched:
     # --- inside -------------------------------------------------------------------------------
 
     def _partly(self, tree: Query, scope: Scope, leaving: Sequence[int]) -> int:
-        partly = within(partly_read(tree), scope)
-        # Where everything could be read, a pattern of many words needn't be looked up once more.
-        if partly == TREES.never or not self._reader.count(Tag(LABEL, ANY)):
+        partly = within_scope(partly_read(tree), scope)
+        if partly == TREES.never:
             return 0
         return self._reader.count(partly) - len(self._reader.matching(partly, leaving) if leaving else ())
 
@@ -203,13 +204,6 @@ def partly_read(tree: Query) -> Query:
             TREES.both([failed, whole]),
         ]
     )
-
-
-def within(tree: Query, scope: Scope) -> Query:
-    """A tree with a scope and-ed in."""
-    if scope.everything:
-        return tree
-    return all_of([tree, any_of([Tag("matter", matter) for matter in sorted(scope.matters)])])
 
 
 class _Sql:

@@ -14,6 +14,7 @@ from sqlalchemy import func, select
 
 from api.cli.verb import Context, LaterError, UsageError, Verb
 from api.doctor import check_all
+from archiver.clock import from_us, rfc3339
 from archiver.errors import LedgerError
 from archiver.ledger.offline import verify_proof_file
 from archiver.store.schema import data_keys, part_keys, wrapped_keys
@@ -64,9 +65,15 @@ def _verify_proof(context: Context, args: argparse.Namespace) -> int:
     if not args.key:
         raise UsageError("a proof is checked against a key: --key VKEY")
     message = Path(args.message) if args.message else None
-    verdict = verify_proof_file(Path(args.proof), args.key, message)
-    document = {"ok": not verdict.faults, "faults": list(verdict.faults)}
-    context.say(document, "\n".join(verdict.faults) or "the proof holds")
+    verdict = verify_proof_file(Path(args.proof), args.key, message, args.witness, args.quorum)
+    document = {
+        "ok": not verdict.faults,
+        "faults": list(verdict.faults),
+        "witnesses": [{"name": name, "at": rfc3339(from_us(at * 10**6))} for name, at in verdict.witnesses],
+        "generation": verdict.generation,
+    }
+    seen = [f"{name} had seen this checkpoint" for name, _ in verdict.witnesses]
+    context.say(document, "\n".join([*verdict.faults] or ["the proof holds", *seen]))
     return 0 if not verdict.faults else 1
 
 
@@ -77,6 +84,10 @@ def _configure_verify(parser: argparse.ArgumentParser) -> None:
         "--key", metavar="VKEY", help="the log's public key, which --proof is checked against"
     )
     parser.add_argument("--message", metavar="FILE", help="the message the proof is of")
+    parser.add_argument(
+        "--witness", action="append", default=[], metavar="VKEY", help="whose cosignature it must bear"
+    )
+    parser.add_argument("--quorum", type=int, metavar="N", help="how many of the witnesses suffice (all)")
 
 
 def _reindex(context: Context, args: argparse.Namespace) -> int:

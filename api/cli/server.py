@@ -52,14 +52,19 @@ def _serve(context: Context, args: argparse.Namespace) -> int:
         logging.getLogger(noisy).setLevel(logging.WARNING)
     app = context.app
     app.operator_event("archive.start", detail={"roles": list(roles)})
+    if not app.vault.standing.closed:
+        app.auditing.starts.note()
+    for line in app.vault.standing.found:
+        logging.getLogger("holdfast").error("read-only: %s, more than the records hold or otherwise", line)
 
     def ready(addresses: Addresses) -> None:
         where = {"http": addresses.http, "smtp": addresses.smtp, **addresses.mail}
-        document = {"state": "serving", **where, "roles": list(roles)}
+        state = "read-only" if app.vault.standing.closed else "serving"
+        document = {"state": state, **where, "roles": list(roles)}
         print(
             json.dumps(document)
             if context.json
-            else f"serving {', '.join(roles)}: http {addresses.http}, smtp {addresses.smtp}; Ctrl-C stops",
+            else f"{state} {', '.join(roles)}: http {addresses.http}, smtp {addresses.smtp}; Ctrl-C stops",
             flush=True,
         )
 
@@ -80,6 +85,6 @@ VERBS = (
         "run the archive",
         _serve,
         lambda p: p.add_argument("--roles", metavar="ROLE,...", help="http,smtp,imap,index,jobs (all)"),
-        ("archive.start", "archive.stop"),
+        ("archive.start", "archive.stop", "settings.change"),
     ),
 )

@@ -24,6 +24,24 @@ EVERY: Final = 2**31 - 1
 Configure = Callable[[argparse.ArgumentParser], object]
 
 
+_WHILE_READ_ONLY: Final = frozenset(
+    {
+        ("init",),
+        ("serve",),
+        ("verify",),
+        ("doctor",),
+        ("ledger",),
+        ("audit",),
+        ("users",),
+        ("keys", "status"),
+        ("source", "list"),
+        ("source", "show"),
+        ("jobs", "list"),
+    }
+)
+"""Commands, or the first words of several. What acts as a user passes the gate besides."""
+
+
 class UsageError(ApiError):
     """A command was called in a way that makes no sense."""
 
@@ -50,6 +68,11 @@ class Verb:
     configure: Configure = field(default=lambda _: None)
     audits: tuple[str, ...] = ()
 
+    @property
+    def while_read_only(self) -> bool:
+        """Whether it can be done while the archive is read-only: it ends that, or looks at what was found."""
+        return self.path[:1] in _WHILE_READ_ONLY or self.path in _WHILE_READ_ONLY
+
 
 class Context:
     """Settings, the opened archive and the signed-in actor of one command, each made when asked for."""
@@ -69,9 +92,17 @@ class Context:
 
     @property
     def app(self) -> App:
-        """The opened archive."""
+        """The opened archive. Raises ReadOnly, on record, where others have seen more than it holds and the
+        command isn't one for that."""
         if self._app is None:
             self._app = open_app(self.settings)
+            verb = getattr(self._args, "verb", None)
+            if not self._app.vault.witnessing.look() and not (verb and verb.while_read_only):
+                command = " ".join(verb.path) if verb else ""
+                self._app.operator_event(
+                    "archive.use", "denied", reason="read_only", detail={"command": command}
+                )
+                self._app.vault.standing.require_open()
         return self._app
 
     def actor(self) -> Actor:
@@ -80,7 +111,7 @@ class Context:
         if not token:
             self.app.operator_event("session.use", "failed", reason="no_credential")
             raise NotSignedIn("this command acts as a user: give --token, or set HOLDFAST_TOKEN")
-        return self.app.accounts.authenticate(token, "cli")
+        return self.app.access.present(self.app.accounts.authenticate(token, "cli"))
 
     def purpose(self) -> Purpose:
         """The stated purpose. Raises PurposeMissing."""
@@ -98,6 +129,7 @@ class Context:
         """Release the archive, publishing what was recorded."""
         if self._app is not None:
             self._app.publish()
+            self._app.vault.witnessing.run(at_once=True)
             self._app.close()
 
     # --- output -------------------------------------------------------------------------------
@@ -114,14 +146,24 @@ class Context:
         else:
             print(printable(text() if callable(text) else text))
 
-    def say_list(self, documents: Iterable[Any], line: Callable[[Any], str], empty: str) -> None:
-        """Print a list: one JSON document a line, or one text line each."""
+    def say_list(
+        self,
+        documents: Iterable[Any],
+        line: Callable[[Any], str],
+        empty: str,
+        alarming: Callable[[Any], bool] = lambda _: False,
+    ) -> None:
+        """Print a list: one JSON document a line, or one text line each; those that are `alarming` red, where
+        stdout is a terminal."""
         documents = list(documents)
         if self.json:
             for document in documents:
                 print(json.dumps(document, ensure_ascii=False))
         elif documents:
-            print("\n".join(printable(line(document)) for document in documents))
+            red = sys.stdout.isatty()
+            for document in documents:
+                text = printable(line(document))
+                print(f"\x1b[31m{text}\x1b[0m" if red and alarming(document) else text)
         else:
             print(empty)
 

@@ -320,6 +320,7 @@ def _stay(state: State) -> None:
     terminal.note(
         f"  export HOLDFAST_HOME={state.folders.home} HOLDFAST_ROOT_KEY={os.environ['HOLDFAST_ROOT_KEY']}"
     )
+    terminal.note(f"  export HOLDFAST_HTTP_LISTEN={os.environ['HOLDFAST_HTTP_LISTEN']}")
     terminal.note(f"  export HOLDFAST_TOKEN={terminal.tokens['carol']}   # Carol's")
     terminal.note("  .venv/bin/holdfast users link Carol")
     terminal.note("  .venv/bin/holdfast search Kittiwake --purpose operations")
@@ -361,6 +362,8 @@ def _settings(folders: Folders) -> Iterator[None]:
         "HOLDFAST_SMTP_LISTEN": "127.0.0.1:0",
         "HOLDFAST_HTTP_LISTEN": f"127.0.0.1:{free_port()}",
         "HOLDFAST_IMAP_POLL_SECONDS": "1",
+        # Whoever tries it needs no passkey: the link that it prints opens the desk.
+        "HOLDFAST_PASSKEYS": "optional",
         # The clinic group is a hospital licensed in North Carolina, with sites in six other States.
         "HOLDFAST_PROVIDER_TYPE": "hospital",
         "HOLDFAST_JURISDICTIONS": "NC",

@@ -14,6 +14,7 @@ from api.http.auth import ActorDep, AppDep, PurposeHeader, stated_purpose
 from api.http.router import api_router
 from api.http.zipstream import zip_stream
 from search.access import Action
+from search.disclosing import Recipient
 
 router = api_router("exports")
 
@@ -27,6 +28,21 @@ class NewExport(BaseModel):
     query: Annotated[str | None, Field(max_length=10_000)] = None
     format: Annotated[str, Field(max_length=20)] = "eml"
     purpose: str | None = None
+    recipient: Annotated[str, Field(max_length=320, description="whom it is for (45 CFR 164.528(b)(2))")] = ""
+    recipient_address: Annotated[str, Field(max_length=1_000)] = ""
+    legal_basis: Annotated[
+        str, Field(max_length=40, description="by default what the purpose stands for")
+    ] = ""
+
+
+class ExportFor(BaseModel):
+    """Whom an export is for and by which right it goes; what isn't given stays."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    recipient: Annotated[str, Field(max_length=320)] = ""
+    recipient_address: Annotated[str, Field(max_length=1_000)] = ""
+    legal_basis: Annotated[str, Field(max_length=40)] = ""
 
 
 @router.get("/exports")
@@ -43,13 +59,28 @@ def create_export(
 ) -> dict[str, Any]:
     """Freeze what is to be exported."""
     purpose = stated_purpose(app, actor, Action.EXPORT, body.purpose, x_purpose)
-    return app.exports.create(actor, purpose, matter=body.matter, query=body.query, format=body.format)
+    return app.exports.create(
+        actor,
+        purpose,
+        matter=body.matter,
+        query=body.query,
+        format=body.format,
+        recipient=Recipient(body.recipient, body.recipient_address),
+        basis=body.legal_basis,
+    )
 
 
 @router.get("/exports/{id}")
 def show_export(app: AppDep, actor: ActorDep, id: ObjectId) -> dict[str, Any]:
     """An export's state and size."""
     return app.exports.status(actor, id)
+
+
+@router.post("/exports/{id}/recipient")
+def state_recipient(app: AppDep, actor: ActorDep, id: ObjectId, body: ExportFor) -> dict[str, Any]:
+    """Say whom an export is for, or by which right it goes."""
+    recipient = Recipient(body.recipient, body.recipient_address)
+    return app.exports.state(actor, id, recipient=recipient, basis=body.legal_basis)
 
 
 @router.get("/exports/{id}/download", response_class=StreamingResponse)

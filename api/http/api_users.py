@@ -7,12 +7,12 @@ from typing import Annotated, Any
 from fastapi import Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.accounts import MAX_NAME, MAX_TOKEN_DAYS
+from api.accounts import MAX_NAME
 from api.http import auth
 from api.http.api_search import ObjectId
+from api.http.api_tokens import NewToken
 from api.http.auth import ActorDep, AppDep
 from api.http.router import api_router
-from search.access import PERMISSIONS
 
 router = api_router("users")
 
@@ -24,14 +24,7 @@ class NewUser(BaseModel):
 
     name: Annotated[str, Field(min_length=1, max_length=MAX_NAME)]
     role: Annotated[str, Field(max_length=40)]
-
-
-class NewToken(BaseModel):
-    """How many days a token is to live; the setting `token_days` where left out."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    days: Annotated[int | None, Field(ge=1, le=MAX_TOKEN_DAYS)] = None
+    mail: Annotated[str | None, Field(max_length=254, description="where to tell them of their account")] = None
 
 
 @router.get("/users")
@@ -43,7 +36,7 @@ def list_users(app: AppDep, actor: ActorDep) -> dict[str, Any]:
 @router.post("/users", status_code=201)
 def add_user(app: AppDep, actor: ActorDep, body: NewUser) -> dict[str, Any]:
     """Add a user, who has no credential yet."""
-    return app.accounts.add_user(body.name, body.role, by=actor).to_json()
+    return app.accounts.add_user(body.name, body.role, mail=body.mail, by=actor).to_json()
 
 
 @router.post("/users/{id}/disable")
@@ -55,12 +48,18 @@ def disable_user(app: AppDep, actor: ActorDep, id: ObjectId) -> dict[str, Any]:
 @router.post("/users/{id}/token", status_code=201)
 def make_token(app: AppDep, actor: ActorDep, id: ObjectId, body: NewToken | None = None) -> dict[str, Any]:
     """Make an API token, shown this once."""
-    return {"user": id, "token": app.accounts.token(id, body.days if body else None, by=actor)}
+    asked = body or NewToken()
+    made, secret = app.accounts.new_token(id, asked.days, asked.made_for(), by=actor)
+    return {**made.to_json(), "user": id, "token": secret}
 
 
 @router.post("/users/{id}/link", status_code=201)
 def make_link(app: AppDep, actor: ActorDep, id: ObjectId) -> dict[str, Any]:
-    """Make a sign-in link for the desk: single use, good for a quarter of an hour."""
+    """Make a link by which a passkey is added: single use, good for a quarter of an hour.
+
+    For somebody who has a passkey it takes two administrators: the first is answered
+    `second_administrator_needed`, the second, within the hour, gets the link.
+    """
     return {"user": id, "link": app.accounts.link(id, by=actor)}
 
 
@@ -72,7 +71,7 @@ def show_session(app: AppDep, actor: ActorDep) -> dict[str, Any]:
         "user": {"id": actor.user_id, "name": actor.name},
         "role": str(actor.role),
         "client": actor.client,
-        "may": sorted(str(action) for action in PERMISSIONS[actor.role]),
+        "may": sorted(str(action) for action in app.gate.rights(actor)),
     }
 
 

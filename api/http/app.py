@@ -12,42 +12,62 @@ from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Route
 
 from api.http import (
+    api_access,
+    api_account,
     api_audit,
+    api_auditing,
+    api_breaches,
     api_corrections,
+    api_disclosures,
     api_dispositions,
     api_exports,
     api_holds,
     api_jobs,
+    api_ledger,
     api_matters,
     api_notices,
     api_patients,
     api_policy,
+    api_requests,
     api_retention,
     api_roster,
     api_saved,
     api_search,
     api_sources,
     api_tags,
+    api_tokens,
     api_units,
     api_users,
     auth,
     desk,
+    desk_access,
+    desk_account,
+    desk_auditing,
+    desk_breaches,
     desk_corrections,
+    desk_disclosures,
     desk_dispositions,
     desk_holds,
     desk_jobs,
+    desk_ledger,
     desk_matters,
     desk_patients,
+    desk_requests,
     desk_retention,
     desk_roster,
     desk_saved,
     desk_search,
+    desk_sso,
     desk_tags,
+    desk_tokens,
     desk_units,
     health,
     notice_page,
+    openapi,
+    passkey_routes,
     problem,
 )
+from api.http.hosts import Hosts
 from api.http.ports import App
 from api.http.routes import API, ROUTES
 from api.http.shell import Shell
@@ -68,25 +88,43 @@ ROUTERS = (
     api_dispositions,
     api_exports,
     api_audit,
+    api_auditing,
     api_sources,
     api_users,
+    api_access,
+    api_account,
+    api_tokens,
     api_jobs,
+    api_ledger,
     api_corrections,
+    api_requests,
+    api_disclosures,
+    api_breaches,
     health,
     notice_page,
     desk,
+    desk_access,
+    desk_account,
+    desk_auditing,
+    passkey_routes,
+    desk_sso,
+    desk_tokens,
     desk_saved,
     desk_search,
     desk_tags,
     desk_corrections,
     desk_dispositions,
     desk_jobs,
+    desk_ledger,
     desk_matters,
     desk_holds,
     desk_retention,
     desk_roster,
     desk_patients,
     desk_units,
+    desk_requests,
+    desk_disclosures,
+    desk_breaches,
 )
 
 
@@ -102,6 +140,7 @@ def create_http_app(app: App) -> FastAPI:
         redirect_slashes=False,
     )
     http.state.holdfast = app
+    http.openapi = lambda: openapi.describe(http)  # type: ignore[method-assign]
     # uvicorn's own access log names paths, and so ids; ours (api/http/shell.py) names templates.
     logging.getLogger("uvicorn.access").disabled = True
     # The routes themselves rather than routers in a router, so that everyone who walks them sees them.
@@ -113,7 +152,7 @@ def create_http_app(app: App) -> FastAPI:
     http.add_exception_handler(HoldfastError, problem.on_own_error)
     http.add_exception_handler(HTTPException, problem.on_http_exception)
     http.add_exception_handler(RequestValidationError, problem.on_bad_input)
-    http.add_middleware(Shell, https=auth.is_https(app))
+    http.add_middleware(Shell, https=auth.is_https(app), hosts=Hosts(app.settings))
     return http
 
 

@@ -5,15 +5,20 @@ from __future__ import annotations
 import hashlib
 import hmac
 from typing import Annotated, Final
-from urllib.parse import urlsplit
 
 from fastapi import Depends, Header, Request, Response
 
-from api.errors import CrossSite
+from api.dpop import DpopError, DpopNonceNeeded
+from api.http import cross_site
 from api.http.ports import App
-from search.access import AccessError, Action, Actor, Purpose, PurposeMissing, read_purpose
+from api.http.routes import API
+from search.access import AccessError, PurposeMissing, read_purpose
+from search.actors import Action, Actor, Purpose
 
-_SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+ENROLLING: Final = frozenset(
+    {"/account", "/passkeys/enrol/options", "/passkeys/enrol", "/sign-out", f"{API}/session"}
+)
+"""The routes of a session that can do nothing but enrol a passkey, and look at itself."""
 
 
 def get_app(request: Request) -> App:
@@ -31,23 +36,45 @@ def address_of(request: Request) -> str:
 
 
 def signed_in(request: Request, app: AppDep) -> Actor:
-    """The actor of a request. Raises NotSignedIn (on record), TooManyAttempts, CrossSite.
+    """The actor of a request. Raises NotSignedIn (on record), TooManyAttempts, CrossSite, PasskeyNeeded.
 
-    A bearer token is looked at first. The cookie counts only with a proof that the request comes from
-    our own pages, when it could change something.
+    A bearer token is looked at first. The cookie counts only with the browser's word that no foreign page
+    makes this request: see `api.http.cross_site`.
     """
     header = request.headers.get("authorization", "")
     scheme, _, credential = header.partition(" ")
     if header:
-        token = credential.strip() if scheme.lower() == "bearer" else ""
-        actor = app.accounts.authenticate(token or "-", "api", address=address_of(request))
+        actor = _by_token(request, app, scheme.lower(), credential.strip())
     else:
         secret = session_secret(request, app)
-        if secret and request.method not in _SAFE:
-            same_site(request, app)
-        kind, client = ("session", "desk") if secret else ("api", "api")
-        actor = app.accounts.authenticate(secret, client, kind=kind, address=address_of(request))  # type: ignore[arg-type]
+        if secret:
+            cross_site.check(request, app)
+        actor = app.accounts.authenticate(
+            secret,
+            "desk" if secret else "api",
+            kind="session" if secret else "api",
+            address=address_of(request),
+            enrolling=getattr(request.scope.get("route"), "path", "") in ENROLLING,
+        )
+    actor = app.access.present(actor)
     request.state.actor = actor
+    return actor
+
+
+def _by_token(request: Request, app: App, scheme: str, token: str) -> Actor:
+    """The actor of a token: of a bearer's, or of one that comes with a proof of its key (RFC 9449)."""
+    address = address_of(request)
+    if scheme != "dpop":
+        return app.accounts.authenticate((token if scheme == "bearer" else "") or "-", "api", address=address)
+    try:
+        proof = app.dpop.verify(request.headers.getlist("dpop"), request.method, request.url.path, token)
+        actor = app.accounts.authenticate(token or "-", "api", address=address, jkt=proof.jkt)
+        app.dpop.spend(proof)
+    except DpopNonceNeeded:
+        raise  # no failure: whoever begins has none yet
+    except DpopError as refusal:
+        app.accounts.failed("api", f"dpop_{refusal.reason}", address)
+        raise
     return actor
 
 
@@ -102,39 +129,26 @@ def clear_session(response: Response, app: App) -> None:
     response.headers["Clear-Site-Data"] = '"cache", "cookies", "storage"'
 
 
-def same_site(request: Request, app: App) -> None:
-    """Refuse a change that a foreign page asks for (CSRF), by the browser's own word. Raises CrossSite.
-
-    `Sec-Fetch-Site` comes with every request to https or loopback; `Origin` serves older browsers.
-    """
-    fetched = request.headers.get("sec-fetch-site")
-    if fetched is not None:
-        if fetched == "same-origin":
-            return
-    else:
-        origin = request.headers.get("origin", "")
-        own = {_origin(app.settings.url)}
-        if app.settings.http_listen.loopback and not is_https(app):
-            own.add(f"http://{request.headers.get('host', '')}")
-        if origin in own:
-            return
-    raise CrossSite("this change must come from the desk's own pages; open the desk and try there")
+same_site = cross_site.check
+"""Refuse a change that a foreign page asks for (CSRF). Raises CrossSite."""
 
 
-def _origin(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}"
+def agent_of(request: Request) -> str:
+    """What the browser says of itself, for its owner's list of sessions."""
+    return request.headers.get("user-agent", "")
 
 
-def form_token(secret: str) -> str:
-    """What every form of the desk carries: derived from the session, so it needs no store."""
-    return hmac.new(secret.encode(), b"holdfast desk form", hashlib.sha256).hexdigest()
+def form_token(app: App, actor: Actor) -> str:
+    """What every form of the desk carries: of the session, whatever its secret is by now."""
+    key = app.vault.keyring.branch_key("sign-in")
+    return hmac.new(key, f"form/{actor.session}".encode(), hashlib.sha256).hexdigest()
 
 
-def check_form_token(secret: str, given: str) -> None:
-    """Raises CrossSite unless the form is one that this session was given."""
-    if not hmac.compare_digest(form_token(secret), given.encode("ascii", "replace").decode()):
-        raise CrossSite("this form is from another session; reload the page and try again")
+def check_form_token(request: Request, app: App, actor: Actor, given: str) -> None:
+    """Raises CrossSite, on record, unless the form is one that this session was given."""
+    right = form_token(app, actor)
+    if not actor.session or not hmac.compare_digest(right, given.encode("ascii", "replace").decode()):
+        cross_site.refuse(request, app, "form_token")
 
 
 __all__ = ["AccessError", "ActorDep", "AppDep", "PurposeHeader"]

@@ -5,6 +5,7 @@ URL that a browser keeps: everything that asks for content is a form sent by POS
 from __future__ import annotations
 
 from typing import Annotated, Any, Final
+from urllib.parse import quote
 
 from fastapi import APIRouter, Path, Request, Response
 from fastapi.responses import RedirectResponse
@@ -22,14 +23,19 @@ from api.http.desk_tags import beside_of
 from api.http.forms import CheckedForm
 from api.http.pages import STATIC, page
 from api.http.ports import App
+from api.http.step_up import SCRIPTS
 from archiver.message.extract.policy import body_only
-from search.access import PERMISSIONS, Action, Actor
+from search.access import Action, Actor, Role
 
 router = APIRouter(include_in_schema=False)
 
 MOST_SOURCES: Final = 500
 SHOWN_TEXT: Final = 512 * 2**10
-_ASSETS: Final = {"desk.css": "text/css; charset=utf-8", "mark.svg": "image/svg+xml"}
+_ASSETS: Final = {
+    "desk.css": "text/css; charset=utf-8",
+    "mark.svg": "image/svg+xml",
+    "passkey.js": "text/javascript; charset=utf-8",
+}
 
 Code = Annotated[str, Path(max_length=100)]
 
@@ -38,25 +44,30 @@ Code = Annotated[str, Path(max_length=100)]
 
 
 @router.get("/sign-in")
-def sign_in_help() -> Response:
-    """What to do without a link."""
-    return page("sign_in_help.html")
+def sign_in_start(app: AppDep) -> Response:
+    """Sign in with a passkey; and what to do without one."""
+    return page("sign_in_start.html", scripts=SCRIPTS, passkeys=app.settings.passkeys, sso=app.sso.shown)
 
 
 @router.get("/sign-in/{code}")
-def sign_in_page(code: Code) -> Response:
+def sign_in_page(app: AppDep, code: Code) -> Response:
     """One button: mail scanners open links, so opening one must not spend it."""
-    return page("sign_in.html")
+    here = f"/sign-in/{quote(code, safe='')}"
+    return page("sign_in.html", passkeys=app.settings.passkeys, sso=app.sso.shown, own=here)
 
 
 @router.post("/sign-in/{code}")
 def sign_in(request: Request, app: AppDep, code: Code) -> Response:
-    """Spend the link and begin a session."""
+    """Spend the link and begin a session, which leads to the page on which a passkey is made."""
     auth.same_site(request, app)
-    _, secret = app.accounts.redeem(
-        code, "desk", previous=auth.session_secret(request, app), address=auth.address_of(request)
+    actor, secret = app.accounts.redeem(
+        code,
+        "desk",
+        previous=auth.session_secret(request, app),
+        address=auth.address_of(request),
+        agent=auth.agent_of(request),
     )
-    answer = RedirectResponse("/", 303)
+    answer = RedirectResponse("/account" if app.sessions.enrol_only(actor) else "/", 303)
     auth.set_session(answer, app, secret)
     return answer
 
@@ -95,7 +106,7 @@ def show(request: Request, app: AppDep, actor: ActorDep, id: ObjectId, form: Che
         text = views.readable(opened.parsed(text_limit=SHOWN_TEXT, extract=body_only(SHOWN_TEXT)).body_text)
         cut = len(text) >= SHOWN_TEXT
     beside = beside_of(app, actor, purpose, id) if message["kind"] == "message" else None
-    types = record_types(app) if Action.CORRECTION_MAKE in PERMISSIONS[actor.role] else ()
+    types = record_types(app) if Action.CORRECTION_MAKE in app.gate.rights(actor) else ()
     return desk_page(
         request,
         app,
@@ -153,7 +164,7 @@ def static(name: Annotated[str, Path(max_length=40)]) -> Response:
 
 
 def _home(request: Request, app: App, actor: Actor, link: dict[str, str] | None = None) -> Response:
-    may = PERMISSIONS[actor.role]
+    may = app.gate.rights(actor)
     if Action.SEARCH in may:
         asked = asked_of({})
         return desk_page(request, app, actor, "search.html", asked=asked, results=None, fault=None, bars=())
@@ -171,4 +182,4 @@ def _home(request: Request, app: App, actor: Actor, link: dict[str, str] | None 
         shown["entries"] = AuditReading(app.vault, app.gate).page(actor, limit=50, order="newest")
     if Action.DISPOSITION_READ in may:
         shown["dispositions"] = app.dispositions.list(actor)
-    return desk_page(request, app, actor, "home.html", link=link, **shown)
+    return desk_page(request, app, actor, "home.html", link=link, roles=[str(role) for role in Role], **shown)

@@ -18,7 +18,7 @@ from api.http.desk_page import desk_page
 from api.http.forms import CheckedForm
 from archiver.message.extract.policy import body_only
 from retention.disposition import paper
-from search.access import PERMISSIONS, Action
+from search.access import Action
 
 router = APIRouter(include_in_schema=False)
 
@@ -51,7 +51,7 @@ def show(
     if after is not None:
         later = app.dispositions.show(actor, id, after, PAGE)
         items, following = later["items"], later["next"]
-    may = PERMISSIONS[actor.role]
+    may = app.gate.rights(actor)
     return desk_page(
         request,
         app,

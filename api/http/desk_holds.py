@@ -18,7 +18,7 @@ from api.http.hold_forms import changes_of, form_of
 from api.http.ports import App
 from config.errors import HoldfastError
 from retention.errors import RetentionError
-from search.access import PERMISSIONS, Action, Actor
+from search.access import Action, Actor
 from search.errors import QueryError
 
 router = APIRouter(include_in_schema=False)
@@ -124,7 +124,7 @@ def send(request: Request, app: AppDep, actor: ActorDep, id: ObjectId, form: Che
 def notices(request: Request, app: AppDep, actor: ActorDep) -> Response:
     """Every custodian who is told of a hold, and who confirmed."""
     return desk_page(
-        request, app, actor, "notices.html", notices=app.notices.list(actor), manages=_manages(actor)
+        request, app, actor, "notices.html", notices=app.notices.list(actor), manages=_manages(app, actor)
     )
 
 
@@ -145,8 +145,8 @@ def _said(form: dict[str, str]) -> tuple[str, int | None]:
     return form.get("reason", ""), version
 
 
-def _manages(actor: Actor) -> bool:
-    return Action.HOLD_MANAGE in PERMISSIONS[actor.role]
+def _manages(app: App, actor: Actor) -> bool:
+    return Action.HOLD_MANAGE in app.gate.rights(actor)
 
 
 def _page(
@@ -163,7 +163,7 @@ def _page(
         notices=app.notices.list(actor, hold=hold_id),
         asked=form_of(found["criteria"]),
         most=max((one["messages"] for one in found["months"]), default=1),
-        manages=_manages(actor),
+        manages=_manages(app, actor),
         fault=str(error) if error else None,
     )
 

@@ -17,7 +17,7 @@ from api.http.ports import App
 from config.errors import HoldfastError
 from retention.errors import RetentionError
 from retention.notices import letters
-from search.access import PERMISSIONS, Action, Actor
+from search.access import Action, Actor
 from search.errors import QueryError
 
 router = APIRouter(include_in_schema=False)
@@ -132,7 +132,7 @@ def matter_page(
         holds=[states.get(one["id"], one) for one in found["holds"]],
         plan=app.notices.plan(actor, matter_id),
         default_text=letters.TEXT,
-        manages=Action.HOLD_MANAGE in PERMISSIONS[actor.role] and found["state"] == "open",
+        manages=Action.HOLD_MANAGE in app.gate.rights(actor) and found["state"] == "open",
         asked=asked or dict.fromkeys(CRITERIA, ""),
         fault=str(error) if error else None,
     )

@@ -18,7 +18,7 @@ from retention.law.rules import FEDERAL
 from retention.policy.changes import ACCEPT, OPTION, SET
 from retention.policy.errors import BadPolicy
 from retention.policy.store import OPTIONS
-from search.access import PERMISSIONS, Action, Actor
+from search.access import Action, Actor
 
 router = APIRouter(include_in_schema=False)
 
@@ -133,7 +133,7 @@ def _schedules(
         total=len(schedule.rules),
         confirmed=len(confirmed),
         fault=fault,
-        may=Action.POLICY_MANAGE in PERMISSIONS[actor.role],
+        may=Action.POLICY_MANAGE in app.gate.rights(actor),
     )
 
 
@@ -213,7 +213,7 @@ def _policy(request: Request, app: Any, actor: Actor, fault: str) -> Response:
         providers=app.schedule.provider_types,
         record_types=sorted({rule.record_type for rule in app.schedule.rules}),
         fault=fault,
-        may=Action.POLICY_MANAGE in PERMISSIONS[actor.role],
+        may=Action.POLICY_MANAGE in app.gate.rights(actor),
     )
 
 
@@ -226,7 +226,7 @@ def _preview(request: Request, app: Any, actor: Actor, found: dict[str, Any], fa
         preview=found,
         change=json.dumps(found["change"]),
         fault=fault,
-        may=Action.POLICY_MANAGE in PERMISSIONS[actor.role],
+        may=Action.POLICY_MANAGE in app.gate.rights(actor),
     )
 
 

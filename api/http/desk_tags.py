@@ -15,7 +15,7 @@ from api.http.desk_search import asked_of
 from api.http.forms import CheckedForm
 from api.http.ports import App
 from config.errors import HoldfastError
-from search.access import PERMISSIONS, Action, Actor, Purpose
+from search.access import Action, Actor, Purpose
 from search.keeping.errors import KeepingError
 
 router = APIRouter(include_in_schema=False)
@@ -84,7 +84,7 @@ def beside_of(
     app: App, actor: Actor, purpose: Purpose, message_id: str, *, history: bool = False
 ) -> dict[str, Any] | None:
     """What the pages show of a message's tags and notes; None for a role that sees none."""
-    may = PERMISSIONS[actor.role]
+    may = app.gate.rights(actor)
     if Action.NOTE_READ not in may or Action.TAG_READ not in may:
         return None
     said = app.tags.of(actor, message_id)
@@ -144,6 +144,6 @@ def _list(request: Request, app: App, actor: Actor, error: HoldfastError | None 
         "tags.html",
         error.http_status if error else 200,
         tags=app.tags.list(actor),
-        manages=Action.TAG_MANAGE in PERMISSIONS[actor.role],
+        manages=Action.TAG_MANAGE in app.gate.rights(actor),
         fault=str(error) if error else None,
     )

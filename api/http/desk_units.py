@@ -15,7 +15,7 @@ from api.http.forms import CheckedForm
 from api.http.ports import App
 from retention.refusals import NameTaken
 from retention.units.units import BadUnit, provider_types
-from search.access import PERMISSIONS, Action, Actor
+from search.access import Action, Actor
 
 router = APIRouter(include_in_schema=False)
 
@@ -93,5 +93,5 @@ def _one(request: Request, app: App, actor: Actor, unit_id: str, fault: str | No
 def _choices(app: App, actor: Actor) -> dict[str, Any]:
     return {
         "providers": provider_types(app.schedule),
-        "may_change": Action.UNIT_MANAGE in PERMISSIONS[actor.role],
+        "may_change": Action.UNIT_MANAGE in app.gate.rights(actor),
     }

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs
 from fastapi import Depends, Request
 
 from api.errors import BadInput
-from api.http import auth
+from api.http import auth, cross_site
 from api.http.auth import ActorDep, AppDep
 
 
@@ -22,7 +22,10 @@ async def read_form(request: Request) -> dict[str, str]:
         )
     except ValueError:
         raise BadInput("the form can't be read") from None
-    return {name: values[-1] for name, values in fields.items()}
+    form = {name: values[-1] for name, values in fields.items()}
+    # What is offered again where somebody must show their passkey first (api/http/step_up.py).
+    request.state.form = form
+    return form
 
 
 Form = Annotated[dict[str, str], Depends(read_form)]
@@ -30,7 +33,8 @@ Form = Annotated[dict[str, str], Depends(read_form)]
 
 def checked_form(request: Request, app: AppDep, actor: ActorDep, form: Form) -> dict[str, str]:
     """A form of this very session. Raises NotSignedIn, CrossSite."""
-    auth.check_form_token(auth.session_secret(request, app) or "", form.get("form_token", ""))
+    cross_site.check_form(request, app)
+    auth.check_form_token(request, app, actor, form.get("form_token", ""))
     return form
 
 

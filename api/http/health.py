@@ -14,9 +14,11 @@ from sqlalchemy import func, select
 
 from api.errors import NotReady
 from api.http import auth
+from api.http.audit_samples import audit_samples
 from api.http.auth import AppDep
 from api.http.coverage_samples import Sample, coverage_samples
 from api.http.job_samples import job_samples
+from api.http.ledger_samples import ledger_samples
 from api.http.ports import App
 from api.http.router import api_router
 from archiver.ledger import log
@@ -40,7 +42,8 @@ def healthz() -> dict[str, str]:
 
 @router.get("/readyz")
 def readyz(app: AppDep) -> dict[str, Any]:
-    """Every store can be used. Raises NotReady naming the first that can't."""
+    """Every store can be used. Raises NotReady naming the first that can't, and ReadOnly."""
+    app.vault.standing.require_open()
     checks: dict[str, Any] = {"database": _database, "packs": _packs, "index": _index}
     for name, check in checks.items():
         try:
@@ -83,6 +86,8 @@ def _samples(app: App) -> Iterator[Sample]:
         )
     yield from coverage_samples(app)
     yield from job_samples(app)
+    yield from audit_samples(app)
+    yield from ledger_samples(app)
     yield "holdfast_messages", "gauge", "Messages in the archive.", [({}, float(alive or 0))]
     yield "holdfast_outbox_messages", "gauge", "Messages that wait for the index.", [({}, float(waiting))]
     yield (

@@ -6,20 +6,18 @@ only pressing the button confirms. The page says nothing of the case, the hold o
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Response
 
 from api.http import auth
 from api.http.auth import AppDep
 from api.http.pages import page
-from api.throttle import Throttle
 from archiver.ledger.audit import AuditEvent
 
 router = APIRouter(include_in_schema=False)
 
 Secret = Annotated[str, Path(max_length=100)]
-_THROTTLE: Final = Throttle()
 
 
 @router.get("/notices/{secret}")
@@ -32,9 +30,10 @@ def ask(secret: Secret) -> Response:
 def confirm(request: Request, app: AppDep, secret: Secret) -> Response:
     """Confirm the notice of this link. Raises CrossSite, TooManyAttempts."""
     auth.same_site(request, app)
+    app.vault.standing.require_open()
     done = app.notices.acknowledge(secret)
     if done is None:
-        count = _THROTTLE.failed(auth.address_of(request))
+        count = app.attempts.failed(auth.address_of(request))
         app.vault.audit.record(
             AuditEvent(
                 action="notice.acknowledge",

@@ -1,14 +1,17 @@
-"""Renders the desk's pages: autoescaped templates, no script, no inline style, nothing from elsewhere."""
+"""Renders the desk's pages: autoescaped templates, no inline script or style, nothing from elsewhere."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import secrets
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from fastapi import Request, Response
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from api.http.content_policy import scripted
 
 _HERE: Final = Path(__file__).parent
 STATIC: Final = _HERE / "static"
@@ -45,12 +48,25 @@ def _words(name: str) -> str:
 _TEMPLATES.filters.update(when=_when, size=_size, words=_words)
 
 
-def page(template: str, status: int = 200, **values: Any) -> HTMLResponse:
-    """Render a page. `actor` and `form_token` are None where nobody is signed in."""
+def page(template: str, status: int = 200, *, scripts: Sequence[str] = (), **values: Any) -> HTMLResponse:
+    """Render a page. `actor` and `form_token` are None where nobody is signed in.
+
+    `scripts` are files below static/: the page's content policy allows these very elements by a nonce, and
+    no others; a page without any has a policy that allows none.
+    """
     values.setdefault("actor", None)
     values.setdefault("form_token", None)
     values.setdefault("navigation", ())
-    return HTMLResponse(_TEMPLATES.get_template(template).render(**values), status)
+    values.setdefault("emergency", None)
+    values.setdefault("told", ())
+    values.setdefault("read_only", ())
+    nonce = secrets.token_urlsafe(18)
+    answer = HTMLResponse(
+        _TEMPLATES.get_template(template).render(scripts=scripts, nonce=nonce, **values), status
+    )
+    if scripts:
+        answer.headers["Content-Security-Policy"] = scripted(nonce)
+    return answer
 
 
 def error_page(request: Request, problem: Mapping[str, Any], headers: Mapping[str, str]) -> Response:

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from api.access_services import AccessServices
 from api.accounts import Accounts
+from api.attempts import Attempts
+from api.auditing.service import Auditing
+from api.cases import Cases
+from api.dpop import Dpop
+from api.own_account import OwnAccount
+from api.passkeys import Passkeys, PasskeySignIn
+from api.sessions import Sessions
+from api.sso.service import SingleSignOn
 from archiver.coverage.watch import Watch
 from archiver.vault import Vault
 from config.settings import Settings
@@ -28,6 +37,7 @@ from retention.roster.reviewing import RosterReview
 from retention.units.units import Units
 from search.access import Gate
 from search.engine.ports import IndexReader
+from search.gaps import Gaps
 from search.keeping.alerts import Alerts
 from search.keeping.notes import Notes
 from search.keeping.saved import SavedSearches
@@ -44,6 +54,8 @@ class App(Protocol):
     def settings(self) -> Settings: ...
     @property
     def vault(self) -> Vault: ...
+    @property
+    def ledger_gaps(self) -> Gaps: ...
     @property
     def reader(self) -> IndexReader: ...
     @property
@@ -83,7 +95,23 @@ class App(Protocol):
     @property
     def exports(self) -> Productions: ...
     @property
+    def attempts(self) -> Attempts: ...
+    @property
+    def passkeys(self) -> Passkeys: ...
+    @property
+    def passkey_sign_in(self) -> PasskeySignIn: ...
+    @property
+    def sessions(self) -> Sessions: ...
+    @property
+    def access(self) -> AccessServices: ...
+    @property
     def accounts(self) -> Accounts: ...
+    @property
+    def own_account(self) -> OwnAccount: ...
+    @property
+    def dpop(self) -> Dpop: ...
+    @property
+    def sso(self) -> SingleSignOn: ...
     @property
     def corrections(self) -> Corrections: ...
     @property
@@ -101,4 +129,8 @@ class App(Protocol):
     @property
     def patient_mail(self) -> PatientMail: ...
     @property
+    def auditing(self) -> Auditing: ...
+    @property
     def providers(self) -> Providers: ...
+    @property
+    def cases(self) -> Cases: ...

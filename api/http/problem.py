@@ -15,13 +15,17 @@ from typing import Any, Final
 
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.responses import RedirectResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
+from api.dpop import DpopError
 from api.errors import BadInput, BodyTooLarge, NoSuchRoute, TooManyAttempts, WrongMethod
-from api.http import pages
+from api.http import pages, step_up
 from api.http.routes import ROUTES
 from config.errors import HoldfastError
+from search.access import StepUpNeeded
+from search.approving.errors import SignatureNeeded
 from search.errors import QueryError
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -61,6 +65,8 @@ def document(error: HoldfastError, errors: list[dict[str, str]] | None = None) -
     }
     if errors:
         value["errors"] = errors
+    if isinstance(error, SignatureNeeded):
+        value["approval"] = error.approval_id
     if isinstance(error, QueryError):
         members = {"kind": error.kind, "position": error.position, "suggestion": error.suggestion}
         value |= {name: member for name, member in members.items() if member is not None}
@@ -75,9 +81,19 @@ def response(request: Request, error: HoldfastError, errors: list[dict[str, str]
         headers["Retry-After"] = str(error.retry_after)
     elif error.http_status == 503:
         headers["Retry-After"] = "5"
-    if error.http_status == 401 and not wants_page(request):
+    if isinstance(error, DpopError):
+        told = f'error="{error.scheme_error}", algs="ES256 EdDSA"'
+        headers["WWW-Authenticate"] = f'DPoP realm="holdfast", {told}'
+        if error.nonce:
+            headers["DPoP-Nonce"] = error.nonce
+    elif error.http_status == 401 and not wants_page(request):
         headers["WWW-Authenticate"] = 'Bearer realm="holdfast"'
     if wants_page(request):
+        actor = getattr(request.state, "actor", None)
+        if isinstance(error, SignatureNeeded) and actor is not None and actor.session:
+            return RedirectResponse(f"/approvals/{error.approval_id}", 303)
+        if isinstance(error, StepUpNeeded) and actor is not None and actor.session:
+            return step_up.offer(request, request.app.state.holdfast, actor, str(error))
         return pages.error_page(request, value, headers)
     body = json.dumps(value, ensure_ascii=True).encode()
     return Response(body, error.http_status, headers, MEDIA_TYPE)

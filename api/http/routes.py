@@ -7,32 +7,16 @@ saying what it leaves behind (promise 4).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
+from api.http.audited import API, Audited, opened
+from api.http.routes_access import ACCESS
+from api.http.routes_auditing import AUDITING
+from api.http.routes_cases import CASES
+from api.http.routes_sign_in import SIGN_IN
+from api.http.routes_vouched import VOUCHED
 from search.access import Action
 
-API: Final = "/api/v1"
-
-
-@dataclass(frozen=True, slots=True)
-class Audited:
-    """What a route leaves in the audit log, and the right it asks for.
-
-    `actions` are the names that a call of somebody with the right may leave, whatever its outcome;
-    without the right it leaves `needs`, denied. A route with neither is open: `why` says for what.
-    """
-
-    actions: tuple[str, ...] = ()
-    needs: Action | None = None
-    why: str = ""
-
-
-def _open(why: str) -> Audited:
-    return Audited(why=why)
-
-
-_DESK_ANSWER: Final = "a page without content"
 _LISTS: Final = ("user.list", "source.list")
 """What the administrators' home page shows again after a change."""
 _MATTER_PAGE: Final = ("matter.show", "hold.list", "notice.plan")
@@ -41,6 +25,11 @@ _HOLD_PAGE: Final = ("hold.report", "hold.notices")
 _HOLD_PAPER: Final = (*_HOLD_PAGE, "hold.receipt")
 
 ROUTES: Final[Mapping[tuple[str, str], Audited]] = {
+    **ACCESS,
+    **AUDITING,
+    **CASES,
+    **SIGN_IN,
+    **VOUCHED,
     ("POST", f"{API}/search"): Audited(("search.query", "search.results"), Action.SEARCH),
     ("GET", f"{API}/messages/{{id}}"): Audited(("message.read",), Action.READ),
     ("GET", f"{API}/messages/{{id}}/conversation"): Audited(
@@ -57,9 +46,9 @@ ROUTES: Final[Mapping[tuple[str, str], Audited]] = {
     ("POST", f"{API}/holds"): Audited(("hold.create",), Action.HOLD_MANAGE),
     ("POST", f"{API}/holds/preview"): Audited(("hold.preview",), Action.HOLD_MANAGE),
     ("GET", f"{API}/holds/{{id}}"): Audited(("hold.report",), Action.HOLD_READ),
-    ("POST", f"{API}/holds/{{id}}/release"): Audited(("hold.release",), Action.HOLD_MANAGE),
+    ("POST", f"{API}/holds/{{id}}/release"): Audited(("hold.release",), Action.HOLD_RELEASE),
     ("POST", f"{API}/holds/{{id}}/change"): Audited(("hold.change",), Action.HOLD_MANAGE),
-    ("POST", f"{API}/holds/{{id}}/approve"): Audited(("hold.approve",), Action.HOLD_MANAGE),
+    ("POST", f"{API}/holds/{{id}}/approve"): Audited(("hold.approve",), Action.HOLD_RELEASE),
     ("POST", f"{API}/holds/{{id}}/reinstate"): Audited(("hold.reinstate",), Action.HOLD_MANAGE),
     ("POST", f"{API}/holds/{{id}}/review"): Audited(("hold.review",), Action.HOLD_MANAGE),
     ("GET", f"{API}/holds/{{id}}/receipt"): Audited(("hold.receipt",), Action.HOLD_READ),
@@ -157,6 +146,9 @@ ROUTES: Final[Mapping[tuple[str, str], Audited]] = {
     ("POST", f"{API}/exports"): Audited(("export.create", "export.status"), Action.EXPORT),
     ("GET", f"{API}/exports/{{id}}"): Audited(("export.status",), Action.EXPORT),
     ("GET", f"{API}/exports/{{id}}/download"): Audited(("export.download",), Action.EXPORT),
+    ("GET", f"{API}/ledger"): Audited(("ledger.status",), Action.LEDGER_READ),
+    ("GET", f"{API}/ledger/gaps/{{id}}"): Audited(("ledger.show_gap",), Action.LEDGER_READ),
+    ("POST", f"{API}/ledger/gaps/{{id}}/approve"): Audited(("ledger.approve_gap",), Action.LEDGER_DECIDE),
     ("GET", f"{API}/audit"): Audited(("audit.read",), Action.AUDIT_READ),
     ("GET", f"{API}/audit/{{n}}/proof"): Audited(("audit.proof",), Action.AUDIT_READ),
     ("GET", f"{API}/sources"): Audited(("source.list",), Action.SOURCE_READ),
@@ -176,8 +168,6 @@ ROUTES: Final[Mapping[tuple[str, str], Audited]] = {
     ("GET", f"{API}/jobs"): Audited(("job.list",), Action.JOB_READ),
     ("GET", f"{API}/jobs/history"): Audited(("job.list",), Action.JOB_READ),
     ("POST", f"{API}/jobs/{{kind}}/run"): Audited(("job.run",), Action.JOB_RUN),
-    ("GET", f"{API}/session"): Audited(("session.use",), Action.SESSION),
-    ("DELETE", f"{API}/session"): Audited(("session.close",), Action.SESSION),
     ("GET", f"{API}/searches"): Audited(("saved.list",), Action.SAVED_USE),
     ("POST", f"{API}/searches"): Audited(("saved.add",), Action.SAVED_USE),
     ("GET", f"{API}/searches/{{id}}"): Audited(("saved.show",), Action.SAVED_USE),
@@ -201,16 +191,12 @@ ROUTES: Final[Mapping[tuple[str, str], Audited]] = {
     ("POST", f"{API}/messages/{{id}}/notes/{{note}}/withdraw"): Audited(
         ("note.withdraw",), Action.NOTE_WRITE
     ),
-    ("GET", f"{API}/openapi.json"): _open("describes the API, holds nothing of an archive"),
-    ("GET", "/healthz"): _open("says only that the process is up"),
-    ("GET", "/readyz"): _open("says only which store fails"),
-    ("GET", "/metrics"): _open("counts and sizes, for loopback or with the right to see sources"),
-    ("GET", "/sign-in"): _open(_DESK_ANSWER),
-    ("GET", "/sign-in/{code}"): _open("a page with one button; the code isn't even looked at"),
-    ("POST", "/sign-in/{code}"): Audited(("session.open", "session.use")),
-    ("GET", "/notices/{secret}"): _open("a page with one button; the link isn't even looked at"),
+    ("GET", f"{API}/openapi.json"): opened("describes the API, holds nothing of an archive"),
+    ("GET", "/healthz"): opened("says only that the process is up"),
+    ("GET", "/readyz"): opened("says only which store fails"),
+    ("GET", "/metrics"): opened("counts and sizes, for loopback or with the right to see sources"),
+    ("GET", "/notices/{secret}"): opened("a page with one button; the link isn't even looked at"),
     ("POST", "/notices/{secret}"): Audited(("notice.acknowledge",)),
-    ("POST", "/sign-out"): Audited(("session.close",), Action.SESSION),
     ("GET", "/"): Audited(
         ("session.use", "source.list", "user.list", "audit.read", "disposition.list"), Action.SESSION
     ),
@@ -228,6 +214,8 @@ ROUTES: Final[Mapping[tuple[str, str], Audited]] = {
     ("POST", "/corrections/{id}"): Audited(("correction.make",), Action.CORRECTION_MAKE),
     ("POST", "/corrections/{n}/approve"): Audited(("correction.approve",), Action.CORRECTION_MAKE),
     ("POST", "/corrections/{n}/refuse"): Audited(("correction.refuse",), Action.CORRECTION_MAKE),
+    ("GET", "/ledger"): Audited(("ledger.status", "ledger.show_gap"), Action.LEDGER_READ),
+    ("POST", "/ledger/gaps/{id}/approve"): Audited(("ledger.approve_gap",), Action.LEDGER_DECIDE),
     ("GET", "/jobs"): Audited(("job.list",), Action.JOB_READ),
     ("POST", "/jobs/{kind}/run"): Audited(("job.run",), Action.JOB_RUN),
     ("GET", "/retention"): Audited(("retention.forecast",), Action.RETENTION_READ),
@@ -263,8 +251,14 @@ ROUTES: Final[Mapping[tuple[str, str], Audited]] = {
     ("GET", "/holds/{id}/receipt"): Audited(("hold.receipt",), Action.HOLD_READ),
     ("GET", "/holds/{id}/report.pdf"): Audited(_HOLD_PAPER, Action.HOLD_READ),
     **{
-        ("POST", f"/holds/{{id}}/{step}"): Audited((f"hold.{step}", *_HOLD_PAGE), Action.HOLD_MANAGE)
-        for step in ("change", "release", "approve", "reinstate", "review")
+        ("POST", f"/holds/{{id}}/{step}"): Audited((f"hold.{step}", *_HOLD_PAGE), needs)
+        for step, needs in (
+            ("change", Action.HOLD_MANAGE),
+            ("release", Action.HOLD_RELEASE),
+            ("approve", Action.HOLD_RELEASE),
+            ("reinstate", Action.HOLD_MANAGE),
+            ("review", Action.HOLD_MANAGE),
+        )
     },
     ("POST", "/holds/{id}/notices/preview"): Audited(("notice.preview", *_HOLD_PAGE), Action.HOLD_READ),
     ("POST", "/holds/{id}/notices"): Audited(
@@ -311,5 +305,7 @@ ROUTES: Final[Mapping[tuple[str, str], Audited]] = {
     ("POST", "/messages/{id}/notes/{note}"): Audited(
         ("note.change", "note.withdraw", "tag.show", "tag.list", "note.list"), Action.NOTE_WRITE
     ),
-    ("GET", "/static/{name}"): _open("the style sheet"),
+    ("GET", "/static/{name}"): opened("the style sheet"),
 }
+
+__all__ = ["API", "ROUTES", "Audited"]

@@ -13,8 +13,9 @@ from fastapi import Request
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.errors import BodyTooLarge
-from api.http import problem
+from api.errors import BodyTooLarge, WrongHost
+from api.http import content_policy, problem
+from api.http.hosts import ANY_HOST, Hosts
 
 MAX_BODY: Final = 2**20
 DRAINED: Final = 8 * MAX_BODY
@@ -22,16 +23,13 @@ _LOG: Final = logging.getLogger("holdfast.access")
 _BODILESS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 HEADERS: Final = {
-    "Content-Security-Policy": (
-        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; "
-        "frame-ancestors 'none'; base-uri 'none'"
-    ),
+    "Content-Security-Policy": content_policy.PLAIN,
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), publickey-credentials-get=(self)",
     "Cache-Control": "no-store",
 }
 HSTS: Final = "max-age=31536000; includeSubDomains"
@@ -40,9 +38,10 @@ HSTS: Final = "max-age=31536000; includeSubDomains"
 class Shell:
     """ASGI middleware around everything."""
 
-    def __init__(self, app: ASGIApp, https: bool) -> None:
+    def __init__(self, app: ASGIApp, https: bool, hosts: Hosts) -> None:
         self._app = app
         self._https = https
+        self._hosts = hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -56,13 +55,20 @@ class Shell:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
+                own = headers.get("Content-Security-Policy", "")
                 for name, value in HEADERS.items():
                     headers[name] = value
+                if content_policy.is_own(own):
+                    headers["Content-Security-Policy"] = own
                 if self._https:
                     headers["Strict-Transport-Security"] = HSTS
             await send(message)
 
         try:
+            if not self._known(scope):
+                refusal = WrongHost("this server doesn't go by that name; use the address in its public_url")
+                await problem.response(Request(scope), refusal)(scope, receive, harden)
+                return
             await self._serve(scope, receive, harden)
         except Exception as error:
             if status:
@@ -74,6 +80,13 @@ class Shell:
             route = getattr(scope.get("route"), "path", "-")
             taken = (time.perf_counter() - started) * 1_000
             _LOG.info("%s %s %d %.1f ms", scope["method"], route, status, taken)
+
+    def _known(self, scope: Scope) -> bool:
+        if scope["path"] in ANY_HOST:
+            return True
+        given = [value for name, value in scope["headers"] if name == b"host"]
+        local = scope.get("server")
+        return len(given) == 1 and self._hosts.known(given[0].decode("latin-1"), local[0] if local else None)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] in _BODILESS:

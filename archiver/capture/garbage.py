@@ -32,7 +32,9 @@ def _give_back() -> None:
     Left alone it keeps a heap for each thread, and takes ever larger blocks from them: batches of mail then
     leave holes of the size of the largest one that ever was.
     """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        mallopt(_M_ARENA_MAX, _ARENAS)
-        mallopt(_M_MMAP_THRESHOLD, _APART_FROM)
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):
+        return  # another C library than glibc, or one that can't be asked
+    mallopt(_M_ARENA_MAX, _ARENAS)
+    mallopt(_M_MMAP_THRESHOLD, _APART_FROM)

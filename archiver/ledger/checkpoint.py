@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -30,6 +30,11 @@ class Checkpoint:
         if self.size == 0 and self.root != EMPTY_ROOT:
             raise LedgerError("a checkpoint of no leaves must have the empty root")
 
+    @property
+    def generation(self) -> int:
+        """Which generation of its log it is of: 1 unless a gap was explained."""
+        return split_origin(self.origin)[1]
+
     def text(self) -> str:
         """Return the note text that is signed."""
         return f"{self.origin}\n{self.size}\n{b64encode(self.root)}\n"
@@ -40,6 +45,35 @@ def log_origin(archive_id: str, log: Literal["captures", "audit"]) -> str:
     return f"holdfast/{archive_id}/{log}"
 
 
+_GENERATION: Final = re.compile(r"(holdfast/[^/]+/(?:captures|audit))(?:/([2-9]|[1-9][0-9]{1,5}))?")
+
+
+def of_generation(origin: str, generation: int) -> str:
+    """The origin of a log's generation: the log's own for the first, `<origin>/<n>` for the others.
+
+    A log begins a generation when records were restored that were older than what others had seen of it:
+    a witness would refuse the shorter head under the old origin (docs/adr/0020).
+    """
+    return origin if generation == 1 else f"{origin}/{generation}"
+
+
+def split_origin(origin: str) -> tuple[str, int]:
+    """A log's first origin and the generation that an origin names; one that isn't ours is its own, and 1."""
+    found = _GENERATION.fullmatch(origin)
+    return (found[1], int(found[2] or 1)) if found else (origin, 1)
+
+
+def key_for(log: Verifier, data: bytes) -> Verifier:
+    """The log's key under the name of the generation that a signed checkpoint says it is of.
+
+    All generations of a log have one key; whoever trusts it for one knows it for all.
+    """
+    origin = data.partition(b"\n")[0].decode("utf-8", "replace")
+    if origin != log.name and split_origin(origin)[0] == split_origin(log.name)[0]:
+        return log.renamed(origin)
+    return log
+
+
 def parse_decimal(text: str) -> int:
     """Return a number of ASCII digits without leading zeros, at most 2**63 - 1, or raise LedgerError."""
     if not _DECIMAL.fullmatch(text) or int(text) > MAX_SIZE:
@@ -47,13 +81,14 @@ def parse_decimal(text: str) -> int:
     return int(text)
 
 
-def parse_checkpoint(text: str) -> Checkpoint:
+def parse_checkpoint(text: str, *, extended: bool = False) -> Checkpoint:
     """Read a checkpoint's note text, signatures not included. Raises LedgerError where it is malformed.
 
-    Extension lines are refused: no log of ours writes them, and nobody audits them.
+    Extension lines are refused: no log of ours writes them, and nobody audits them. `extended` passes them
+    over, for a witness of others' logs.
     """
     lines = text.split("\n")
-    if len(lines) != 4 or lines[3]:
+    if len(lines) < 4 or lines.pop() or (len(lines) != 3 and not extended) or not all(lines[3:]):
         raise LedgerError("a checkpoint must be three lines: origin, size, root")
     return Checkpoint(lines[0], parse_decimal(lines[1]), b64decode(lines[2]))
 
@@ -72,11 +107,31 @@ def open_checkpoint(data: bytes, log: Verifier, others: Sequence[Verifier] = ())
     """Verify a signed checkpoint and return it.
 
     `log` must have signed it and be named as its origin, so that one log's checkpoint can't stand in
-    for another's. `others` (witnesses) are verified where their signatures are there. Raises
-    LedgerError otherwise.
+    for another's; another generation of the same log may, and the origin says which. `others` (witnesses)
+    are verified where their signatures are there. Raises LedgerError otherwise.
     """
+    log = key_for(log, data)
     note = open_note(data, [log, *others])
     checkpoint = parse_checkpoint(note.text)
-    if log not in note.signed_by or checkpoint.origin != log.name:
+    if log.cosigns or log not in note.signed_by or checkpoint.origin != log.name:
         raise LedgerError("the checkpoint isn't of the log whose key you trust")
     return checkpoint
+
+
+@dataclass(frozen=True, slots=True)
+class Cosigned:
+    """A verified checkpoint and which witnesses, by name, saw it when (seconds since 1970), newest saying."""
+
+    checkpoint: Checkpoint
+    witnesses: Mapping[str, int]
+
+
+def open_cosigned(data: bytes, log: Verifier, witnesses: Sequence[Verifier] = ()) -> Cosigned:
+    """`open_checkpoint`, telling whose cosignatures it bears. A witness of two keys is one witness."""
+    checkpoint = open_checkpoint(data, log, witnesses)
+    note = open_note(data, [key_for(log, data), *witnesses])
+    seen: dict[str, int] = {}
+    for key, time in zip(note.signed_by, note.times, strict=True):
+        if key.cosigns and time is not None:
+            seen[key.name] = max(time, seen.get(key.name, 0))
+    return Cosigned(checkpoint, seen)

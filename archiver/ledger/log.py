@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import IntEnum
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from archiver.errors import LedgerError
 from archiver.ledger.merkle import Frontier, leaf_hash
+from archiver.store import dialect
 from archiver.store.dialect import Fixed, Insert
-from archiver.store.schema import ledger_entries, ledger_state
+from archiver.store.schema import ledger_checkpoints, ledger_entries, ledger_generations, ledger_state
 
 MAX_LEAF = 65_535
 """C2SP tlog-tiles: an entry's length is a uint16."""
@@ -90,3 +91,30 @@ def read(connection: Connection, log: Log, start: int, stop: int) -> list[bytes]
     if [row.idx for row in rows] != list(range(start, stop)):
         raise LedgerError(f"the {log.folder} log lacks entries between {start} and {stop}")
     return [bytes(row.leaf) for row in rows]
+
+
+def generation(connection: Connection, log: Log) -> int:
+    """Which generation of the log this is: 1, or a later one after a gap was explained (docs/adr/0020)."""
+    newest = connection.scalar(
+        select(func.max(ledger_generations.c.generation)).where(ledger_generations.c.log == log)
+    )
+    return int(newest or 1)
+
+
+def keep_checkpoint(
+    connection: Connection, log: Log, generation: int, size: int, note: bytes, at_us: int
+) -> None:
+    """Put a signed checkpoint on record, once. Part of the caller's write transaction."""
+    same = (
+        ledger_checkpoints.c.log == log,
+        ledger_checkpoints.c.generation == generation,
+        ledger_checkpoints.c.size == size,
+    )
+    # Looked for first: the guard against replacing rows fires before SQLite passes a conflict over.
+    if connection.execute(select(ledger_checkpoints.c.size).where(*same)).first() is not None:
+        return
+    connection.execute(
+        dialect.insert_or_ignore(connection, ledger_checkpoints).values(
+            log=int(log), generation=generation, size=size, at_us=at_us, note=note
+        )
+    )

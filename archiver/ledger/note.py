@@ -1,49 +1,56 @@
-"""Signed notes (c2sp.org/signed-note) with Ed25519 keys: text that carries its signatures."""
+"""Signed notes (c2sp.org/signed-note): text that carries its signatures, and witnesses' cosignatures."""
 
 from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-
 from archiver.errors import LedgerError
+from archiver.ledger import signatures
+from archiver.ledger.signatures import COSIGNATURE, COSIGNATURE_ML_DSA_44, ED25519, SEED_BYTES
 
 MAX_NOTE_BYTES: Final = 256 * 1024
 MAX_SIGNATURES: Final = 64
 
-_ED25519: Final = b"\x01"
 _KEY_ID_BYTES: Final = 4
 _CONTROL: Final = re.compile(r"[\x00-\x09\x0b-\x1f]")
 _DASH: Final = "\u2014 "
 
 
+class NotSigned(LedgerError):
+    """A well-formed note without a signature of a key that is trusted, or with a bad one of such a key."""
+
+
 @dataclass(frozen=True, slots=True)
 class Verifier:
-    """A public key under its name. Make it with `parse_vkey`."""
+    """A public key under its name. Make it with `parse_vkey`. `kind` is the key type of its signatures."""
 
     name: str
     key_id: bytes
     public: bytes
+    kind: int = ED25519
 
     @property
     def vkey(self) -> str:
         """The text form to hand to others: name, key id, and key type with key in base64."""
-        return f"{self.name}+{self.key_id.hex()}+{b64encode(_ED25519 + self.public)}"
+        return f"{self.name}+{self.key_id.hex()}+{b64encode(bytes([self.kind]) + self.public)}"
+
+    @property
+    def cosigns(self) -> bool:
+        """True for a witness's key."""
+        return self.kind != ED25519
 
     def accepts(self, text: bytes, signature: bytes) -> bool:
-        """Tell whether `signature` (64 bytes) is this key's over `text`."""
-        try:
-            Ed25519PublicKey.from_public_bytes(self.public).verify(signature, text)
-        except InvalidSignature:
-            return False
-        return True
+        """Tell whether `signature` (what follows the key id) is this key's over a note's `text`."""
+        return signatures.accepts(self.kind, self.name, self.public, text, signature)
+
+    def renamed(self, name: str) -> Verifier:
+        """The same key under another name."""
+        return Verifier(name, signatures.key_id(self.kind, name, self.public), self.public, self.kind)
 
 
 class Signer:
@@ -51,44 +58,66 @@ class Signer:
 
     def __init__(self, name: str, seed: bytes) -> None:
         """Take the key's name and its 32-byte Ed25519 seed. Raises LedgerError for a bad one."""
-        _check_name(name)
-        if len(seed) != 32:
-            raise LedgerError("a signing key's seed must be 32 bytes")
-        self._key = Ed25519PrivateKey.from_private_bytes(seed)
-        public = self._key.public_key().public_bytes_raw()
-        self.verifier: Final = Verifier(name, _key_id(name, public), public)
+        self._seed = seed
+        self.verifier: Final = _verifier(ED25519, name, seed)
 
     def line(self, text: bytes) -> str:
         """Return the signature line over a note's text, with its newline."""
-        return f"{_DASH}{self.verifier.name} {b64encode(self.verifier.key_id + self._key.sign(text))}\n"
+        return _line(self.verifier, signatures.sign(ED25519, self.verifier.name, self._seed, text, 0))
+
+
+class Cosigner:
+    """A witness's private keys under its one name: Ed25519 (key type 0x04) and ML-DSA-44 (0x06)."""
+
+    def __init__(self, name: str, seed: bytes, ml_dsa_seed: bytes) -> None:
+        """Take two 32-byte seeds. Raises LedgerError for a bad name or seed."""
+        self._seeds = (seed, ml_dsa_seed)
+        self.verifiers: Final = (
+            _verifier(COSIGNATURE, name, seed),
+            _verifier(COSIGNATURE_ML_DSA_44, name, ml_dsa_seed),
+        )
+
+    def lines(self, text: bytes, time: int) -> str:
+        """Return the cosignature lines over a checkpoint's text, each with its newline.
+
+        `time` is in seconds since 1970. Who signs answers for it that the checkpoint continues the last one.
+        """
+        found = []
+        for key, seed in zip(self.verifiers, self._seeds, strict=True):
+            try:
+                found.append(_line(key, signatures.sign(key.kind, key.name, seed, text, time)))
+            except ValueError:
+                raise LedgerError("a cosignature can only be made over a checkpoint") from None
+        return "".join(found)
 
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A verified note: its text with the final newline, and the keys found to have signed it."""
+    """A verified note: its text with the final newline, and the keys found to have signed it.
+
+    `times` says for each of them when, in seconds since 1970; None where the signature doesn't tell.
+    """
 
     text: str
     signed_by: tuple[Verifier, ...]
+    times: tuple[int | None, ...] = ()
 
 
 def parse_vkey(vkey: str) -> Verifier:
-    """Read a public key in its text form. Raises LedgerError where it is malformed or not Ed25519."""
+    """Read a public key in its text form. Raises LedgerError where it is malformed or of an unknown type."""
     name, _, rest = vkey.partition("+")
     key_id, _, encoded = rest.partition("+")
     _check_name(name)
     key = b64decode(encoded)
-    if len(key) != 33 or key[:1] != _ED25519:
-        raise LedgerError("the verification key isn't an Ed25519 key of the form name+id+base64")
-    public = key[1:]
-    # Some 32-byte strings are no key at all; the library says so when it loads them.
-    try:
-        Ed25519PublicKey.from_public_bytes(public)
-    except ValueError:
-        raise LedgerError("the verification key holds no usable Ed25519 key") from None
-    expected = _key_id(name, public)
+    if not key or key[0] not in signatures.PUBLIC_BYTES or len(key) != 1 + signatures.PUBLIC_BYTES[key[0]]:
+        raise LedgerError("the verification key isn't a key of the form name+id+base64")
+    kind, public = key[0], key[1:]
+    if not signatures.usable(kind, public):
+        raise LedgerError("the verification key holds no usable key")
+    expected = signatures.key_id(kind, name, public)
     if key_id != expected.hex():
         raise LedgerError("the verification key's id doesn't fit its name and key: was it mistyped?")
-    return Verifier(name, expected, public)
+    return Verifier(name, expected, public, kind)
 
 
 def sign_note(text: str, signers: Sequence[Signer]) -> bytes:
@@ -127,19 +156,17 @@ def open_note(data: bytes, known: Sequence[Verifier]) -> Note:
     if len(lines) > MAX_SIGNATURES:
         raise LedgerError("the note has more than 64 signatures")
     keys = {(key.name, key.key_id): key for key in known}
-    signed_by: list[Verifier] = []
-    for line in lines:
-        name, key_id, signature = _parse_line(line)
+    signed_by: dict[Verifier, int | None] = {}
+    for name, key_id, signature in [_parse_line(line) for line in lines]:
         key = keys.get((name, key_id))
         if key is None:
             continue
         if not key.accepts(text.encode("utf-8"), signature):
-            raise LedgerError("the note has a bad signature: its text or signature was changed")
-        if key not in signed_by:
-            signed_by.append(key)
+            raise NotSigned("the note has a bad signature: its text or signature was changed")
+        signed_by.setdefault(key, signatures.time_of(key.kind, signature))
     if not signed_by:
-        raise LedgerError("the note isn't signed by the key you trust")
-    return Note(text, tuple(signed_by))
+        raise NotSigned("the note isn't signed by the key you trust")
+    return Note(text, tuple(signed_by), tuple(signed_by.values()))
 
 
 def b64encode(data: bytes) -> str:
@@ -171,10 +198,18 @@ def _parse_line(line: str) -> tuple[str, bytes, bytes]:
     return name, signature[:_KEY_ID_BYTES], signature[_KEY_ID_BYTES:]
 
 
+def _line(key: Verifier, signature: bytes) -> str:
+    return f"{_DASH}{key.name} {b64encode(key.key_id + signature)}\n"
+
+
+def _verifier(kind: int, name: str, seed: bytes) -> Verifier:
+    _check_name(name)
+    if len(seed) != SEED_BYTES:
+        raise LedgerError("a signing key's seed must be 32 bytes")
+    public = signatures.public_of(kind, seed)
+    return Verifier(name, signatures.key_id(kind, name, public), public, kind)
+
+
 def _check_name(name: str) -> None:
     if not name or "+" in name or any(char.isspace() for char in name) or _CONTROL.search(name):
         raise LedgerError("a key's name must not be empty nor hold spaces, `+` or control characters")
-
-
-def _key_id(name: str, public: bytes) -> bytes:
-    return hashlib.sha256(name.encode("utf-8") + b"\n" + _ED25519 + public).digest()[:_KEY_ID_BYTES]

@@ -19,8 +19,10 @@ MOST_REFERENCES: Final = 1_000
 """The newest references that count. RFC 5322 3.6.4 lets clients trim them; real threads are far shorter."""
 
 _ID: Final = re.compile(r"<([^<>\s]+)>")
+# Linear in every subject there can be: what is blank is never tried in two ways.
 _PREFIX: Final = re.compile(
-    r"\s*(?:re|fwd?|aw|wg|sv|vs|vb|tr|rv|res|enc|antw|odp|ynt|r|i|rif|doorst)\s*(?:\[\d+\]|\(\d+\)|\^\d+)?\s*[:\uff1a]",
+    r"\s*+(?:re|fwd?|aw|wg|sv|vs|vb|tr|rv|res|enc|antw|odp|ynt|r|i|rif|doorst)"
+    r"\s*+(?:(?:\[\d+\]|\(\d+\)|\^\d+)\s*+)?[:\uff1a]",
     re.IGNORECASE,
 )
 _THREAD_BYTES: Final = 22
@@ -65,10 +67,10 @@ def joins_of(parsed: ParsedMessage) -> Joins:
 
 def topic_of(subject: str) -> tuple[str, bool]:
     """A subject without the prefixes of replies and forwards, folded, and whether it had one."""
-    rest = subject
-    while found := _PREFIX.match(rest):
-        rest = rest[found.end() :]
-    return " ".join(rest.casefold().split()), rest is not subject
+    at = 0
+    while found := _PREFIX.match(subject, at):
+        at = found.end()
+    return " ".join(subject[at:].casefold().split()), at > 0
 
 
 def _people(parsed: ParsedMessage) -> Iterable[Address]:

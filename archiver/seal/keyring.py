@@ -24,7 +24,7 @@ from archiver.seal.wrap import unwrap_key, wrap_key
 KeyKind = Literal["canary", "branch", "epoch"]
 """What the root key wraps."""
 
-Branch = Literal["blind", "index", "field", "audit", "ledger-captures", "ledger-audit", "export"]
+Branch = Literal["blind", "index", "field", "audit", "ledger-captures", "ledger-audit", "export", "sign-in"]
 """Keys beside the message keys: destroying a message never touches them."""
 
 WRAPS_PER_EPOCH: Final = 2**31

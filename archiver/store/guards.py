@@ -8,7 +8,17 @@ is a condition under which a row may not change so; the two databases only diffe
 
 from __future__ import annotations
 
-from archiver.store import guards_disposal, guards_facts, guards_finding, guards_policy
+from archiver.store import (
+    guards_access,
+    guards_audit,
+    guards_cases,
+    guards_disposal,
+    guards_facts,
+    guards_finding,
+    guards_policy,
+    guards_sign_in,
+    guards_witnessing,
+)
 from archiver.store.dialect import LOCK_ARCHIVE, REFUSED_MARK
 from archiver.store.guard import Guard
 from archiver.store.schema import KEYS_SCHEMA
@@ -164,7 +174,6 @@ GUARDS = (
     # What was refused stays told: received = stored + duplicates + refused (promise 9).
     Guard("refusals_delete", "refusals", "DELETE"),
     Guard("refusals_update", "refusals", "UPDATE"),
-    Guard("audit_details_delete", "audit_details", "DELETE"),
     Guard("ledger_entries_delete", "ledger_entries", "DELETE"),
     Guard("ledger_entries_update", "ledger_entries", "UPDATE"),
     # SQLite's REPLACE deletes the old row without firing the triggers for deletion.
@@ -192,10 +201,15 @@ GUARDS = (
             ("", "holds", "id"),
         )
     ),
+    *guards_access.GUARDS,
+    *guards_cases.GUARDS,
+    *guards_audit.GUARDS,
     *guards_disposal.GUARDS,
     *guards_facts.GUARDS,
     *guards_finding.GUARDS,
     *guards_policy.GUARDS,
+    *guards_sign_in.GUARDS,
+    *guards_witnessing.GUARDS,
 )
 
 NEVER_TRUNCATED = (
@@ -220,10 +234,15 @@ NEVER_TRUNCATED = (
     "refusals",
     "audit_details",
     "ledger_entries",
+    *guards_access.NEVER_TRUNCATED,
+    *guards_cases.NEVER_TRUNCATED,
+    *guards_audit.NEVER_TRUNCATED,
     *guards_disposal.NEVER_TRUNCATED,
     *guards_facts.NEVER_TRUNCATED,
     *guards_finding.NEVER_TRUNCATED,
     *guards_policy.NEVER_TRUNCATED,
+    *guards_sign_in.NEVER_TRUNCATED,
+    *guards_witnessing.NEVER_TRUNCATED,
 )
 """PostgreSQL's TRUNCATE fires no row triggers; SQLite has none."""
 
@@ -240,6 +259,7 @@ def _written(text: str, dialect: str) -> str:
         .replace("{approved}", guards_disposal.APPROVED)
         .replace("{unsettled}", guards_facts.UNSETTLED)
         .replace("{unconfirmed}", guards_policy.UNCONFIRMED)
+        .replace("{entry_at}", guards_audit.ENTRY_AT[dialect])
         .replace("{today}", _TODAY[dialect])
         .replace("{now_us}", _NOW_US[dialect])
         .replace("{keys}", keys)

@@ -118,9 +118,12 @@ class PackFolder:
                     if (name := name.rstrip(b"\0")).isalnum():
                         yield name.decode("ascii")
                     behind = at + FRAME.size + length
-                    whole = behind == end or _read_at(descriptor, behind, len(FRAME_MARK)) == FRAME_MARK
+                    # A length that a flipped bit made is no place to look at.
+                    whole = behind == end or (
+                        behind < end and _read_at(descriptor, behind, len(FRAME_MARK)) == FRAME_MARK
+                    )
                     at = behind if whole else at + len(FRAME_MARK)
-        except (OSError, OverflowError):
+        except OSError:
             raise StoreError(f"pack {pack_id} can't be read now; try again later") from None
 
     def delete(self, pack_id: str) -> None:

@@ -1,9 +1,174 @@
+CREATE TABLE access_reviews (
+	id VARCHAR NOT NULL, 
+	at_us BIGINT NOT NULL, 
+	by_id VARCHAR NOT NULL, 
+	sha256 BYTEA NOT NULL, 
+	sealed BYTEA NOT NULL, 
+	CONSTRAINT pk_access_reviews PRIMARY KEY (id)
+)
+-- next
+CREATE TABLE approvals (
+	id VARCHAR NOT NULL, 
+	action VARCHAR NOT NULL, 
+	about_id VARCHAR, 
+	request_hash BYTEA NOT NULL, 
+	sealed BYTEA NOT NULL, 
+	requester VARCHAR NOT NULL, 
+	created_us BIGINT NOT NULL, 
+	expires_us BIGINT NOT NULL, 
+	state VARCHAR NOT NULL, 
+	decided_us BIGINT, 
+	decided_by VARCHAR, 
+	method VARCHAR, 
+	sealed_assertion BYTEA, 
+	ended_us BIGINT, 
+	void_why VARCHAR, 
+	CONSTRAINT pk_approvals PRIMARY KEY (id)
+)
+-- next
+CREATE INDEX ix_approvals_about_id ON approvals (about_id)
+-- next
+CREATE INDEX ix_approvals_state ON approvals (state, created_us)
+-- next
+CREATE TABLE audit_expiries (
+	id VARCHAR NOT NULL, 
+	state VARCHAR NOT NULL, 
+	before_us BIGINT NOT NULL, 
+	until_idx BIGINT NOT NULL, 
+	entries BIGINT NOT NULL, 
+	sealed BYTEA NOT NULL, 
+	asked_us BIGINT NOT NULL, 
+	asked_by VARCHAR NOT NULL, 
+	decided_us BIGINT, 
+	decided_by VARCHAR, 
+	done_us BIGINT, 
+	audit_index BIGINT, 
+	CONSTRAINT pk_audit_expiries PRIMARY KEY (id)
+)
+-- next
+CREATE TABLE audit_facts (
+	idx BIGINT NOT NULL, 
+	at_us BIGINT NOT NULL, 
+	action VARCHAR NOT NULL, 
+	outcome VARCHAR NOT NULL, 
+	user_id VARCHAR NOT NULL, 
+	role VARCHAR NOT NULL, 
+	purpose VARCHAR NOT NULL, 
+	client VARCHAR NOT NULL, 
+	session VARCHAR NOT NULL, 
+	reason VARCHAR NOT NULL, 
+	count BIGINT, 
+	asked_in BIGINT, 
+	CONSTRAINT pk_audit_facts PRIMARY KEY (idx)
+)
+-- next
+CREATE INDEX ix_audit_facts_action ON audit_facts (action, at_us)
+-- next
+CREATE INDEX ix_audit_facts_at_us ON audit_facts (at_us)
+-- next
+CREATE INDEX ix_audit_facts_session ON audit_facts (session) WHERE session <> ''
+-- next
+CREATE INDEX ix_audit_facts_user ON audit_facts (user_id, at_us)
+-- next
+CREATE TABLE audit_mails (
+	id VARCHAR NOT NULL, 
+	kind VARCHAR NOT NULL, 
+	sealed BYTEA NOT NULL, 
+	queued_us BIGINT NOT NULL, 
+	next_us BIGINT NOT NULL, 
+	tries INTEGER DEFAULT 0 NOT NULL, 
+	sent_us BIGINT, 
+	failure VARCHAR, 
+	dropped BOOLEAN DEFAULT false NOT NULL, 
+	CONSTRAINT pk_audit_mails PRIMARY KEY (id)
+)
+-- next
+CREATE INDEX ix_audit_mails_waiting ON audit_mails (next_us) WHERE sent_us IS NULL AND NOT dropped
+-- next
+CREATE TABLE audit_marks (
+	name VARCHAR NOT NULL, 
+	cursor BIGINT NOT NULL, 
+	sealed BYTEA, 
+	CONSTRAINT pk_audit_marks PRIMARY KEY (name)
+)
+-- next
+CREATE TABLE audit_objects (
+	object VARCHAR NOT NULL, 
+	idx BIGINT NOT NULL, 
+	CONSTRAINT pk_audit_objects PRIMARY KEY (object, idx)
+)
+-- next
+CREATE INDEX ix_audit_objects_idx ON audit_objects (idx)
+-- next
+CREATE TABLE audit_patients (
+	token BYTEA NOT NULL, 
+	idx BIGINT NOT NULL, 
+	CONSTRAINT pk_audit_patients PRIMARY KEY (token, idx)
+)
+-- next
+CREATE INDEX ix_audit_patients_idx ON audit_patients (idx)
+-- next
+CREATE TABLE audit_reviews (
+	period VARCHAR NOT NULL, 
+	from_us BIGINT NOT NULL, 
+	before_us BIGINT NOT NULL, 
+	signed_us BIGINT NOT NULL, 
+	signed_by VARCHAR NOT NULL, 
+	sealed BYTEA NOT NULL, 
+	audit_index BIGINT NOT NULL, 
+	CONSTRAINT pk_audit_reviews PRIMARY KEY (period)
+)
+-- next
+CREATE TABLE audit_sinks (
+	name VARCHAR NOT NULL, 
+	cursor BIGINT NOT NULL, 
+	owner VARCHAR, 
+	lease_us BIGINT, 
+	sent_us BIGINT, 
+	tries INTEGER DEFAULT 0 NOT NULL, 
+	failing_us BIGINT, 
+	failure VARCHAR, 
+	told_us BIGINT, 
+	CONSTRAINT pk_audit_sinks PRIMARY KEY (name)
+)
+-- next
+CREATE TABLE audit_watched (
+	id VARCHAR NOT NULL, 
+	kind VARCHAR NOT NULL, 
+	user_id VARCHAR, 
+	sealed BYTEA NOT NULL, 
+	added_us BIGINT NOT NULL, 
+	added_by VARCHAR NOT NULL, 
+	ended_us BIGINT, 
+	ended_by VARCHAR, 
+	CONSTRAINT pk_audit_watched PRIMARY KEY (id)
+)
+-- next
 CREATE TABLE borne_tokens (
 	seq BIGINT NOT NULL, 
 	field SMALLINT NOT NULL, 
 	token BYTEA NOT NULL, 
 	CONSTRAINT pk_borne_tokens PRIMARY KEY (seq, field, token)
 )
+-- next
+CREATE TABLE case_mails (
+	id VARCHAR NOT NULL, 
+	about_id VARCHAR NOT NULL, 
+	kind VARCHAR NOT NULL, 
+	stage VARCHAR NOT NULL, 
+	sealed BYTEA NOT NULL, 
+	queued_us BIGINT NOT NULL, 
+	next_us BIGINT NOT NULL, 
+	tries INTEGER DEFAULT 0 NOT NULL, 
+	sent_us BIGINT, 
+	failure VARCHAR, 
+	dropped BOOLEAN DEFAULT false NOT NULL, 
+	CONSTRAINT pk_case_mails PRIMARY KEY (id)
+)
+-- next
+CREATE INDEX ix_case_mails_about_id ON case_mails (about_id)
+-- next
+CREATE INDEX ix_case_mails_waiting ON case_mails (next_us) WHERE sent_us IS NULL AND NOT dropped
 -- next
 CREATE TABLE clinician_keys (
 	token BYTEA NOT NULL, 
@@ -42,6 +207,48 @@ CREATE TABLE dictionaries (
 	wrapped BYTEA NOT NULL, 
 	CONSTRAINT pk_dictionaries PRIMARY KEY (id)
 )
+-- next
+CREATE TABLE disclosure_acts (
+	id VARCHAR NOT NULL, 
+	at_us BIGINT NOT NULL, 
+	kind VARCHAR NOT NULL, 
+	about_id VARCHAR, 
+	purpose VARCHAR NOT NULL, 
+	basis VARCHAR NOT NULL, 
+	by_id VARCHAR NOT NULL, 
+	messages INTEGER NOT NULL, 
+	unmatched INTEGER NOT NULL, 
+	sealed BYTEA NOT NULL, 
+	CONSTRAINT pk_disclosure_acts PRIMARY KEY (id)
+)
+-- next
+CREATE INDEX ix_disclosure_acts_about_id ON disclosure_acts (about_id)
+-- next
+CREATE INDEX ix_disclosure_acts_at_us ON disclosure_acts (at_us)
+-- next
+CREATE TABLE disclosure_suspensions (
+	id VARCHAR NOT NULL, 
+	patient_id VARCHAR NOT NULL, 
+	basis VARCHAR NOT NULL, 
+	until_on DATE NOT NULL, 
+	written BOOLEAN NOT NULL, 
+	sealed BYTEA NOT NULL, 
+	created_us BIGINT NOT NULL, 
+	created_by VARCHAR NOT NULL, 
+	ended_us BIGINT, 
+	ended_by VARCHAR, 
+	CONSTRAINT pk_disclosure_suspensions PRIMARY KEY (id)
+)
+-- next
+CREATE INDEX ix_disclosure_suspensions_patient_id ON disclosure_suspensions (patient_id)
+-- next
+CREATE TABLE dpop_proofs (
+	hash BYTEA NOT NULL, 
+	expires_us BIGINT NOT NULL, 
+	CONSTRAINT pk_dpop_proofs PRIMARY KEY (hash)
+)
+-- next
+CREATE INDEX ix_dpop_proofs_expires_us ON dpop_proofs (expires_us)
 -- next
 CREATE TABLE encounter_clinicians (
 	clinician BYTEA NOT NULL, 
@@ -135,6 +342,55 @@ CREATE TABLE learnt_models (
 	CONSTRAINT pk_learnt_models PRIMARY KEY (id)
 )
 -- next
+CREATE TABLE ledger_checkpoints (
+	log SMALLINT NOT NULL, 
+	generation INTEGER NOT NULL, 
+	size BIGINT NOT NULL, 
+	at_us BIGINT NOT NULL, 
+	note BYTEA NOT NULL, 
+	CONSTRAINT pk_ledger_checkpoints PRIMARY KEY (log, generation, size)
+)
+-- next
+CREATE TABLE ledger_cosignatures (
+	log SMALLINT NOT NULL, 
+	generation INTEGER NOT NULL, 
+	size BIGINT NOT NULL, 
+	witness VARCHAR NOT NULL, 
+	at_us BIGINT NOT NULL, 
+	lines BYTEA NOT NULL, 
+	CONSTRAINT pk_ledger_cosignatures PRIMARY KEY (log, generation, size, witness)
+)
+-- next
+CREATE TABLE ledger_gaps (
+	id VARCHAR NOT NULL, 
+	heads BYTEA NOT NULL, 
+	sealed BYTEA NOT NULL, 
+	asked_us BIGINT NOT NULL, 
+	asked_by VARCHAR NOT NULL, 
+	decided_us BIGINT, 
+	decided_by VARCHAR, 
+	audit_index BIGINT, 
+	CONSTRAINT pk_ledger_gaps PRIMARY KEY (id)
+)
+-- next
+CREATE TABLE ledger_generations (
+	log SMALLINT NOT NULL, 
+	generation INTEGER NOT NULL, 
+	size BIGINT NOT NULL, 
+	at_us BIGINT NOT NULL, 
+	statement BYTEA NOT NULL, 
+	CONSTRAINT pk_ledger_generations PRIMARY KEY (log, generation)
+)
+-- next
+CREATE TABLE ledger_watchers (
+	name VARCHAR NOT NULL, 
+	ok_us BIGINT, 
+	failing_us BIGINT, 
+	failure VARCHAR, 
+	told_us BIGINT, 
+	CONSTRAINT pk_ledger_watchers PRIMARY KEY (name)
+)
+-- next
 DROP INDEX ix_message_tokens_message_pk
 -- next
 ALTER TABLE messages ADD COLUMN form SMALLINT DEFAULT 0 NOT NULL
@@ -199,6 +455,23 @@ CREATE TABLE redates (
 	CONSTRAINT pk_redates PRIMARY KEY (message_pk)
 )
 -- next
+CREATE TABLE sign_in_attempts (
+	key BYTEA NOT NULL, 
+	count INTEGER NOT NULL, 
+	until_us BIGINT NOT NULL, 
+	CONSTRAINT pk_sign_in_attempts PRIMARY KEY (key)
+)
+-- next
+CREATE INDEX ix_sign_in_attempts_until_us ON sign_in_attempts (until_us)
+-- next
+CREATE TABLE sso_returns (
+	hash BYTEA NOT NULL, 
+	expires_us BIGINT NOT NULL, 
+	CONSTRAINT pk_sso_returns PRIMARY KEY (hash)
+)
+-- next
+CREATE INDEX ix_sso_returns_expires_us ON sso_returns (expires_us)
+-- next
 CREATE TABLE units (
 	id VARCHAR NOT NULL, 
 	name_token BYTEA NOT NULL, 
@@ -208,11 +481,71 @@ CREATE TABLE units (
 	CONSTRAINT uq_units_name_token UNIQUE (name_token)
 )
 -- next
+ALTER TABLE users ADD COLUMN sealed BYTEA
+-- next
 CREATE TABLE watch_pauses (
 	from_us BIGINT NOT NULL, 
 	until_us BIGINT NOT NULL, 
 	CONSTRAINT pk_watch_pauses PRIMARY KEY (from_us)
 )
+-- next
+CREATE TABLE access_alarms (
+	user_id VARCHAR NOT NULL, 
+	code VARCHAR NOT NULL, 
+	at_us BIGINT NOT NULL, 
+	CONSTRAINT pk_access_alarms PRIMARY KEY (user_id, code), 
+	CONSTRAINT fk_access_alarms_user_id FOREIGN KEY(user_id) REFERENCES users (id)
+)
+-- next
+CREATE TABLE access_hours (
+	user_id VARCHAR NOT NULL, 
+	hour BIGINT NOT NULL, 
+	views INTEGER NOT NULL, 
+	CONSTRAINT pk_access_hours PRIMARY KEY (user_id, hour), 
+	CONSTRAINT fk_access_hours_user_id FOREIGN KEY(user_id) REFERENCES users (id)
+)
+-- next
+CREATE TABLE access_places (
+	user_id VARCHAR NOT NULL, 
+	token BYTEA NOT NULL, 
+	first_us BIGINT NOT NULL, 
+	CONSTRAINT pk_access_places PRIMARY KEY (user_id, token), 
+	CONSTRAINT fk_access_places_user_id FOREIGN KEY(user_id) REFERENCES users (id)
+)
+-- next
+CREATE TABLE account_notices (
+	id VARCHAR NOT NULL, 
+	user_id VARCHAR NOT NULL, 
+	kind VARCHAR NOT NULL, 
+	by_id VARCHAR NOT NULL, 
+	made_us BIGINT NOT NULL, 
+	seen_us BIGINT, 
+	next_us BIGINT NOT NULL, 
+	tries INTEGER DEFAULT 0 NOT NULL, 
+	sent_us BIGINT, 
+	failure VARCHAR, 
+	dropped BOOLEAN DEFAULT false NOT NULL, 
+	CONSTRAINT pk_account_notices PRIMARY KEY (id), 
+	CONSTRAINT fk_account_notices_user_id FOREIGN KEY(user_id) REFERENCES users (id)
+)
+-- next
+CREATE INDEX ix_account_notices_user ON account_notices (user_id, made_us)
+-- next
+CREATE INDEX ix_account_notices_waiting ON account_notices (next_us) WHERE sent_us IS NULL AND NOT dropped
+-- next
+CREATE TABLE appointments (
+	id VARCHAR NOT NULL, 
+	user_id VARCHAR NOT NULL, 
+	role VARCHAR NOT NULL, 
+	at_us BIGINT NOT NULL, 
+	by_id VARCHAR NOT NULL, 
+	approved_by VARCHAR, 
+	approval_id VARCHAR, 
+	CONSTRAINT pk_appointments PRIMARY KEY (id), 
+	CONSTRAINT fk_appointments_user_id FOREIGN KEY(user_id) REFERENCES users (id)
+)
+-- next
+CREATE INDEX ix_appointments_user_id ON appointments (user_id)
 -- next
 CREATE TABLE arrival_days (
 	source_id VARCHAR NOT NULL, 
@@ -230,6 +563,44 @@ CREATE TABLE arrival_slots (
 	CONSTRAINT pk_arrival_slots PRIMARY KEY (source_id, slot), 
 	CONSTRAINT fk_arrival_slots_source_id FOREIGN KEY(source_id) REFERENCES sources (id)
 )
+-- next
+CREATE TABLE breaches (
+	id VARCHAR NOT NULL, 
+	state VARCHAR NOT NULL, 
+	discovered_us BIGINT NOT NULL, 
+	held_as VARCHAR NOT NULL, 
+	contract_hours INTEGER, 
+	sealed BYTEA NOT NULL, 
+	sealed_exposure BYTEA, 
+	created_us BIGINT NOT NULL, 
+	created_by VARCHAR NOT NULL, 
+	decision VARCHAR, 
+	decided_us BIGINT, 
+	decided_by VARCHAR, 
+	confirmed_us BIGINT, 
+	confirmed_by VARCHAR, 
+	closed_us BIGINT, 
+	closed_by VARCHAR, 
+	reminded VARCHAR, 
+	CONSTRAINT pk_breaches PRIMARY KEY (id), 
+	CONSTRAINT fk_breaches_created_by FOREIGN KEY(created_by) REFERENCES users (id)
+)
+-- next
+CREATE TABLE challenges (
+	challenge BYTEA NOT NULL, 
+	purpose VARCHAR NOT NULL, 
+	user_id VARCHAR, 
+	session_id VARCHAR, 
+	payload BYTEA NOT NULL, 
+	nonce BYTEA NOT NULL, 
+	created_us BIGINT NOT NULL, 
+	expires_us BIGINT NOT NULL, 
+	spent_us BIGINT, 
+	CONSTRAINT pk_challenges PRIMARY KEY (challenge), 
+	CONSTRAINT fk_challenges_user_id FOREIGN KEY(user_id) REFERENCES users (id)
+)
+-- next
+CREATE INDEX ix_challenges_expires_us ON challenges (expires_us)
 -- next
 CREATE TABLE corrections (
 	id BIGSERIAL NOT NULL, 
@@ -259,6 +630,43 @@ CREATE TABLE coverage_lines (
 	CONSTRAINT fk_coverage_lines_source_id FOREIGN KEY(source_id) REFERENCES sources (id)
 )
 -- next
+ALTER TABLE credentials ADD COLUMN issued_by VARCHAR
+-- next
+ALTER TABLE credentials ADD COLUMN session_id VARCHAR
+-- next
+ALTER TABLE credentials ADD COLUMN method VARCHAR
+-- next
+ALTER TABLE credentials ADD COLUMN verified_us BIGINT
+-- next
+ALTER TABLE credentials ADD COLUMN enrol_only BOOLEAN DEFAULT false NOT NULL
+-- next
+ALTER TABLE credentials ADD COLUMN sealed_place BYTEA
+-- next
+CREATE INDEX ix_credentials_session_id ON credentials (session_id)
+-- next
+CREATE TABLE disclosure_statements (
+	id BIGSERIAL NOT NULL, 
+	act_id VARCHAR NOT NULL, 
+	basis VARCHAR NOT NULL, 
+	sealed BYTEA NOT NULL, 
+	at_us BIGINT NOT NULL, 
+	by_id VARCHAR NOT NULL, 
+	CONSTRAINT pk_disclosure_statements PRIMARY KEY (id), 
+	CONSTRAINT fk_disclosure_statements_act_id FOREIGN KEY(act_id) REFERENCES disclosure_acts (id)
+)
+-- next
+CREATE INDEX ix_disclosure_statements_act_id ON disclosure_statements (act_id)
+-- next
+CREATE TABLE disclosures (
+	act_id VARCHAR NOT NULL, 
+	patient_id VARCHAR NOT NULL, 
+	messages INTEGER NOT NULL, 
+	CONSTRAINT pk_disclosures PRIMARY KEY (act_id, patient_id), 
+	CONSTRAINT fk_disclosures_act_id FOREIGN KEY(act_id) REFERENCES disclosure_acts (id)
+)
+-- next
+CREATE INDEX ix_disclosures_patient_id ON disclosures (patient_id)
+-- next
 ALTER TABLE dispositions ADD COLUMN approved_sha256 BYTEA
 -- next
 ALTER TABLE dispositions ADD COLUMN sealed_decision BYTEA
@@ -270,6 +678,25 @@ ALTER TABLE dispositions ADD COLUMN begun_us BIGINT
 ALTER TABLE dispositions ADD COLUMN begun_by VARCHAR
 -- next
 ALTER TABLE dispositions ADD COLUMN ledger_index BIGINT
+-- next
+CREATE TABLE emergencies (
+	id VARCHAR NOT NULL, 
+	user_id VARCHAR NOT NULL, 
+	sealed BYTEA NOT NULL, 
+	begun_us BIGINT NOT NULL, 
+	until_us BIGINT NOT NULL, 
+	ended_us BIGINT, 
+	views INTEGER NOT NULL, 
+	review_by_us BIGINT NOT NULL, 
+	reviewed_us BIGINT, 
+	reviewed_by VARCHAR, 
+	verdict VARCHAR, 
+	sealed_review BYTEA, 
+	CONSTRAINT pk_emergencies PRIMARY KEY (id), 
+	CONSTRAINT fk_emergencies_user_id FOREIGN KEY(user_id) REFERENCES users (id)
+)
+-- next
+CREATE INDEX ix_emergencies_user_id ON emergencies (user_id)
 -- next
 CREATE TABLE extensions (
 	id VARCHAR NOT NULL, 
@@ -316,6 +743,29 @@ CREATE INDEX ix_gaps_source_id_opened_us ON gaps (source_id, opened_us)
 -- next
 CREATE UNIQUE INDEX uq_gaps_open ON gaps (source_id, kind, key) WHERE closed_us IS NULL
 -- next
+CREATE TABLE grants (
+	id VARCHAR NOT NULL, 
+	user_id VARCHAR NOT NULL, 
+	kind VARCHAR NOT NULL, 
+	names VARCHAR NOT NULL, 
+	sealed BYTEA NOT NULL, 
+	from_us BIGINT NOT NULL, 
+	until_us BIGINT NOT NULL, 
+	state VARCHAR NOT NULL, 
+	asked_us BIGINT NOT NULL, 
+	asked_by VARCHAR NOT NULL, 
+	decided_us BIGINT, 
+	decided_by VARCHAR, 
+	approval_id VARCHAR, 
+	revoked_us BIGINT, 
+	revoked_by VARCHAR, 
+	last_used_us BIGINT, 
+	CONSTRAINT pk_grants PRIMARY KEY (id), 
+	CONSTRAINT fk_grants_user_id FOREIGN KEY(user_id) REFERENCES users (id)
+)
+-- next
+CREATE INDEX ix_grants_user_id ON grants (user_id)
+-- next
 CREATE TABLE grounds_rules (
 	grounds_id BIGINT NOT NULL, 
 	rule_token BYTEA NOT NULL, 
@@ -349,6 +799,22 @@ CREATE TABLE heartbeats (
 	CONSTRAINT fk_heartbeats_source_id FOREIGN KEY(source_id) REFERENCES sources (id)
 )
 -- next
+CREATE TABLE identities (
+	id VARCHAR NOT NULL, 
+	user_id VARCHAR NOT NULL, 
+	token BYTEA, 
+	sealed BYTEA NOT NULL, 
+	created_us BIGINT NOT NULL, 
+	created_by VARCHAR NOT NULL, 
+	last_used_us BIGINT, 
+	ended_us BIGINT, 
+	CONSTRAINT pk_identities PRIMARY KEY (id), 
+	CONSTRAINT fk_identities_user_id FOREIGN KEY(user_id) REFERENCES users (id), 
+	CONSTRAINT uq_identities_token UNIQUE (token)
+)
+-- next
+CREATE INDEX ix_identities_user_id ON identities (user_id)
+-- next
 ALTER TABLE imap_checkpoints ADD COLUMN first_uidnext BIGINT DEFAULT 0 NOT NULL
 -- next
 ALTER TABLE imap_checkpoints ADD COLUMN seen_uid BIGINT DEFAULT 0 NOT NULL
@@ -376,6 +842,16 @@ CREATE TABLE learnt_types (
 	sealed BYTEA NOT NULL, 
 	CONSTRAINT pk_learnt_types PRIMARY KEY (message_pk), 
 	CONSTRAINT fk_learnt_types_message_pk FOREIGN KEY(message_pk) REFERENCES messages (pk)
+)
+-- next
+CREATE TABLE link_requests (
+	user_id VARCHAR NOT NULL, 
+	asked_by VARCHAR NOT NULL, 
+	asked_us BIGINT NOT NULL, 
+	expires_us BIGINT NOT NULL, 
+	CONSTRAINT pk_link_requests PRIMARY KEY (user_id, asked_by), 
+	CONSTRAINT fk_link_requests_user_id FOREIGN KEY(user_id) REFERENCES users (id), 
+	CONSTRAINT fk_link_requests_asked_by FOREIGN KEY(asked_by) REFERENCES users (id)
 )
 -- next
 CREATE TABLE match_decisions (
@@ -422,6 +898,28 @@ CREATE INDEX ix_part_refs_part_id ON part_refs (part_id)
 -- next
 CREATE INDEX ix_part_refs_seq ON part_refs (seq)
 -- next
+CREATE TABLE passkeys (
+	id VARCHAR NOT NULL, 
+	user_id VARCHAR NOT NULL, 
+	credential_id BYTEA NOT NULL, 
+	public_key BYTEA NOT NULL, 
+	sign_count BIGINT NOT NULL, 
+	aaguid VARCHAR NOT NULL, 
+	transports VARCHAR NOT NULL, 
+	backup_eligible BOOLEAN NOT NULL, 
+	backed_up BOOLEAN NOT NULL, 
+	created_us BIGINT NOT NULL, 
+	last_used_us BIGINT, 
+	removed_us BIGINT, 
+	removed_why VARCHAR, 
+	sealed BYTEA NOT NULL, 
+	CONSTRAINT pk_passkeys PRIMARY KEY (id), 
+	CONSTRAINT fk_passkeys_user_id FOREIGN KEY(user_id) REFERENCES users (id), 
+	CONSTRAINT uq_passkeys_credential_id UNIQUE (credential_id)
+)
+-- next
+CREATE INDEX ix_passkeys_user_id ON passkeys (user_id)
+-- next
 CREATE TABLE patient_links (
 	patient_id VARCHAR NOT NULL, 
 	other BYTEA NOT NULL, 
@@ -430,6 +928,36 @@ CREATE TABLE patient_links (
 )
 -- next
 CREATE INDEX ix_patient_links_other ON patient_links (other)
+-- next
+CREATE TABLE patient_requests (
+	id VARCHAR NOT NULL, 
+	kind VARCHAR NOT NULL, 
+	state VARCHAR NOT NULL, 
+	received_on DATE NOT NULL, 
+	due_on DATE NOT NULL, 
+	extended_us BIGINT, 
+	extended_by VARCHAR, 
+	patient_id VARCHAR, 
+	export_id VARCHAR, 
+	sealed BYTEA NOT NULL, 
+	created_us BIGINT NOT NULL, 
+	created_by VARCHAR NOT NULL, 
+	denial_asked_us BIGINT, 
+	denial_asked_by VARCHAR, 
+	denial_sha256 BYTEA, 
+	denial_us BIGINT, 
+	denial_by VARCHAR, 
+	closed_us BIGINT, 
+	closed_by VARCHAR, 
+	outcome VARCHAR, 
+	reminded VARCHAR, 
+	CONSTRAINT pk_patient_requests PRIMARY KEY (id), 
+	CONSTRAINT fk_patient_requests_created_by FOREIGN KEY(created_by) REFERENCES users (id)
+)
+-- next
+CREATE INDEX ix_patient_requests_patient_id ON patient_requests (patient_id)
+-- next
+CREATE INDEX ix_patient_requests_state ON patient_requests (state, due_on)
 -- next
 ALTER TABLE patient_tokens ADD COLUMN kind SMALLINT
 -- next
@@ -528,6 +1056,59 @@ CREATE TABLE alerts (
 -- next
 CREATE INDEX ix_alerts_sent_us_next_us ON alerts (sent_us, next_us)
 -- next
+CREATE TABLE api_tokens (
+	id VARCHAR NOT NULL, 
+	hash BYTEA NOT NULL, 
+	user_id VARCHAR NOT NULL, 
+	actions VARCHAR, 
+	matters VARCHAR, 
+	sealed BYTEA NOT NULL, 
+	jkt VARCHAR, 
+	issued_by VARCHAR NOT NULL, 
+	rotated_to VARCHAR, 
+	CONSTRAINT pk_api_tokens PRIMARY KEY (id), 
+	CONSTRAINT uq_api_tokens_hash UNIQUE (hash), 
+	CONSTRAINT fk_api_tokens_hash FOREIGN KEY(hash) REFERENCES credentials (hash), 
+	CONSTRAINT fk_api_tokens_user_id FOREIGN KEY(user_id) REFERENCES users (id)
+)
+-- next
+CREATE INDEX ix_api_tokens_user_id ON api_tokens (user_id)
+-- next
+CREATE TABLE breach_entries (
+	breach_id VARCHAR NOT NULL, 
+	idx BIGINT NOT NULL, 
+	CONSTRAINT pk_breach_entries PRIMARY KEY (breach_id, idx), 
+	CONSTRAINT fk_breach_entries_breach_id FOREIGN KEY(breach_id) REFERENCES breaches (id)
+)
+-- next
+CREATE TABLE breach_events (
+	id BIGSERIAL NOT NULL, 
+	breach_id VARCHAR NOT NULL, 
+	kind VARCHAR NOT NULL, 
+	at_us BIGINT NOT NULL, 
+	by_id VARCHAR NOT NULL, 
+	until_on DATE, 
+	sealed BYTEA NOT NULL, 
+	CONSTRAINT pk_breach_events PRIMARY KEY (id), 
+	CONSTRAINT fk_breach_events_breach_id FOREIGN KEY(breach_id) REFERENCES breaches (id)
+)
+-- next
+CREATE INDEX ix_breach_events_breach_id ON breach_events (breach_id)
+-- next
+CREATE TABLE breach_patients (
+	breach_id VARCHAR NOT NULL, 
+	patient_id VARCHAR NOT NULL, 
+	opened INTEGER NOT NULL, 
+	listed INTEGER NOT NULL, 
+	exported INTEGER NOT NULL, 
+	sealed_with INTEGER NOT NULL, 
+	first_us BIGINT, 
+	last_us BIGINT, 
+	sealed BYTEA NOT NULL, 
+	CONSTRAINT pk_breach_patients PRIMARY KEY (breach_id, patient_id), 
+	CONSTRAINT fk_breach_patients_breach_id FOREIGN KEY(breach_id) REFERENCES breaches (id)
+)
+-- next
 CREATE TABLE disposition_draws (
 	id BIGSERIAL NOT NULL, 
 	disposition_id VARCHAR NOT NULL, 
@@ -585,6 +1166,30 @@ CREATE TABLE policy_baselines (
 	CONSTRAINT fk_policy_baselines_ended_by FOREIGN KEY(ended_by) REFERENCES policy_entries (id)
 )
 -- next
+CREATE TABLE request_items (
+	request_id VARCHAR NOT NULL, 
+	message_pk BIGINT NOT NULL, 
+	mark VARCHAR, 
+	sealed BYTEA, 
+	marked_us BIGINT, 
+	marked_by VARCHAR, 
+	CONSTRAINT pk_request_items PRIMARY KEY (request_id, message_pk), 
+	CONSTRAINT fk_request_items_request_id FOREIGN KEY(request_id) REFERENCES patient_requests (id)
+)
+-- next
+CREATE TABLE request_letters (
+	id VARCHAR NOT NULL, 
+	request_id VARCHAR NOT NULL, 
+	kind VARCHAR NOT NULL, 
+	made_us BIGINT NOT NULL, 
+	made_by VARCHAR NOT NULL, 
+	sealed BYTEA NOT NULL, 
+	CONSTRAINT pk_request_letters PRIMARY KEY (id), 
+	CONSTRAINT fk_request_letters_request_id FOREIGN KEY(request_id) REFERENCES patient_requests (id)
+)
+-- next
+CREATE INDEX ix_request_letters_request_id ON request_letters (request_id)
+-- next
 CREATE TABLE saved_searches (
 	id VARCHAR NOT NULL, 
 	owner_id VARCHAR NOT NULL, 
@@ -607,6 +1212,19 @@ CREATE TABLE saved_searches (
 )
 -- next
 CREATE INDEX ix_saved_searches_owner_id ON saved_searches (owner_id)
+-- next
+CREATE TABLE sso_sessions (
+	session_id VARCHAR NOT NULL, 
+	identity_id VARCHAR NOT NULL, 
+	sid BYTEA, 
+	sealed BYTEA NOT NULL, 
+	CONSTRAINT pk_sso_sessions PRIMARY KEY (session_id), 
+	CONSTRAINT fk_sso_sessions_identity_id FOREIGN KEY(identity_id) REFERENCES identities (id)
+)
+-- next
+CREATE INDEX ix_sso_sessions_identity_id ON sso_sessions (identity_id)
+-- next
+CREATE INDEX ix_sso_sessions_sid ON sso_sessions (sid)
 -- next
 CREATE TABLE taggings (
 	id BIGSERIAL NOT NULL, 
@@ -929,6 +1547,244 @@ CREATE FUNCTION holdfast_guard_refusals_update() RETURNS trigger LANGUAGE plpgsq
 -- next
 CREATE TRIGGER guard_refusals_update BEFORE UPDATE ON refusals FOR EACH ROW EXECUTE FUNCTION holdfast_guard_refusals_update()
 -- next
+CREATE FUNCTION holdfast_guard_grants_delete() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN OLD; END $$
+-- next
+CREATE TRIGGER guard_grants_delete BEFORE DELETE ON grants FOR EACH ROW EXECUTE FUNCTION holdfast_guard_grants_delete()
+-- next
+CREATE FUNCTION holdfast_guard_approvals_delete() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN OLD; END $$
+-- next
+CREATE TRIGGER guard_approvals_delete BEFORE DELETE ON approvals FOR EACH ROW EXECUTE FUNCTION holdfast_guard_approvals_delete()
+-- next
+CREATE FUNCTION holdfast_guard_appointments_delete() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN OLD; END $$
+-- next
+CREATE TRIGGER guard_appointments_delete BEFORE DELETE ON appointments FOR EACH ROW EXECUTE FUNCTION holdfast_guard_appointments_delete()
+-- next
+CREATE FUNCTION holdfast_guard_emergencies_delete() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN OLD; END $$
+-- next
+CREATE TRIGGER guard_emergencies_delete BEFORE DELETE ON emergencies FOR EACH ROW EXECUTE FUNCTION holdfast_guard_emergencies_delete()
+-- next
+CREATE FUNCTION holdfast_guard_access_reviews_delete() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN OLD; END $$
+-- next
+CREATE TRIGGER guard_access_reviews_delete BEFORE DELETE ON access_reviews FOR EACH ROW EXECUTE FUNCTION holdfast_guard_access_reviews_delete()
+-- next
+CREATE FUNCTION holdfast_guard_grants_fixed() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_grants_fixed BEFORE UPDATE OF id, user_id, kind, names, sealed, from_us, until_us, asked_us, asked_by ON grants FOR EACH ROW EXECUTE FUNCTION holdfast_guard_grants_fixed()
+-- next
+CREATE FUNCTION holdfast_guard_grants_begin() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.state <> 'asked' THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_grants_begin BEFORE INSERT ON grants FOR EACH ROW EXECUTE FUNCTION holdfast_guard_grants_begin()
+-- next
+CREATE FUNCTION holdfast_guard_grants_state() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.state <> OLD.state AND NOT (
+    (OLD.state = 'asked' AND NEW.state = 'refused')
+    OR (OLD.state = 'asked' AND NEW.state = 'granted' AND NEW.decided_by IS NOT NULL
+        AND NEW.decided_by <> NEW.asked_by AND NEW.decided_by <> NEW.user_id)
+    OR (OLD.state IN ('asked', 'granted') AND NEW.state = 'revoked' AND NEW.revoked_by IS NOT NULL)) THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_grants_state BEFORE UPDATE OF state ON grants FOR EACH ROW EXECUTE FUNCTION holdfast_guard_grants_state()
+-- next
+CREATE FUNCTION holdfast_guard_approvals_fixed() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_approvals_fixed BEFORE UPDATE OF id, action, about_id, request_hash, sealed, requester, created_us, expires_us ON approvals FOR EACH ROW EXECUTE FUNCTION holdfast_guard_approvals_fixed()
+-- next
+CREATE FUNCTION holdfast_guard_approvals_begin() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.state <> 'asked' THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_approvals_begin BEFORE INSERT ON approvals FOR EACH ROW EXECUTE FUNCTION holdfast_guard_approvals_begin()
+-- next
+CREATE FUNCTION holdfast_guard_approvals_state() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.state <> OLD.state AND NOT (
+    (OLD.state = 'asked' AND NEW.state = 'refused')
+    OR (OLD.state = 'asked' AND NEW.state = 'approved' AND NEW.decided_by IS NOT NULL
+        AND NEW.decided_by <> OLD.requester AND NEW.decided_us <= OLD.expires_us)
+    OR (OLD.state = 'approved' AND NEW.state = 'used' AND NEW.ended_us IS NOT NULL)
+    OR (OLD.state IN ('asked', 'approved') AND NEW.state = 'void' AND NEW.void_why IS NOT NULL)) THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_approvals_state BEFORE UPDATE OF state ON approvals FOR EACH ROW EXECUTE FUNCTION holdfast_guard_approvals_state()
+-- next
+CREATE FUNCTION holdfast_guard_approvals_decided() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF OLD.decided_us IS NOT NULL THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_approvals_decided BEFORE UPDATE OF decided_us, decided_by, method, sealed_assertion ON approvals FOR EACH ROW EXECUTE FUNCTION holdfast_guard_approvals_decided()
+-- next
+CREATE FUNCTION holdfast_guard_appointments_update() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_appointments_update BEFORE UPDATE ON appointments FOR EACH ROW EXECUTE FUNCTION holdfast_guard_appointments_update()
+-- next
+CREATE FUNCTION holdfast_guard_emergencies_fixed() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_emergencies_fixed BEFORE UPDATE OF id, user_id, sealed, begun_us, until_us, review_by_us ON emergencies FOR EACH ROW EXECUTE FUNCTION holdfast_guard_emergencies_fixed()
+-- next
+CREATE FUNCTION holdfast_guard_emergencies_reviewed() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF OLD.reviewed_us IS NOT NULL OR NEW.reviewed_by IS NULL OR NEW.reviewed_by = OLD.user_id THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_emergencies_reviewed BEFORE UPDATE OF reviewed_us, reviewed_by, verdict, sealed_review ON emergencies FOR EACH ROW EXECUTE FUNCTION holdfast_guard_emergencies_reviewed()
+-- next
+CREATE FUNCTION holdfast_guard_access_reviews_update() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_access_reviews_update BEFORE UPDATE ON access_reviews FOR EACH ROW EXECUTE FUNCTION holdfast_guard_access_reviews_update()
+-- next
+CREATE FUNCTION holdfast_guard_disclosure_acts_delete() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN OLD; END $$
+-- next
+CREATE TRIGGER guard_disclosure_acts_delete BEFORE DELETE ON disclosure_acts FOR EACH ROW EXECUTE FUNCTION holdfast_guard_disclosure_acts_delete()
+-- next
+CREATE FUNCTION holdfast_guard_disclosures_delete() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN OLD; END $$
+-- next
+CREATE TRIGGER guard_disclosures_delete BEFORE DELETE ON disclosures FOR EACH ROW EXECUTE FUNCTION holdfast_guard_disclosures_delete()
+-- next
+CREATE FUNCTION holdfast_guard_disclosure_statements_delete() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN OLD; END $$
+-- next
+CREATE TRIGGER guard_disclosure_statements_delete BEFORE DELETE ON disclosure_statements FOR EACH ROW EXECUTE FUNCTION holdfast_guard_disclosure_statements_delete()
+-- next
+CREATE FUNCTION holdfast_guard_disclosure_suspensions_delete() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN OLD; END $$
+-- next
+CREATE TRIGGER guard_disclosure_suspensions_delete BEFORE DELETE ON disclosure_suspensions FOR EACH ROW EXECUTE FUNCTION holdfast_guard_disclosure_suspensions_delete()
+-- next
+CREATE FUNCTION holdfast_guard_patient_requests_delete() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN OLD; END $$
+-- next
+CREATE TRIGGER guard_patient_requests_delete BEFORE DELETE ON patient_requests FOR EACH ROW EXECUTE FUNCTION holdfast_guard_patient_requests_delete()
+-- next
+CREATE FUNCTION holdfast_guard_request_items_delete() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN OLD; END $$
+-- next
+CREATE TRIGGER guard_request_items_delete BEFORE DELETE ON request_items FOR EACH ROW EXECUTE FUNCTION holdfast_guard_request_items_delete()
+-- next
+CREATE FUNCTION holdfast_guard_request_letters_delete() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN OLD; END $$
+-- next
+CREATE TRIGGER guard_request_letters_delete BEFORE DELETE ON request_letters FOR EACH ROW EXECUTE FUNCTION holdfast_guard_request_letters_delete()
+-- next
+CREATE FUNCTION holdfast_guard_case_mails_delete() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN OLD; END $$
+-- next
+CREATE TRIGGER guard_case_mails_delete BEFORE DELETE ON case_mails FOR EACH ROW EXECUTE FUNCTION holdfast_guard_case_mails_delete()
+-- next
+CREATE FUNCTION holdfast_guard_breaches_delete() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN OLD; END $$
+-- next
+CREATE TRIGGER guard_breaches_delete BEFORE DELETE ON breaches FOR EACH ROW EXECUTE FUNCTION holdfast_guard_breaches_delete()
+-- next
+CREATE FUNCTION holdfast_guard_breach_events_delete() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN OLD; END $$
+-- next
+CREATE TRIGGER guard_breach_events_delete BEFORE DELETE ON breach_events FOR EACH ROW EXECUTE FUNCTION holdfast_guard_breach_events_delete()
+-- next
+CREATE FUNCTION holdfast_guard_disclosure_acts_update() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_disclosure_acts_update BEFORE UPDATE ON disclosure_acts FOR EACH ROW EXECUTE FUNCTION holdfast_guard_disclosure_acts_update()
+-- next
+CREATE FUNCTION holdfast_guard_disclosures_update() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_disclosures_update BEFORE UPDATE ON disclosures FOR EACH ROW EXECUTE FUNCTION holdfast_guard_disclosures_update()
+-- next
+CREATE FUNCTION holdfast_guard_disclosure_statements_update() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_disclosure_statements_update BEFORE UPDATE ON disclosure_statements FOR EACH ROW EXECUTE FUNCTION holdfast_guard_disclosure_statements_update()
+-- next
+CREATE FUNCTION holdfast_guard_request_letters_update() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_request_letters_update BEFORE UPDATE ON request_letters FOR EACH ROW EXECUTE FUNCTION holdfast_guard_request_letters_update()
+-- next
+CREATE FUNCTION holdfast_guard_breach_events_update() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_breach_events_update BEFORE UPDATE ON breach_events FOR EACH ROW EXECUTE FUNCTION holdfast_guard_breach_events_update()
+-- next
+CREATE FUNCTION holdfast_guard_disclosure_suspensions_fixed() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF OLD.ended_us IS NOT NULL OR NEW.id <> OLD.id OR NEW.patient_id <> OLD.patient_id OR NEW.basis <> OLD.basis OR NEW.until_on <> OLD.until_on THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_disclosure_suspensions_fixed BEFORE UPDATE ON disclosure_suspensions FOR EACH ROW EXECUTE FUNCTION holdfast_guard_disclosure_suspensions_fixed()
+-- next
+CREATE FUNCTION holdfast_guard_patient_requests_closed() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF OLD.state = 'closed' THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_patient_requests_closed BEFORE UPDATE ON patient_requests FOR EACH ROW EXECUTE FUNCTION holdfast_guard_patient_requests_closed()
+-- next
+CREATE FUNCTION holdfast_guard_patient_requests_fixed() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_patient_requests_fixed BEFORE UPDATE OF id, kind, received_on, created_us, created_by ON patient_requests FOR EACH ROW EXECUTE FUNCTION holdfast_guard_patient_requests_fixed()
+-- next
+CREATE FUNCTION holdfast_guard_patient_requests_denied() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.denial_by IS NOT NULL AND (NEW.denial_asked_by IS NULL OR NEW.denial_asked_by = NEW.denial_by) THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_patient_requests_denied BEFORE UPDATE ON patient_requests FOR EACH ROW EXECUTE FUNCTION holdfast_guard_patient_requests_denied()
+-- next
+CREATE FUNCTION holdfast_guard_request_items_closed() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF EXISTS (SELECT 1 FROM patient_requests r WHERE r.id = OLD.request_id AND r.state = 'closed') THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_request_items_closed BEFORE UPDATE ON request_items FOR EACH ROW EXECUTE FUNCTION holdfast_guard_request_items_closed()
+-- next
+CREATE FUNCTION holdfast_guard_breaches_fixed() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_breaches_fixed BEFORE UPDATE OF id, discovered_us, created_us, created_by ON breaches FOR EACH ROW EXECUTE FUNCTION holdfast_guard_breaches_fixed()
+-- next
+CREATE FUNCTION holdfast_guard_breaches_confirmed() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF OLD.confirmed_us IS NOT NULL THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_breaches_confirmed BEFORE UPDATE OF sealed_exposure, decision, decided_us, decided_by, confirmed_us, confirmed_by ON breaches FOR EACH ROW EXECUTE FUNCTION holdfast_guard_breaches_confirmed()
+-- next
+CREATE FUNCTION holdfast_guard_breaches_alone() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.confirmed_by IS NOT NULL AND (NEW.decided_by IS NULL OR NEW.decided_by = NEW.confirmed_by) THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_breaches_alone BEFORE UPDATE ON breaches FOR EACH ROW EXECUTE FUNCTION holdfast_guard_breaches_alone()
+-- next
+CREATE FUNCTION holdfast_guard_breach_patients_delete() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF EXISTS (SELECT 1 FROM breaches b WHERE b.id = OLD.breach_id AND (b.decision IS NOT NULL OR b.confirmed_us IS NOT NULL)) THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN OLD; END $$
+-- next
+CREATE TRIGGER guard_breach_patients_delete BEFORE DELETE ON breach_patients FOR EACH ROW EXECUTE FUNCTION holdfast_guard_breach_patients_delete()
+-- next
+CREATE FUNCTION holdfast_guard_breach_patients_update() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_breach_patients_update BEFORE UPDATE ON breach_patients FOR EACH ROW EXECUTE FUNCTION holdfast_guard_breach_patients_update()
+-- next
+CREATE FUNCTION holdfast_guard_breach_patients_insert() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF EXISTS (SELECT 1 FROM breaches b WHERE b.id = NEW.breach_id AND (b.decision IS NOT NULL OR b.confirmed_us IS NOT NULL)) THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_breach_patients_insert BEFORE INSERT ON breach_patients FOR EACH ROW EXECUTE FUNCTION holdfast_guard_breach_patients_insert()
+-- next
+CREATE FUNCTION holdfast_guard_breach_entries_delete() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF EXISTS (SELECT 1 FROM breaches b WHERE b.id = OLD.breach_id AND (b.decision IS NOT NULL OR b.confirmed_us IS NOT NULL)) THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN OLD; END $$
+-- next
+CREATE TRIGGER guard_breach_entries_delete BEFORE DELETE ON breach_entries FOR EACH ROW EXECUTE FUNCTION holdfast_guard_breach_entries_delete()
+-- next
+CREATE FUNCTION holdfast_guard_breach_entries_update() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_breach_entries_update BEFORE UPDATE ON breach_entries FOR EACH ROW EXECUTE FUNCTION holdfast_guard_breach_entries_update()
+-- next
+CREATE FUNCTION holdfast_guard_breach_entries_insert() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF EXISTS (SELECT 1 FROM breaches b WHERE b.id = NEW.breach_id AND (b.decision IS NOT NULL OR b.confirmed_us IS NOT NULL)) THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_breach_entries_insert BEFORE INSERT ON breach_entries FOR EACH ROW EXECUTE FUNCTION holdfast_guard_breach_entries_insert()
+-- next
+CREATE FUNCTION holdfast_guard_ledger_state_delete() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN OLD; END $$
+-- next
+CREATE TRIGGER guard_ledger_state_delete BEFORE DELETE ON ledger_state FOR EACH ROW EXECUTE FUNCTION holdfast_guard_ledger_state_delete()
+-- next
+CREATE FUNCTION holdfast_guard_ledger_state_back() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.log <> OLD.log OR NEW.size < OLD.size OR (NEW.size = OLD.size AND NEW.frontier <> OLD.frontier) THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_ledger_state_back BEFORE UPDATE ON ledger_state FOR EACH ROW EXECUTE FUNCTION holdfast_guard_ledger_state_back()
+-- next
+CREATE OR REPLACE FUNCTION holdfast_guard_audit_details_delete() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NOT EXISTS (SELECT 1 FROM audit_expiries e WHERE e.state = 'approved' AND OLD.idx < e.until_idx
+        AND e.asked_by IS NOT NULL AND e.decided_by IS NOT NULL AND e.asked_by <> e.decided_by)
+    OR NOT EXISTS (SELECT 1 FROM ledger_entries l WHERE l.log = 2 AND l.idx = OLD.idx
+                   AND ((convert_from(l.leaf, 'UTF8')::json ->> 'at')::bigint) < extract(epoch FROM now()) * 1000000 - 189388800000000) THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN OLD; END $$
+-- next
+CREATE FUNCTION holdfast_guard_audit_details_update() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_audit_details_update BEFORE UPDATE ON audit_details FOR EACH ROW EXECUTE FUNCTION holdfast_guard_audit_details_update()
+-- next
+CREATE FUNCTION holdfast_guard_audit_reviews_delete() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN OLD; END $$
+-- next
+CREATE TRIGGER guard_audit_reviews_delete BEFORE DELETE ON audit_reviews FOR EACH ROW EXECUTE FUNCTION holdfast_guard_audit_reviews_delete()
+-- next
+CREATE FUNCTION holdfast_guard_audit_reviews_update() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_audit_reviews_update BEFORE UPDATE ON audit_reviews FOR EACH ROW EXECUTE FUNCTION holdfast_guard_audit_reviews_update()
+-- next
+CREATE FUNCTION holdfast_guard_audit_expiries_delete() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN OLD; END $$
+-- next
+CREATE TRIGGER guard_audit_expiries_delete BEFORE DELETE ON audit_expiries FOR EACH ROW EXECUTE FUNCTION holdfast_guard_audit_expiries_delete()
+-- next
+CREATE FUNCTION holdfast_guard_audit_expiries_begin() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.state <> 'asked' THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_audit_expiries_begin BEFORE INSERT ON audit_expiries FOR EACH ROW EXECUTE FUNCTION holdfast_guard_audit_expiries_begin()
+-- next
+CREATE FUNCTION holdfast_guard_audit_expiries_fixed() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_audit_expiries_fixed BEFORE UPDATE OF id, before_us, until_idx, entries, sealed, asked_us, asked_by ON audit_expiries FOR EACH ROW EXECUTE FUNCTION holdfast_guard_audit_expiries_fixed()
+-- next
+CREATE FUNCTION holdfast_guard_audit_expiries_state() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.state <> OLD.state AND NOT (
+    (OLD.state = 'asked' AND NEW.state = 'refused')
+    OR (OLD.state = 'asked' AND NEW.state = 'approved' AND NEW.decided_by IS NOT NULL
+        AND NEW.decided_by <> OLD.asked_by)
+    OR (OLD.state = 'approved' AND NEW.state = 'done')) THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_audit_expiries_state BEFORE UPDATE OF state ON audit_expiries FOR EACH ROW EXECUTE FUNCTION holdfast_guard_audit_expiries_state()
+-- next
+CREATE FUNCTION holdfast_guard_audit_expiries_decided() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF OLD.decided_by IS NOT NULL AND (NEW.decided_by IS NULL OR NEW.decided_by <> OLD.decided_by) THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_audit_expiries_decided BEFORE UPDATE OF decided_by ON audit_expiries FOR EACH ROW EXECUTE FUNCTION holdfast_guard_audit_expiries_decided()
+-- next
 CREATE FUNCTION holdfast_guard_messages_placed() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.pack_length <> OLD.pack_length OR (OLD.disposed_us IS NULL AND NOT EXISTS (SELECT 1 FROM packs p
     WHERE p.id = NEW.pack_id AND p.retired_us IS NULL AND NEW.pack_offset >= 0
     AND NEW.pack_offset + NEW.pack_length <= p.committed)) THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
@@ -1222,6 +2078,58 @@ CREATE FUNCTION holdfast_guard_policy_baselines_end() RETURNS trigger LANGUAGE p
 -- next
 CREATE TRIGGER guard_policy_baselines_end BEFORE UPDATE OF ended_by ON policy_baselines FOR EACH ROW EXECUTE FUNCTION holdfast_guard_policy_baselines_end()
 -- next
+CREATE FUNCTION holdfast_guard_passkeys_delete() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN OLD; END $$
+-- next
+CREATE TRIGGER guard_passkeys_delete BEFORE DELETE ON passkeys FOR EACH ROW EXECUTE FUNCTION holdfast_guard_passkeys_delete()
+-- next
+CREATE FUNCTION holdfast_guard_passkeys_fixed() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_passkeys_fixed BEFORE UPDATE OF id, user_id, credential_id, public_key, aaguid, backup_eligible, created_us ON passkeys FOR EACH ROW EXECUTE FUNCTION holdfast_guard_passkeys_fixed()
+-- next
+CREATE FUNCTION holdfast_guard_passkeys_removed() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF OLD.removed_us IS NOT NULL THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_passkeys_removed BEFORE UPDATE OF removed_us, removed_why, sign_count ON passkeys FOR EACH ROW EXECUTE FUNCTION holdfast_guard_passkeys_removed()
+-- next
+CREATE FUNCTION holdfast_guard_passkeys_counted() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.sign_count < OLD.sign_count THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_passkeys_counted BEFORE UPDATE OF sign_count ON passkeys FOR EACH ROW EXECUTE FUNCTION holdfast_guard_passkeys_counted()
+-- next
+CREATE FUNCTION holdfast_guard_ledger_checkpoints_delete() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN OLD; END $$
+-- next
+CREATE TRIGGER guard_ledger_checkpoints_delete BEFORE DELETE ON ledger_checkpoints FOR EACH ROW EXECUTE FUNCTION holdfast_guard_ledger_checkpoints_delete()
+-- next
+CREATE FUNCTION holdfast_guard_ledger_cosignatures_delete() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN OLD; END $$
+-- next
+CREATE TRIGGER guard_ledger_cosignatures_delete BEFORE DELETE ON ledger_cosignatures FOR EACH ROW EXECUTE FUNCTION holdfast_guard_ledger_cosignatures_delete()
+-- next
+CREATE FUNCTION holdfast_guard_ledger_generations_delete() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN OLD; END $$
+-- next
+CREATE TRIGGER guard_ledger_generations_delete BEFORE DELETE ON ledger_generations FOR EACH ROW EXECUTE FUNCTION holdfast_guard_ledger_generations_delete()
+-- next
+CREATE FUNCTION holdfast_guard_ledger_checkpoints_update() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_ledger_checkpoints_update BEFORE UPDATE ON ledger_checkpoints FOR EACH ROW EXECUTE FUNCTION holdfast_guard_ledger_checkpoints_update()
+-- next
+CREATE FUNCTION holdfast_guard_ledger_cosignatures_update() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_ledger_cosignatures_update BEFORE UPDATE ON ledger_cosignatures FOR EACH ROW EXECUTE FUNCTION holdfast_guard_ledger_cosignatures_update()
+-- next
+CREATE FUNCTION holdfast_guard_ledger_generations_update() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_ledger_generations_update BEFORE UPDATE ON ledger_generations FOR EACH ROW EXECUTE FUNCTION holdfast_guard_ledger_generations_update()
+-- next
+CREATE FUNCTION holdfast_guard_ledger_gaps_delete() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN OLD; END $$
+-- next
+CREATE TRIGGER guard_ledger_gaps_delete BEFORE DELETE ON ledger_gaps FOR EACH ROW EXECUTE FUNCTION holdfast_guard_ledger_gaps_delete()
+-- next
+CREATE FUNCTION holdfast_guard_ledger_gaps_fixed() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_ledger_gaps_fixed BEFORE UPDATE OF id, heads, sealed, asked_us, asked_by ON ledger_gaps FOR EACH ROW EXECUTE FUNCTION holdfast_guard_ledger_gaps_fixed()
+-- next
+CREATE FUNCTION holdfast_guard_ledger_gaps_decided() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF OLD.decided_us IS NOT NULL OR NEW.decided_by IS NULL OR NEW.decided_by = OLD.asked_by THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_ledger_gaps_decided BEFORE UPDATE OF decided_us, decided_by ON ledger_gaps FOR EACH ROW EXECUTE FUNCTION holdfast_guard_ledger_gaps_decided()
+-- next
 CREATE TRIGGER guard_part_keys_truncate BEFORE TRUNCATE ON keys.part_keys FOR EACH STATEMENT EXECUTE FUNCTION holdfast_refuse()
 -- next
 CREATE TRIGGER guard_parts_truncate BEFORE TRUNCATE ON parts FOR EACH STATEMENT EXECUTE FUNCTION holdfast_refuse()
@@ -1243,6 +2151,46 @@ CREATE TRIGGER guard_notices_truncate BEFORE TRUNCATE ON notices FOR EACH STATEM
 CREATE TRIGGER guard_notice_mails_truncate BEFORE TRUNCATE ON notice_mails FOR EACH STATEMENT EXECUTE FUNCTION holdfast_refuse()
 -- next
 CREATE TRIGGER guard_refusals_truncate BEFORE TRUNCATE ON refusals FOR EACH STATEMENT EXECUTE FUNCTION holdfast_refuse()
+-- next
+CREATE TRIGGER guard_grants_truncate BEFORE TRUNCATE ON grants FOR EACH STATEMENT EXECUTE FUNCTION holdfast_refuse()
+-- next
+CREATE TRIGGER guard_approvals_truncate BEFORE TRUNCATE ON approvals FOR EACH STATEMENT EXECUTE FUNCTION holdfast_refuse()
+-- next
+CREATE TRIGGER guard_appointments_truncate BEFORE TRUNCATE ON appointments FOR EACH STATEMENT EXECUTE FUNCTION holdfast_refuse()
+-- next
+CREATE TRIGGER guard_emergencies_truncate BEFORE TRUNCATE ON emergencies FOR EACH STATEMENT EXECUTE FUNCTION holdfast_refuse()
+-- next
+CREATE TRIGGER guard_access_reviews_truncate BEFORE TRUNCATE ON access_reviews FOR EACH STATEMENT EXECUTE FUNCTION holdfast_refuse()
+-- next
+CREATE TRIGGER guard_disclosure_acts_truncate BEFORE TRUNCATE ON disclosure_acts FOR EACH STATEMENT EXECUTE FUNCTION holdfast_refuse()
+-- next
+CREATE TRIGGER guard_disclosures_truncate BEFORE TRUNCATE ON disclosures FOR EACH STATEMENT EXECUTE FUNCTION holdfast_refuse()
+-- next
+CREATE TRIGGER guard_disclosure_statements_truncate BEFORE TRUNCATE ON disclosure_statements FOR EACH STATEMENT EXECUTE FUNCTION holdfast_refuse()
+-- next
+CREATE TRIGGER guard_disclosure_suspensions_truncate BEFORE TRUNCATE ON disclosure_suspensions FOR EACH STATEMENT EXECUTE FUNCTION holdfast_refuse()
+-- next
+CREATE TRIGGER guard_patient_requests_truncate BEFORE TRUNCATE ON patient_requests FOR EACH STATEMENT EXECUTE FUNCTION holdfast_refuse()
+-- next
+CREATE TRIGGER guard_request_items_truncate BEFORE TRUNCATE ON request_items FOR EACH STATEMENT EXECUTE FUNCTION holdfast_refuse()
+-- next
+CREATE TRIGGER guard_request_letters_truncate BEFORE TRUNCATE ON request_letters FOR EACH STATEMENT EXECUTE FUNCTION holdfast_refuse()
+-- next
+CREATE TRIGGER guard_case_mails_truncate BEFORE TRUNCATE ON case_mails FOR EACH STATEMENT EXECUTE FUNCTION holdfast_refuse()
+-- next
+CREATE TRIGGER guard_breaches_truncate BEFORE TRUNCATE ON breaches FOR EACH STATEMENT EXECUTE FUNCTION holdfast_refuse()
+-- next
+CREATE TRIGGER guard_breach_events_truncate BEFORE TRUNCATE ON breach_events FOR EACH STATEMENT EXECUTE FUNCTION holdfast_refuse()
+-- next
+CREATE TRIGGER guard_breach_patients_truncate BEFORE TRUNCATE ON breach_patients FOR EACH STATEMENT EXECUTE FUNCTION holdfast_refuse()
+-- next
+CREATE TRIGGER guard_breach_entries_truncate BEFORE TRUNCATE ON breach_entries FOR EACH STATEMENT EXECUTE FUNCTION holdfast_refuse()
+-- next
+CREATE TRIGGER guard_ledger_state_truncate BEFORE TRUNCATE ON ledger_state FOR EACH STATEMENT EXECUTE FUNCTION holdfast_refuse()
+-- next
+CREATE TRIGGER guard_audit_reviews_truncate BEFORE TRUNCATE ON audit_reviews FOR EACH STATEMENT EXECUTE FUNCTION holdfast_refuse()
+-- next
+CREATE TRIGGER guard_audit_expiries_truncate BEFORE TRUNCATE ON audit_expiries FOR EACH STATEMENT EXECUTE FUNCTION holdfast_refuse()
 -- next
 CREATE TRIGGER guard_reports_truncate BEFORE TRUNCATE ON reports FOR EACH STATEMENT EXECUTE FUNCTION holdfast_refuse()
 -- next
@@ -1287,3 +2235,13 @@ CREATE TRIGGER guard_grounds_rules_truncate BEFORE TRUNCATE ON grounds_rules FOR
 CREATE TRIGGER guard_policy_entries_truncate BEFORE TRUNCATE ON policy_entries FOR EACH STATEMENT EXECUTE FUNCTION holdfast_refuse()
 -- next
 CREATE TRIGGER guard_policy_baselines_truncate BEFORE TRUNCATE ON policy_baselines FOR EACH STATEMENT EXECUTE FUNCTION holdfast_refuse()
+-- next
+CREATE TRIGGER guard_passkeys_truncate BEFORE TRUNCATE ON passkeys FOR EACH STATEMENT EXECUTE FUNCTION holdfast_refuse()
+-- next
+CREATE TRIGGER guard_ledger_checkpoints_truncate BEFORE TRUNCATE ON ledger_checkpoints FOR EACH STATEMENT EXECUTE FUNCTION holdfast_refuse()
+-- next
+CREATE TRIGGER guard_ledger_cosignatures_truncate BEFORE TRUNCATE ON ledger_cosignatures FOR EACH STATEMENT EXECUTE FUNCTION holdfast_refuse()
+-- next
+CREATE TRIGGER guard_ledger_generations_truncate BEFORE TRUNCATE ON ledger_generations FOR EACH STATEMENT EXECUTE FUNCTION holdfast_refuse()
+-- next
+CREATE TRIGGER guard_ledger_gaps_truncate BEFORE TRUNCATE ON ledger_gaps FOR EACH STATEMENT EXECUTE FUNCTION holdfast_refuse()

@@ -1,3 +1,151 @@
+CREATE TABLE access_reviews (
+	id VARCHAR NOT NULL, 
+	at_us BIGINT NOT NULL, 
+	by_id VARCHAR NOT NULL, 
+	sha256 BLOB NOT NULL, 
+	sealed BLOB NOT NULL, 
+	CONSTRAINT pk_access_reviews PRIMARY KEY (id)
+)
+-- next
+CREATE TABLE approvals (
+	id VARCHAR NOT NULL, 
+	action VARCHAR NOT NULL, 
+	about_id VARCHAR, 
+	request_hash BLOB NOT NULL, 
+	sealed BLOB NOT NULL, 
+	requester VARCHAR NOT NULL, 
+	created_us BIGINT NOT NULL, 
+	expires_us BIGINT NOT NULL, 
+	state VARCHAR NOT NULL, 
+	decided_us BIGINT, 
+	decided_by VARCHAR, 
+	method VARCHAR, 
+	sealed_assertion BLOB, 
+	ended_us BIGINT, 
+	void_why VARCHAR, 
+	CONSTRAINT pk_approvals PRIMARY KEY (id)
+)
+-- next
+CREATE INDEX ix_approvals_about_id ON approvals (about_id)
+-- next
+CREATE INDEX ix_approvals_state ON approvals (state, created_us)
+-- next
+CREATE TABLE audit_expiries (
+	id VARCHAR NOT NULL, 
+	state VARCHAR NOT NULL, 
+	before_us BIGINT NOT NULL, 
+	until_idx BIGINT NOT NULL, 
+	entries BIGINT NOT NULL, 
+	sealed BLOB NOT NULL, 
+	asked_us BIGINT NOT NULL, 
+	asked_by VARCHAR NOT NULL, 
+	decided_us BIGINT, 
+	decided_by VARCHAR, 
+	done_us BIGINT, 
+	audit_index BIGINT, 
+	CONSTRAINT pk_audit_expiries PRIMARY KEY (id)
+)
+-- next
+CREATE TABLE audit_facts (
+	idx INTEGER NOT NULL, 
+	at_us BIGINT NOT NULL, 
+	action VARCHAR NOT NULL, 
+	outcome VARCHAR NOT NULL, 
+	user_id VARCHAR NOT NULL, 
+	role VARCHAR NOT NULL, 
+	purpose VARCHAR NOT NULL, 
+	client VARCHAR NOT NULL, 
+	session VARCHAR NOT NULL, 
+	reason VARCHAR NOT NULL, 
+	count BIGINT, 
+	asked_in BIGINT, 
+	CONSTRAINT pk_audit_facts PRIMARY KEY (idx)
+)
+-- next
+CREATE INDEX ix_audit_facts_action ON audit_facts (action, at_us)
+-- next
+CREATE INDEX ix_audit_facts_at_us ON audit_facts (at_us)
+-- next
+CREATE INDEX ix_audit_facts_session ON audit_facts (session) WHERE session <> ''
+-- next
+CREATE INDEX ix_audit_facts_user ON audit_facts (user_id, at_us)
+-- next
+CREATE TABLE audit_mails (
+	id VARCHAR NOT NULL, 
+	kind VARCHAR NOT NULL, 
+	sealed BLOB NOT NULL, 
+	queued_us BIGINT NOT NULL, 
+	next_us BIGINT NOT NULL, 
+	tries INTEGER DEFAULT 0 NOT NULL, 
+	sent_us BIGINT, 
+	failure VARCHAR, 
+	dropped BOOLEAN DEFAULT false NOT NULL, 
+	CONSTRAINT pk_audit_mails PRIMARY KEY (id)
+)
+-- next
+CREATE INDEX ix_audit_mails_waiting ON audit_mails (next_us) WHERE sent_us IS NULL AND NOT dropped
+-- next
+CREATE TABLE audit_marks (
+	name VARCHAR NOT NULL, 
+	cursor BIGINT NOT NULL, 
+	sealed BLOB, 
+	CONSTRAINT pk_audit_marks PRIMARY KEY (name)
+)
+-- next
+CREATE TABLE audit_objects (
+	object VARCHAR NOT NULL, 
+	idx BIGINT NOT NULL, 
+	CONSTRAINT pk_audit_objects PRIMARY KEY (object, idx)
+)
+ WITHOUT ROWID
+-- next
+CREATE INDEX ix_audit_objects_idx ON audit_objects (idx)
+-- next
+CREATE TABLE audit_patients (
+	token BLOB NOT NULL, 
+	idx BIGINT NOT NULL, 
+	CONSTRAINT pk_audit_patients PRIMARY KEY (token, idx)
+)
+ WITHOUT ROWID
+-- next
+CREATE INDEX ix_audit_patients_idx ON audit_patients (idx)
+-- next
+CREATE TABLE audit_reviews (
+	period VARCHAR NOT NULL, 
+	from_us BIGINT NOT NULL, 
+	before_us BIGINT NOT NULL, 
+	signed_us BIGINT NOT NULL, 
+	signed_by VARCHAR NOT NULL, 
+	sealed BLOB NOT NULL, 
+	audit_index BIGINT NOT NULL, 
+	CONSTRAINT pk_audit_reviews PRIMARY KEY (period)
+)
+-- next
+CREATE TABLE audit_sinks (
+	name VARCHAR NOT NULL, 
+	cursor BIGINT NOT NULL, 
+	owner VARCHAR, 
+	lease_us BIGINT, 
+	sent_us BIGINT, 
+	tries INTEGER DEFAULT 0 NOT NULL, 
+	failing_us BIGINT, 
+	failure VARCHAR, 
+	told_us BIGINT, 
+	CONSTRAINT pk_audit_sinks PRIMARY KEY (name)
+)
+-- next
+CREATE TABLE audit_watched (
+	id VARCHAR NOT NULL, 
+	kind VARCHAR NOT NULL, 
+	user_id VARCHAR, 
+	sealed BLOB NOT NULL, 
+	added_us BIGINT NOT NULL, 
+	added_by VARCHAR NOT NULL, 
+	ended_us BIGINT, 
+	ended_by VARCHAR, 
+	CONSTRAINT pk_audit_watched PRIMARY KEY (id)
+)
+-- next
 CREATE TABLE borne_tokens (
 	seq BIGINT NOT NULL, 
 	field SMALLINT NOT NULL, 
@@ -5,6 +153,25 @@ CREATE TABLE borne_tokens (
 	CONSTRAINT pk_borne_tokens PRIMARY KEY (seq, field, token)
 )
  WITHOUT ROWID
+-- next
+CREATE TABLE case_mails (
+	id VARCHAR NOT NULL, 
+	about_id VARCHAR NOT NULL, 
+	kind VARCHAR NOT NULL, 
+	stage VARCHAR NOT NULL, 
+	sealed BLOB NOT NULL, 
+	queued_us BIGINT NOT NULL, 
+	next_us BIGINT NOT NULL, 
+	tries INTEGER DEFAULT 0 NOT NULL, 
+	sent_us BIGINT, 
+	failure VARCHAR, 
+	dropped BOOLEAN DEFAULT false NOT NULL, 
+	CONSTRAINT pk_case_mails PRIMARY KEY (id)
+)
+-- next
+CREATE INDEX ix_case_mails_about_id ON case_mails (about_id)
+-- next
+CREATE INDEX ix_case_mails_waiting ON case_mails (next_us) WHERE sent_us IS NULL AND NOT dropped
 -- next
 CREATE TABLE clinician_keys (
 	token BLOB NOT NULL, 
@@ -44,6 +211,48 @@ CREATE TABLE dictionaries (
 	wrapped BLOB NOT NULL, 
 	CONSTRAINT pk_dictionaries PRIMARY KEY (id)
 )
+-- next
+CREATE TABLE disclosure_acts (
+	id VARCHAR NOT NULL, 
+	at_us BIGINT NOT NULL, 
+	kind VARCHAR NOT NULL, 
+	about_id VARCHAR, 
+	purpose VARCHAR NOT NULL, 
+	basis VARCHAR NOT NULL, 
+	by_id VARCHAR NOT NULL, 
+	messages INTEGER NOT NULL, 
+	unmatched INTEGER NOT NULL, 
+	sealed BLOB NOT NULL, 
+	CONSTRAINT pk_disclosure_acts PRIMARY KEY (id)
+)
+-- next
+CREATE INDEX ix_disclosure_acts_about_id ON disclosure_acts (about_id)
+-- next
+CREATE INDEX ix_disclosure_acts_at_us ON disclosure_acts (at_us)
+-- next
+CREATE TABLE disclosure_suspensions (
+	id VARCHAR NOT NULL, 
+	patient_id VARCHAR NOT NULL, 
+	basis VARCHAR NOT NULL, 
+	until_on DATE NOT NULL, 
+	written BOOLEAN NOT NULL, 
+	sealed BLOB NOT NULL, 
+	created_us BIGINT NOT NULL, 
+	created_by VARCHAR NOT NULL, 
+	ended_us BIGINT, 
+	ended_by VARCHAR, 
+	CONSTRAINT pk_disclosure_suspensions PRIMARY KEY (id)
+)
+-- next
+CREATE INDEX ix_disclosure_suspensions_patient_id ON disclosure_suspensions (patient_id)
+-- next
+CREATE TABLE dpop_proofs (
+	hash BLOB NOT NULL, 
+	expires_us BIGINT NOT NULL, 
+	CONSTRAINT pk_dpop_proofs PRIMARY KEY (hash)
+)
+-- next
+CREATE INDEX ix_dpop_proofs_expires_us ON dpop_proofs (expires_us)
 -- next
 CREATE TABLE encounter_clinicians (
 	clinician BLOB NOT NULL, 
@@ -138,6 +347,58 @@ CREATE TABLE learnt_models (
 	CONSTRAINT pk_learnt_models PRIMARY KEY (id)
 )
 -- next
+CREATE TABLE ledger_checkpoints (
+	log SMALLINT NOT NULL, 
+	generation INTEGER NOT NULL, 
+	size BIGINT NOT NULL, 
+	at_us BIGINT NOT NULL, 
+	note BLOB NOT NULL, 
+	CONSTRAINT pk_ledger_checkpoints PRIMARY KEY (log, generation, size)
+)
+ WITHOUT ROWID
+-- next
+CREATE TABLE ledger_cosignatures (
+	log SMALLINT NOT NULL, 
+	generation INTEGER NOT NULL, 
+	size BIGINT NOT NULL, 
+	witness VARCHAR NOT NULL, 
+	at_us BIGINT NOT NULL, 
+	lines BLOB NOT NULL, 
+	CONSTRAINT pk_ledger_cosignatures PRIMARY KEY (log, generation, size, witness)
+)
+ WITHOUT ROWID
+-- next
+CREATE TABLE ledger_gaps (
+	id VARCHAR NOT NULL, 
+	heads BLOB NOT NULL, 
+	sealed BLOB NOT NULL, 
+	asked_us BIGINT NOT NULL, 
+	asked_by VARCHAR NOT NULL, 
+	decided_us BIGINT, 
+	decided_by VARCHAR, 
+	audit_index BIGINT, 
+	CONSTRAINT pk_ledger_gaps PRIMARY KEY (id)
+)
+-- next
+CREATE TABLE ledger_generations (
+	log SMALLINT NOT NULL, 
+	generation INTEGER NOT NULL, 
+	size BIGINT NOT NULL, 
+	at_us BIGINT NOT NULL, 
+	statement BLOB NOT NULL, 
+	CONSTRAINT pk_ledger_generations PRIMARY KEY (log, generation)
+)
+ WITHOUT ROWID
+-- next
+CREATE TABLE ledger_watchers (
+	name VARCHAR NOT NULL, 
+	ok_us BIGINT, 
+	failing_us BIGINT, 
+	failure VARCHAR, 
+	told_us BIGINT, 
+	CONSTRAINT pk_ledger_watchers PRIMARY KEY (name)
+)
+-- next
 DROP INDEX ix_message_tokens_message_pk
 -- next
 ALTER TABLE messages ADD COLUMN form SMALLINT DEFAULT 0 NOT NULL
@@ -202,6 +463,23 @@ CREATE TABLE redates (
 	CONSTRAINT pk_redates PRIMARY KEY (message_pk)
 )
 -- next
+CREATE TABLE sign_in_attempts (
+	"key" BLOB NOT NULL, 
+	count INTEGER NOT NULL, 
+	until_us BIGINT NOT NULL, 
+	CONSTRAINT pk_sign_in_attempts PRIMARY KEY ("key")
+)
+-- next
+CREATE INDEX ix_sign_in_attempts_until_us ON sign_in_attempts (until_us)
+-- next
+CREATE TABLE sso_returns (
+	hash BLOB NOT NULL, 
+	expires_us BIGINT NOT NULL, 
+	CONSTRAINT pk_sso_returns PRIMARY KEY (hash)
+)
+-- next
+CREATE INDEX ix_sso_returns_expires_us ON sso_returns (expires_us)
+-- next
 CREATE TABLE units (
 	id VARCHAR NOT NULL, 
 	name_token BLOB NOT NULL, 
@@ -211,11 +489,71 @@ CREATE TABLE units (
 	CONSTRAINT uq_units_name_token UNIQUE (name_token)
 )
 -- next
+ALTER TABLE users ADD COLUMN sealed BLOB
+-- next
 CREATE TABLE watch_pauses (
 	from_us INTEGER NOT NULL, 
 	until_us BIGINT NOT NULL, 
 	CONSTRAINT pk_watch_pauses PRIMARY KEY (from_us)
 )
+-- next
+CREATE TABLE access_alarms (
+	user_id VARCHAR NOT NULL, 
+	code VARCHAR NOT NULL, 
+	at_us BIGINT NOT NULL, 
+	CONSTRAINT pk_access_alarms PRIMARY KEY (user_id, code), 
+	CONSTRAINT fk_access_alarms_user_id FOREIGN KEY(user_id) REFERENCES users (id)
+)
+-- next
+CREATE TABLE access_hours (
+	user_id VARCHAR NOT NULL, 
+	hour BIGINT NOT NULL, 
+	views INTEGER NOT NULL, 
+	CONSTRAINT pk_access_hours PRIMARY KEY (user_id, hour), 
+	CONSTRAINT fk_access_hours_user_id FOREIGN KEY(user_id) REFERENCES users (id)
+)
+-- next
+CREATE TABLE access_places (
+	user_id VARCHAR NOT NULL, 
+	token BLOB NOT NULL, 
+	first_us BIGINT NOT NULL, 
+	CONSTRAINT pk_access_places PRIMARY KEY (user_id, token), 
+	CONSTRAINT fk_access_places_user_id FOREIGN KEY(user_id) REFERENCES users (id)
+)
+-- next
+CREATE TABLE account_notices (
+	id VARCHAR NOT NULL, 
+	user_id VARCHAR NOT NULL, 
+	kind VARCHAR NOT NULL, 
+	by_id VARCHAR NOT NULL, 
+	made_us BIGINT NOT NULL, 
+	seen_us BIGINT, 
+	next_us BIGINT NOT NULL, 
+	tries INTEGER DEFAULT 0 NOT NULL, 
+	sent_us BIGINT, 
+	failure VARCHAR, 
+	dropped BOOLEAN DEFAULT false NOT NULL, 
+	CONSTRAINT pk_account_notices PRIMARY KEY (id), 
+	CONSTRAINT fk_account_notices_user_id FOREIGN KEY(user_id) REFERENCES users (id)
+)
+-- next
+CREATE INDEX ix_account_notices_user ON account_notices (user_id, made_us)
+-- next
+CREATE INDEX ix_account_notices_waiting ON account_notices (next_us) WHERE sent_us IS NULL AND NOT dropped
+-- next
+CREATE TABLE appointments (
+	id VARCHAR NOT NULL, 
+	user_id VARCHAR NOT NULL, 
+	role VARCHAR NOT NULL, 
+	at_us BIGINT NOT NULL, 
+	by_id VARCHAR NOT NULL, 
+	approved_by VARCHAR, 
+	approval_id VARCHAR, 
+	CONSTRAINT pk_appointments PRIMARY KEY (id), 
+	CONSTRAINT fk_appointments_user_id FOREIGN KEY(user_id) REFERENCES users (id)
+)
+-- next
+CREATE INDEX ix_appointments_user_id ON appointments (user_id)
 -- next
 CREATE TABLE arrival_days (
 	source_id VARCHAR NOT NULL, 
@@ -235,6 +573,44 @@ CREATE TABLE arrival_slots (
 	CONSTRAINT fk_arrival_slots_source_id FOREIGN KEY(source_id) REFERENCES sources (id)
 )
  WITHOUT ROWID
+-- next
+CREATE TABLE breaches (
+	id VARCHAR NOT NULL, 
+	state VARCHAR NOT NULL, 
+	discovered_us BIGINT NOT NULL, 
+	held_as VARCHAR NOT NULL, 
+	contract_hours INTEGER, 
+	sealed BLOB NOT NULL, 
+	sealed_exposure BLOB, 
+	created_us BIGINT NOT NULL, 
+	created_by VARCHAR NOT NULL, 
+	decision VARCHAR, 
+	decided_us BIGINT, 
+	decided_by VARCHAR, 
+	confirmed_us BIGINT, 
+	confirmed_by VARCHAR, 
+	closed_us BIGINT, 
+	closed_by VARCHAR, 
+	reminded VARCHAR, 
+	CONSTRAINT pk_breaches PRIMARY KEY (id), 
+	CONSTRAINT fk_breaches_created_by FOREIGN KEY(created_by) REFERENCES users (id)
+)
+-- next
+CREATE TABLE challenges (
+	challenge BLOB NOT NULL, 
+	purpose VARCHAR NOT NULL, 
+	user_id VARCHAR, 
+	session_id VARCHAR, 
+	payload BLOB NOT NULL, 
+	nonce BLOB NOT NULL, 
+	created_us BIGINT NOT NULL, 
+	expires_us BIGINT NOT NULL, 
+	spent_us BIGINT, 
+	CONSTRAINT pk_challenges PRIMARY KEY (challenge), 
+	CONSTRAINT fk_challenges_user_id FOREIGN KEY(user_id) REFERENCES users (id)
+)
+-- next
+CREATE INDEX ix_challenges_expires_us ON challenges (expires_us)
 -- next
 CREATE TABLE corrections (
 	id INTEGER NOT NULL, 
@@ -264,6 +640,43 @@ CREATE TABLE coverage_lines (
 	CONSTRAINT fk_coverage_lines_source_id FOREIGN KEY(source_id) REFERENCES sources (id)
 )
 -- next
+ALTER TABLE credentials ADD COLUMN issued_by VARCHAR
+-- next
+ALTER TABLE credentials ADD COLUMN session_id VARCHAR
+-- next
+ALTER TABLE credentials ADD COLUMN method VARCHAR
+-- next
+ALTER TABLE credentials ADD COLUMN verified_us BIGINT
+-- next
+ALTER TABLE credentials ADD COLUMN enrol_only BOOLEAN DEFAULT false NOT NULL
+-- next
+ALTER TABLE credentials ADD COLUMN sealed_place BLOB
+-- next
+CREATE INDEX ix_credentials_session_id ON credentials (session_id)
+-- next
+CREATE TABLE disclosure_statements (
+	id INTEGER NOT NULL, 
+	act_id VARCHAR NOT NULL, 
+	basis VARCHAR NOT NULL, 
+	sealed BLOB NOT NULL, 
+	at_us BIGINT NOT NULL, 
+	by_id VARCHAR NOT NULL, 
+	CONSTRAINT pk_disclosure_statements PRIMARY KEY (id), 
+	CONSTRAINT fk_disclosure_statements_act_id FOREIGN KEY(act_id) REFERENCES disclosure_acts (id)
+)
+-- next
+CREATE INDEX ix_disclosure_statements_act_id ON disclosure_statements (act_id)
+-- next
+CREATE TABLE disclosures (
+	act_id VARCHAR NOT NULL, 
+	patient_id VARCHAR NOT NULL, 
+	messages INTEGER NOT NULL, 
+	CONSTRAINT pk_disclosures PRIMARY KEY (act_id, patient_id), 
+	CONSTRAINT fk_disclosures_act_id FOREIGN KEY(act_id) REFERENCES disclosure_acts (id)
+)
+-- next
+CREATE INDEX ix_disclosures_patient_id ON disclosures (patient_id)
+-- next
 ALTER TABLE dispositions ADD COLUMN approved_sha256 BLOB
 -- next
 ALTER TABLE dispositions ADD COLUMN sealed_decision BLOB
@@ -275,6 +688,25 @@ ALTER TABLE dispositions ADD COLUMN begun_us BIGINT
 ALTER TABLE dispositions ADD COLUMN begun_by VARCHAR
 -- next
 ALTER TABLE dispositions ADD COLUMN ledger_index BIGINT
+-- next
+CREATE TABLE emergencies (
+	id VARCHAR NOT NULL, 
+	user_id VARCHAR NOT NULL, 
+	sealed BLOB NOT NULL, 
+	begun_us BIGINT NOT NULL, 
+	until_us BIGINT NOT NULL, 
+	ended_us BIGINT, 
+	views INTEGER NOT NULL, 
+	review_by_us BIGINT NOT NULL, 
+	reviewed_us BIGINT, 
+	reviewed_by VARCHAR, 
+	verdict VARCHAR, 
+	sealed_review BLOB, 
+	CONSTRAINT pk_emergencies PRIMARY KEY (id), 
+	CONSTRAINT fk_emergencies_user_id FOREIGN KEY(user_id) REFERENCES users (id)
+)
+-- next
+CREATE INDEX ix_emergencies_user_id ON emergencies (user_id)
 -- next
 CREATE TABLE extensions (
 	id VARCHAR NOT NULL, 
@@ -321,6 +753,29 @@ CREATE INDEX ix_gaps_source_id_opened_us ON gaps (source_id, opened_us)
 -- next
 CREATE UNIQUE INDEX uq_gaps_open ON gaps (source_id, kind, "key") WHERE closed_us IS NULL
 -- next
+CREATE TABLE grants (
+	id VARCHAR NOT NULL, 
+	user_id VARCHAR NOT NULL, 
+	kind VARCHAR NOT NULL, 
+	names VARCHAR NOT NULL, 
+	sealed BLOB NOT NULL, 
+	from_us BIGINT NOT NULL, 
+	until_us BIGINT NOT NULL, 
+	state VARCHAR NOT NULL, 
+	asked_us BIGINT NOT NULL, 
+	asked_by VARCHAR NOT NULL, 
+	decided_us BIGINT, 
+	decided_by VARCHAR, 
+	approval_id VARCHAR, 
+	revoked_us BIGINT, 
+	revoked_by VARCHAR, 
+	last_used_us BIGINT, 
+	CONSTRAINT pk_grants PRIMARY KEY (id), 
+	CONSTRAINT fk_grants_user_id FOREIGN KEY(user_id) REFERENCES users (id)
+)
+-- next
+CREATE INDEX ix_grants_user_id ON grants (user_id)
+-- next
 CREATE TABLE grounds_rules (
 	grounds_id BIGINT NOT NULL, 
 	rule_token BLOB NOT NULL, 
@@ -355,6 +810,22 @@ CREATE TABLE heartbeats (
 	CONSTRAINT fk_heartbeats_source_id FOREIGN KEY(source_id) REFERENCES sources (id)
 )
 -- next
+CREATE TABLE identities (
+	id VARCHAR NOT NULL, 
+	user_id VARCHAR NOT NULL, 
+	token BLOB, 
+	sealed BLOB NOT NULL, 
+	created_us BIGINT NOT NULL, 
+	created_by VARCHAR NOT NULL, 
+	last_used_us BIGINT, 
+	ended_us BIGINT, 
+	CONSTRAINT pk_identities PRIMARY KEY (id), 
+	CONSTRAINT fk_identities_user_id FOREIGN KEY(user_id) REFERENCES users (id), 
+	CONSTRAINT uq_identities_token UNIQUE (token)
+)
+-- next
+CREATE INDEX ix_identities_user_id ON identities (user_id)
+-- next
 ALTER TABLE imap_checkpoints ADD COLUMN first_uidnext BIGINT DEFAULT 0 NOT NULL
 -- next
 ALTER TABLE imap_checkpoints ADD COLUMN seen_uid BIGINT DEFAULT 0 NOT NULL
@@ -382,6 +853,16 @@ CREATE TABLE learnt_types (
 	sealed BLOB NOT NULL, 
 	CONSTRAINT pk_learnt_types PRIMARY KEY (message_pk), 
 	CONSTRAINT fk_learnt_types_message_pk FOREIGN KEY(message_pk) REFERENCES messages (pk)
+)
+-- next
+CREATE TABLE link_requests (
+	user_id VARCHAR NOT NULL, 
+	asked_by VARCHAR NOT NULL, 
+	asked_us BIGINT NOT NULL, 
+	expires_us BIGINT NOT NULL, 
+	CONSTRAINT pk_link_requests PRIMARY KEY (user_id, asked_by), 
+	CONSTRAINT fk_link_requests_user_id FOREIGN KEY(user_id) REFERENCES users (id), 
+	CONSTRAINT fk_link_requests_asked_by FOREIGN KEY(asked_by) REFERENCES users (id)
 )
 -- next
 CREATE TABLE match_decisions (
@@ -429,6 +910,28 @@ CREATE INDEX ix_part_refs_part_id ON part_refs (part_id)
 -- next
 CREATE INDEX ix_part_refs_seq ON part_refs (seq)
 -- next
+CREATE TABLE passkeys (
+	id VARCHAR NOT NULL, 
+	user_id VARCHAR NOT NULL, 
+	credential_id BLOB NOT NULL, 
+	public_key BLOB NOT NULL, 
+	sign_count BIGINT NOT NULL, 
+	aaguid VARCHAR NOT NULL, 
+	transports VARCHAR NOT NULL, 
+	backup_eligible BOOLEAN NOT NULL, 
+	backed_up BOOLEAN NOT NULL, 
+	created_us BIGINT NOT NULL, 
+	last_used_us BIGINT, 
+	removed_us BIGINT, 
+	removed_why VARCHAR, 
+	sealed BLOB NOT NULL, 
+	CONSTRAINT pk_passkeys PRIMARY KEY (id), 
+	CONSTRAINT fk_passkeys_user_id FOREIGN KEY(user_id) REFERENCES users (id), 
+	CONSTRAINT uq_passkeys_credential_id UNIQUE (credential_id)
+)
+-- next
+CREATE INDEX ix_passkeys_user_id ON passkeys (user_id)
+-- next
 CREATE TABLE patient_links (
 	patient_id VARCHAR NOT NULL, 
 	other BLOB NOT NULL, 
@@ -437,6 +940,36 @@ CREATE TABLE patient_links (
 )
 -- next
 CREATE INDEX ix_patient_links_other ON patient_links (other)
+-- next
+CREATE TABLE patient_requests (
+	id VARCHAR NOT NULL, 
+	kind VARCHAR NOT NULL, 
+	state VARCHAR NOT NULL, 
+	received_on DATE NOT NULL, 
+	due_on DATE NOT NULL, 
+	extended_us BIGINT, 
+	extended_by VARCHAR, 
+	patient_id VARCHAR, 
+	export_id VARCHAR, 
+	sealed BLOB NOT NULL, 
+	created_us BIGINT NOT NULL, 
+	created_by VARCHAR NOT NULL, 
+	denial_asked_us BIGINT, 
+	denial_asked_by VARCHAR, 
+	denial_sha256 BLOB, 
+	denial_us BIGINT, 
+	denial_by VARCHAR, 
+	closed_us BIGINT, 
+	closed_by VARCHAR, 
+	outcome VARCHAR, 
+	reminded VARCHAR, 
+	CONSTRAINT pk_patient_requests PRIMARY KEY (id), 
+	CONSTRAINT fk_patient_requests_created_by FOREIGN KEY(created_by) REFERENCES users (id)
+)
+-- next
+CREATE INDEX ix_patient_requests_patient_id ON patient_requests (patient_id)
+-- next
+CREATE INDEX ix_patient_requests_state ON patient_requests (state, due_on)
 -- next
 ALTER TABLE patient_tokens ADD COLUMN kind SMALLINT
 -- next
@@ -535,6 +1068,60 @@ CREATE TABLE alerts (
 -- next
 CREATE INDEX ix_alerts_sent_us_next_us ON alerts (sent_us, next_us)
 -- next
+CREATE TABLE api_tokens (
+	id VARCHAR NOT NULL, 
+	hash BLOB NOT NULL, 
+	user_id VARCHAR NOT NULL, 
+	actions VARCHAR, 
+	matters VARCHAR, 
+	sealed BLOB NOT NULL, 
+	jkt VARCHAR, 
+	issued_by VARCHAR NOT NULL, 
+	rotated_to VARCHAR, 
+	CONSTRAINT pk_api_tokens PRIMARY KEY (id), 
+	CONSTRAINT uq_api_tokens_hash UNIQUE (hash), 
+	CONSTRAINT fk_api_tokens_hash FOREIGN KEY(hash) REFERENCES credentials (hash), 
+	CONSTRAINT fk_api_tokens_user_id FOREIGN KEY(user_id) REFERENCES users (id)
+)
+-- next
+CREATE INDEX ix_api_tokens_user_id ON api_tokens (user_id)
+-- next
+CREATE TABLE breach_entries (
+	breach_id VARCHAR NOT NULL, 
+	idx BIGINT NOT NULL, 
+	CONSTRAINT pk_breach_entries PRIMARY KEY (breach_id, idx), 
+	CONSTRAINT fk_breach_entries_breach_id FOREIGN KEY(breach_id) REFERENCES breaches (id)
+)
+ WITHOUT ROWID
+-- next
+CREATE TABLE breach_events (
+	id INTEGER NOT NULL, 
+	breach_id VARCHAR NOT NULL, 
+	kind VARCHAR NOT NULL, 
+	at_us BIGINT NOT NULL, 
+	by_id VARCHAR NOT NULL, 
+	until_on DATE, 
+	sealed BLOB NOT NULL, 
+	CONSTRAINT pk_breach_events PRIMARY KEY (id), 
+	CONSTRAINT fk_breach_events_breach_id FOREIGN KEY(breach_id) REFERENCES breaches (id)
+)
+-- next
+CREATE INDEX ix_breach_events_breach_id ON breach_events (breach_id)
+-- next
+CREATE TABLE breach_patients (
+	breach_id VARCHAR NOT NULL, 
+	patient_id VARCHAR NOT NULL, 
+	opened INTEGER NOT NULL, 
+	listed INTEGER NOT NULL, 
+	exported INTEGER NOT NULL, 
+	sealed_with INTEGER NOT NULL, 
+	first_us BIGINT, 
+	last_us BIGINT, 
+	sealed BLOB NOT NULL, 
+	CONSTRAINT pk_breach_patients PRIMARY KEY (breach_id, patient_id), 
+	CONSTRAINT fk_breach_patients_breach_id FOREIGN KEY(breach_id) REFERENCES breaches (id)
+)
+-- next
 CREATE TABLE disposition_draws (
 	id INTEGER NOT NULL, 
 	disposition_id VARCHAR NOT NULL, 
@@ -593,6 +1180,31 @@ CREATE TABLE policy_baselines (
 	CONSTRAINT fk_policy_baselines_ended_by FOREIGN KEY(ended_by) REFERENCES policy_entries (id)
 )
 -- next
+CREATE TABLE request_items (
+	request_id VARCHAR NOT NULL, 
+	message_pk BIGINT NOT NULL, 
+	mark VARCHAR, 
+	sealed BLOB, 
+	marked_us BIGINT, 
+	marked_by VARCHAR, 
+	CONSTRAINT pk_request_items PRIMARY KEY (request_id, message_pk), 
+	CONSTRAINT fk_request_items_request_id FOREIGN KEY(request_id) REFERENCES patient_requests (id)
+)
+ WITHOUT ROWID
+-- next
+CREATE TABLE request_letters (
+	id VARCHAR NOT NULL, 
+	request_id VARCHAR NOT NULL, 
+	kind VARCHAR NOT NULL, 
+	made_us BIGINT NOT NULL, 
+	made_by VARCHAR NOT NULL, 
+	sealed BLOB NOT NULL, 
+	CONSTRAINT pk_request_letters PRIMARY KEY (id), 
+	CONSTRAINT fk_request_letters_request_id FOREIGN KEY(request_id) REFERENCES patient_requests (id)
+)
+-- next
+CREATE INDEX ix_request_letters_request_id ON request_letters (request_id)
+-- next
 CREATE TABLE saved_searches (
 	id VARCHAR NOT NULL, 
 	owner_id VARCHAR NOT NULL, 
@@ -615,6 +1227,19 @@ CREATE TABLE saved_searches (
 )
 -- next
 CREATE INDEX ix_saved_searches_owner_id ON saved_searches (owner_id)
+-- next
+CREATE TABLE sso_sessions (
+	session_id VARCHAR NOT NULL, 
+	identity_id VARCHAR NOT NULL, 
+	sid BLOB, 
+	sealed BLOB NOT NULL, 
+	CONSTRAINT pk_sso_sessions PRIMARY KEY (session_id), 
+	CONSTRAINT fk_sso_sessions_identity_id FOREIGN KEY(identity_id) REFERENCES identities (id)
+)
+-- next
+CREATE INDEX ix_sso_sessions_identity_id ON sso_sessions (identity_id)
+-- next
+CREATE INDEX ix_sso_sessions_sid ON sso_sessions (sid)
 -- next
 CREATE TABLE taggings (
 	id INTEGER NOT NULL, 
@@ -900,6 +1525,176 @@ CREATE TRIGGER guard_parts_replace BEFORE INSERT ON parts WHEN EXISTS (SELECT 1 
 -- next
 CREATE TRIGGER guard_dictionaries_replace BEFORE INSERT ON dictionaries WHEN EXISTS (SELECT 1 FROM dictionaries WHERE id = NEW.id) BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
 -- next
+CREATE TRIGGER guard_grants_delete BEFORE DELETE ON grants WHEN 1 = 1 BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_approvals_delete BEFORE DELETE ON approvals WHEN 1 = 1 BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_appointments_delete BEFORE DELETE ON appointments WHEN 1 = 1 BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_emergencies_delete BEFORE DELETE ON emergencies WHEN 1 = 1 BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_access_reviews_delete BEFORE DELETE ON access_reviews WHEN 1 = 1 BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_grants_fixed BEFORE UPDATE OF id, user_id, kind, names, sealed, from_us, until_us, asked_us, asked_by ON grants WHEN 1 = 1 BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_grants_begin BEFORE INSERT ON grants WHEN NEW.state <> 'asked' BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_grants_state BEFORE UPDATE OF state ON grants WHEN NEW.state <> OLD.state AND NOT (
+    (OLD.state = 'asked' AND NEW.state = 'refused')
+    OR (OLD.state = 'asked' AND NEW.state = 'granted' AND NEW.decided_by IS NOT NULL
+        AND NEW.decided_by <> NEW.asked_by AND NEW.decided_by <> NEW.user_id)
+    OR (OLD.state IN ('asked', 'granted') AND NEW.state = 'revoked' AND NEW.revoked_by IS NOT NULL)) BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_approvals_fixed BEFORE UPDATE OF id, action, about_id, request_hash, sealed, requester, created_us, expires_us ON approvals WHEN 1 = 1 BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_approvals_begin BEFORE INSERT ON approvals WHEN NEW.state <> 'asked' BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_approvals_state BEFORE UPDATE OF state ON approvals WHEN NEW.state <> OLD.state AND NOT (
+    (OLD.state = 'asked' AND NEW.state = 'refused')
+    OR (OLD.state = 'asked' AND NEW.state = 'approved' AND NEW.decided_by IS NOT NULL
+        AND NEW.decided_by <> OLD.requester AND NEW.decided_us <= OLD.expires_us)
+    OR (OLD.state = 'approved' AND NEW.state = 'used' AND NEW.ended_us IS NOT NULL)
+    OR (OLD.state IN ('asked', 'approved') AND NEW.state = 'void' AND NEW.void_why IS NOT NULL)) BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_approvals_decided BEFORE UPDATE OF decided_us, decided_by, method, sealed_assertion ON approvals WHEN OLD.decided_us IS NOT NULL BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_appointments_update BEFORE UPDATE ON appointments WHEN 1 = 1 BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_emergencies_fixed BEFORE UPDATE OF id, user_id, sealed, begun_us, until_us, review_by_us ON emergencies WHEN 1 = 1 BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_emergencies_reviewed BEFORE UPDATE OF reviewed_us, reviewed_by, verdict, sealed_review ON emergencies WHEN OLD.reviewed_us IS NOT NULL OR NEW.reviewed_by IS NULL OR NEW.reviewed_by = OLD.user_id BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_access_reviews_update BEFORE UPDATE ON access_reviews WHEN 1 = 1 BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_grants_replace BEFORE INSERT ON grants WHEN EXISTS (SELECT 1 FROM grants WHERE id = NEW.id) BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_approvals_replace BEFORE INSERT ON approvals WHEN EXISTS (SELECT 1 FROM approvals WHERE id = NEW.id) BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_appointments_replace BEFORE INSERT ON appointments WHEN EXISTS (SELECT 1 FROM appointments WHERE id = NEW.id) BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_emergencies_replace BEFORE INSERT ON emergencies WHEN EXISTS (SELECT 1 FROM emergencies WHERE id = NEW.id) BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_access_reviews_replace BEFORE INSERT ON access_reviews WHEN EXISTS (SELECT 1 FROM access_reviews WHERE id = NEW.id) BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_disclosure_acts_delete BEFORE DELETE ON disclosure_acts WHEN 1 = 1 BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_disclosures_delete BEFORE DELETE ON disclosures WHEN 1 = 1 BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_disclosure_statements_delete BEFORE DELETE ON disclosure_statements WHEN 1 = 1 BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_disclosure_suspensions_delete BEFORE DELETE ON disclosure_suspensions WHEN 1 = 1 BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_patient_requests_delete BEFORE DELETE ON patient_requests WHEN 1 = 1 BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_request_items_delete BEFORE DELETE ON request_items WHEN 1 = 1 BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_request_letters_delete BEFORE DELETE ON request_letters WHEN 1 = 1 BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_case_mails_delete BEFORE DELETE ON case_mails WHEN 1 = 1 BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_breaches_delete BEFORE DELETE ON breaches WHEN 1 = 1 BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_breach_events_delete BEFORE DELETE ON breach_events WHEN 1 = 1 BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_disclosure_acts_update BEFORE UPDATE ON disclosure_acts WHEN 1 = 1 BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_disclosures_update BEFORE UPDATE ON disclosures WHEN 1 = 1 BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_disclosure_statements_update BEFORE UPDATE ON disclosure_statements WHEN 1 = 1 BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_request_letters_update BEFORE UPDATE ON request_letters WHEN 1 = 1 BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_breach_events_update BEFORE UPDATE ON breach_events WHEN 1 = 1 BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_disclosure_suspensions_fixed BEFORE UPDATE ON disclosure_suspensions WHEN OLD.ended_us IS NOT NULL OR NEW.id <> OLD.id OR NEW.patient_id <> OLD.patient_id OR NEW.basis <> OLD.basis OR NEW.until_on <> OLD.until_on BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_patient_requests_closed BEFORE UPDATE ON patient_requests WHEN OLD.state = 'closed' BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_patient_requests_fixed BEFORE UPDATE OF id, kind, received_on, created_us, created_by ON patient_requests WHEN 1 = 1 BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_patient_requests_denied BEFORE UPDATE ON patient_requests WHEN NEW.denial_by IS NOT NULL AND (NEW.denial_asked_by IS NULL OR NEW.denial_asked_by = NEW.denial_by) BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_request_items_closed BEFORE UPDATE ON request_items WHEN EXISTS (SELECT 1 FROM patient_requests r WHERE r.id = OLD.request_id AND r.state = 'closed') BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_breaches_fixed BEFORE UPDATE OF id, discovered_us, created_us, created_by ON breaches WHEN 1 = 1 BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_breaches_confirmed BEFORE UPDATE OF sealed_exposure, decision, decided_us, decided_by, confirmed_us, confirmed_by ON breaches WHEN OLD.confirmed_us IS NOT NULL BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_breaches_alone BEFORE UPDATE ON breaches WHEN NEW.confirmed_by IS NOT NULL AND (NEW.decided_by IS NULL OR NEW.decided_by = NEW.confirmed_by) BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_breach_patients_delete BEFORE DELETE ON breach_patients WHEN EXISTS (SELECT 1 FROM breaches b WHERE b.id = OLD.breach_id AND (b.decision IS NOT NULL OR b.confirmed_us IS NOT NULL)) BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_breach_patients_update BEFORE UPDATE ON breach_patients WHEN 1 = 1 BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_breach_patients_insert BEFORE INSERT ON breach_patients WHEN EXISTS (SELECT 1 FROM breaches b WHERE b.id = NEW.breach_id AND (b.decision IS NOT NULL OR b.confirmed_us IS NOT NULL)) BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_breach_entries_delete BEFORE DELETE ON breach_entries WHEN EXISTS (SELECT 1 FROM breaches b WHERE b.id = OLD.breach_id AND (b.decision IS NOT NULL OR b.confirmed_us IS NOT NULL)) BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_breach_entries_update BEFORE UPDATE ON breach_entries WHEN 1 = 1 BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_breach_entries_insert BEFORE INSERT ON breach_entries WHEN EXISTS (SELECT 1 FROM breaches b WHERE b.id = NEW.breach_id AND (b.decision IS NOT NULL OR b.confirmed_us IS NOT NULL)) BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_disclosure_acts_replace BEFORE INSERT ON disclosure_acts WHEN EXISTS (SELECT 1 FROM disclosure_acts WHERE id = NEW.id) BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_disclosure_statements_replace BEFORE INSERT ON disclosure_statements WHEN EXISTS (SELECT 1 FROM disclosure_statements WHERE id = NEW.id) BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_disclosure_suspensions_replace BEFORE INSERT ON disclosure_suspensions WHEN EXISTS (SELECT 1 FROM disclosure_suspensions WHERE id = NEW.id) BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_patient_requests_replace BEFORE INSERT ON patient_requests WHEN EXISTS (SELECT 1 FROM patient_requests WHERE id = NEW.id) BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_request_letters_replace BEFORE INSERT ON request_letters WHEN EXISTS (SELECT 1 FROM request_letters WHERE id = NEW.id) BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_case_mails_replace BEFORE INSERT ON case_mails WHEN EXISTS (SELECT 1 FROM case_mails WHERE id = NEW.id) BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_breaches_replace BEFORE INSERT ON breaches WHEN EXISTS (SELECT 1 FROM breaches WHERE id = NEW.id) BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_breach_events_replace BEFORE INSERT ON breach_events WHEN EXISTS (SELECT 1 FROM breach_events WHERE id = NEW.id) BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_disclosures_replace BEFORE INSERT ON disclosures WHEN EXISTS (SELECT 1 FROM disclosures WHERE act_id = NEW.act_id AND patient_id = NEW.patient_id) BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_request_items_replace BEFORE INSERT ON request_items WHEN EXISTS (SELECT 1 FROM request_items WHERE request_id = NEW.request_id AND message_pk = NEW.message_pk) BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_ledger_state_delete BEFORE DELETE ON ledger_state WHEN 1 = 1 BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_ledger_state_back BEFORE UPDATE ON ledger_state WHEN NEW.log <> OLD.log OR NEW.size < OLD.size OR (NEW.size = OLD.size AND NEW.frontier <> OLD.frontier) BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+DROP TRIGGER guard_audit_details_delete
+-- next
+CREATE TRIGGER guard_audit_details_delete BEFORE DELETE ON audit_details WHEN NOT EXISTS (SELECT 1 FROM audit_expiries e WHERE e.state = 'approved' AND OLD.idx < e.until_idx
+        AND e.asked_by IS NOT NULL AND e.decided_by IS NOT NULL AND e.asked_by <> e.decided_by)
+    OR NOT EXISTS (SELECT 1 FROM ledger_entries l WHERE l.log = 2 AND l.idx = OLD.idx
+                   AND json_extract(CAST(l.leaf AS TEXT), '$.at') < CAST((julianday('now') - 2440587.5) * 86400000000.0 AS INTEGER) - 189388800000000) BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_audit_details_update BEFORE UPDATE ON audit_details WHEN 1 = 1 BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_audit_reviews_delete BEFORE DELETE ON audit_reviews WHEN 1 = 1 BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_audit_reviews_update BEFORE UPDATE ON audit_reviews WHEN 1 = 1 BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_audit_expiries_delete BEFORE DELETE ON audit_expiries WHEN 1 = 1 BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_audit_expiries_begin BEFORE INSERT ON audit_expiries WHEN NEW.state <> 'asked' BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_audit_expiries_fixed BEFORE UPDATE OF id, before_us, until_idx, entries, sealed, asked_us, asked_by ON audit_expiries WHEN 1 = 1 BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_audit_expiries_state BEFORE UPDATE OF state ON audit_expiries WHEN NEW.state <> OLD.state AND NOT (
+    (OLD.state = 'asked' AND NEW.state = 'refused')
+    OR (OLD.state = 'asked' AND NEW.state = 'approved' AND NEW.decided_by IS NOT NULL
+        AND NEW.decided_by <> OLD.asked_by)
+    OR (OLD.state = 'approved' AND NEW.state = 'done')) BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_audit_expiries_decided BEFORE UPDATE OF decided_by ON audit_expiries WHEN OLD.decided_by IS NOT NULL AND (NEW.decided_by IS NULL OR NEW.decided_by <> OLD.decided_by) BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_ledger_state_replace BEFORE INSERT ON ledger_state WHEN EXISTS (SELECT 1 FROM ledger_state WHERE log = NEW.log) BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_ledger_entries_replace BEFORE INSERT ON ledger_entries WHEN EXISTS (SELECT 1 FROM ledger_entries WHERE log = NEW.log AND idx = NEW.idx) BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_audit_details_replace BEFORE INSERT ON audit_details WHEN EXISTS (SELECT 1 FROM audit_details WHERE idx = NEW.idx) BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_audit_reviews_replace BEFORE INSERT ON audit_reviews WHEN EXISTS (SELECT 1 FROM audit_reviews WHERE period = NEW.period) BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_audit_expiries_replace BEFORE INSERT ON audit_expiries WHEN EXISTS (SELECT 1 FROM audit_expiries WHERE id = NEW.id) BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
 CREATE TRIGGER guard_messages_placed BEFORE UPDATE OF pack_id, pack_offset, pack_length ON messages WHEN NEW.pack_length <> OLD.pack_length OR (OLD.disposed_us IS NULL AND NOT EXISTS (SELECT 1 FROM packs p
     WHERE p.id = NEW.pack_id AND p.retired_us IS NULL AND NEW.pack_offset >= 0
     AND NEW.pack_offset + NEW.pack_length <= p.committed)) BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
@@ -1084,3 +1879,37 @@ CREATE TRIGGER guard_rule_confirmations_replace BEFORE INSERT ON rule_confirmati
 CREATE TRIGGER guard_grounds_replace BEFORE INSERT ON grounds WHEN EXISTS (SELECT 1 FROM grounds WHERE id = NEW.id) BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
 -- next
 CREATE TRIGGER guard_policy_entries_replace BEFORE INSERT ON policy_entries WHEN EXISTS (SELECT 1 FROM policy_entries WHERE id = NEW.id) BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_passkeys_delete BEFORE DELETE ON passkeys WHEN 1 = 1 BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_passkeys_fixed BEFORE UPDATE OF id, user_id, credential_id, public_key, aaguid, backup_eligible, created_us ON passkeys WHEN 1 = 1 BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_passkeys_removed BEFORE UPDATE OF removed_us, removed_why, sign_count ON passkeys WHEN OLD.removed_us IS NOT NULL BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_passkeys_counted BEFORE UPDATE OF sign_count ON passkeys WHEN NEW.sign_count < OLD.sign_count BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_passkeys_replace BEFORE INSERT ON passkeys WHEN EXISTS (SELECT 1 FROM passkeys WHERE id = NEW.id OR credential_id = NEW.credential_id) BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_ledger_checkpoints_delete BEFORE DELETE ON ledger_checkpoints WHEN 1 = 1 BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_ledger_cosignatures_delete BEFORE DELETE ON ledger_cosignatures WHEN 1 = 1 BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_ledger_generations_delete BEFORE DELETE ON ledger_generations WHEN 1 = 1 BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_ledger_checkpoints_update BEFORE UPDATE ON ledger_checkpoints WHEN 1 = 1 BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_ledger_cosignatures_update BEFORE UPDATE ON ledger_cosignatures WHEN 1 = 1 BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_ledger_generations_update BEFORE UPDATE ON ledger_generations WHEN 1 = 1 BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_ledger_checkpoints_replace BEFORE INSERT ON ledger_checkpoints WHEN EXISTS (SELECT 1 FROM ledger_checkpoints WHERE log = NEW.log AND generation = NEW.generation AND size = NEW.size) BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_ledger_cosignatures_replace BEFORE INSERT ON ledger_cosignatures WHEN EXISTS (SELECT 1 FROM ledger_cosignatures WHERE log = NEW.log AND generation = NEW.generation AND size = NEW.size AND witness = NEW.witness) BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_ledger_generations_replace BEFORE INSERT ON ledger_generations WHEN EXISTS (SELECT 1 FROM ledger_generations WHERE log = NEW.log AND generation = NEW.generation) BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_ledger_gaps_delete BEFORE DELETE ON ledger_gaps WHEN 1 = 1 BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_ledger_gaps_fixed BEFORE UPDATE OF id, heads, sealed, asked_us, asked_by ON ledger_gaps WHEN 1 = 1 BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_ledger_gaps_decided BEFORE UPDATE OF decided_us, decided_by ON ledger_gaps WHEN OLD.decided_us IS NOT NULL OR NEW.decided_by IS NULL OR NEW.decided_by = OLD.asked_by BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END

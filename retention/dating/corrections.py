@@ -25,6 +25,7 @@ from retention.errors import FactsError
 from retention.law.schedules import Schedule
 from retention.refusals import NotThere, SecondPersonNeeded, WrongState
 from search.access import Action, Actor, Gate
+from search.approving.persons import check_second
 
 ASKED, ENDED, REFUSED = "asked", "ended", "refused"
 LONGEST_REASON: Final = 2_000
@@ -88,6 +89,7 @@ class Corrections:
             row = self._asked(act, number, or_alone=True)
             if row["asked_by"] == actor.user_id:
                 raise SecondPersonNeeded("you asked for this correction yourself; another must approve it")
+            check_second(act.connection, self._vault.clock, row["asked_by"], actor.user_id)
             record = self._record(act, row["message_id"])
             self._decide(act, row, reason, agreed=True)
             self._put_in_force(act, record, number, actor, to_us(self._vault.clock.now()))

@@ -22,7 +22,8 @@ from retention.fields import SealedFields
 from retention.law.schedules import Schedule
 from retention.policy.store import SCHEDULES
 from retention.roster.patients import PatientStore
-from search.access import Action, Actor, Gate, Role
+from search.access import Action, Actor, Gate
+from search.policy import may
 
 HOW_TO_CONFIRM: Final = (
     "after counsel's review: holdfast retention schedules confirm RULE_ID --counsel NAME --reason TEXT"
@@ -35,9 +36,11 @@ HOW_TO_ACCEPT: Final = (
 class Explainer:
     """Says why a message is kept, and until when. Safe from any thread."""
 
-    def __init__(self, vault: Vault, schedule: Schedule, patients: PatientStore) -> None:
+    def __init__(
+        self, vault: Vault, schedule: Schedule, patients: PatientStore, gate: Gate | None = None
+    ) -> None:
         self._vault = vault
-        self._gate = Gate(vault.audit)
+        self._gate = gate or Gate(vault.audit)
         self._fields = SealedFields(vault)
         self.schedule = schedule
         self.verdicts = Verdicts(vault, schedule, patients)
@@ -79,7 +82,7 @@ class Explainer:
             own = extended(act.connection, [pk], today).get(pk)
             document["extended_until"] = own.isoformat() if own is not None else None
             document |= reasons.told(verdict, document, today)
-            return _without_patients(document) if actor.role is Role.ADMINISTRATOR else document
+            return document if may(actor, Action.ROSTER_READ) else _without_patients(document)
 
     # --- inside -------------------------------------------------------------------------------
 
@@ -107,7 +110,7 @@ class Explainer:
             raise KeyDestroyed("this message was disposed of; its certificate says when and by which rule")
         at = connection.scalar(select(messages.c.disposed_us).where(messages.c.pk == pk))
         rule = self._fields.open(f"{row.id}/{row.message_id}", row.sealed_rule)
-        if actor.role is Role.ADMINISTRATOR:
+        if not may(actor, Action.ROSTER_READ):
             rule = {name: rule.get(name) for name in _SPARED}
         named = {
             step: self._name(connection, who)

@@ -18,11 +18,14 @@ from retention.acts import Act, change, look
 from retention.dating.explain import Explainer
 from retention.disposition import certificates, extensions, lists, samples, summaries
 from retention.disposition import items as items_of
+from retention.disposition.agreeing import ListApprovals
 from retention.disposition.execution import Executor, Progress
 from retention.disposition.sums import Sums, add_up
 from retention.fields import SealedFields
 from retention.refusals import ItemsChanged, NotThere, SecondPersonNeeded, WrongState
 from search.access import Action, Actor, Gate
+from search.approving.approvals import Approvals
+from search.approving.kept import Signed
 
 PAGE = 1_000
 _REMEMBERED = 8
@@ -31,8 +34,15 @@ _REMEMBERED = 8
 class Dispositions:
     """The dispositions of one archive. Every call is permitted by the gate and on record when it returns."""
 
-    def __init__(self, vault: Vault, gate: Gate, explainer: Explainer) -> None:
+    def __init__(
+        self, vault: Vault, gate: Gate, explainer: Explainer, approvals: Approvals | None = None
+    ) -> None:
         self._vault = vault
+        self._agreeing = ListApprovals(
+            vault,
+            approvals or Approvals(vault, gate),
+            lambda actor, one, sha256, signed: self.approve(actor, one, sha256, signed),
+        )
         self._gate = gate
         self._fields = SealedFields(vault)
         self._executor = Executor(vault, gate, explainer)
@@ -119,13 +129,20 @@ class Dispositions:
             act.count = len(pks)
             return self._summary(act.connection, self._find(act, disposition_id))
 
-    def approve(self, actor: Actor, disposition_id: str, list_sha256: str | None = None) -> dict[str, Any]:
+    def approve(
+        self,
+        actor: Actor,
+        disposition_id: str,
+        list_sha256: str | None = None,
+        signed: Signed | None = None,
+    ) -> dict[str, Any]:
         """Approve exactly the list that is there, as another person than who made or last changed it.
 
         `list_sha256` is the hash of the list that was looked at: for another one nothing is approved. Raises
         SecondPersonNeeded, WrongState, ItemsChanged, ReviewMissing, NotThere.
         """
         self._gate.require(actor, Action.DISPOSITION_DECIDE)
+        self._agreeing.ready(actor, disposition_id, signed)
         found = self._added_up(disposition_id)
         with change(self._vault, self._gate, actor, Action.DISPOSITION_DECIDE, "disposition.approve") as act:
             row = self._find(act, disposition_id)
@@ -142,6 +159,7 @@ class Dispositions:
             fewest = self._vault.settings.disposition_sample
             samples.require(act.connection, self._fields, disposition_id, fewest)
             act.detail["list_sha256"] = now_hash.hex()
+            self._agreeing.agreed(act, actor, row, signed)
             act.connection.execute(
                 update(dispositions)
                 .where(dispositions.c.id == disposition_id)
@@ -192,6 +210,7 @@ class Dispositions:
         """
         self._gate.require(actor, Action.DISPOSITION_EXECUTE)
         found = self._added_up(disposition_id)
+        approval_id = self._agreeing.check(disposition_id, found.sha256)
         with change(self._vault, self._gate, actor, Action.DISPOSITION_EXECUTE, "disposition.execute") as act:
             act.outcome = "begun"
             row = self._find(act, disposition_id)
@@ -203,6 +222,7 @@ class Dispositions:
             if bytes(row["approved_sha256"] or b"") != bytes(row["items_sha256"]):
                 raise ItemsChanged("this list isn't the one that was approved; reject it")
             if row["begun_us"] is None:
+                self._agreeing.use(act, row, approval_id)
                 act.connection.execute(
                     update(dispositions)
                     .where(dispositions.c.id == disposition_id)

@@ -27,6 +27,7 @@ from retention.disposition import lists
 from retention.fields import SealedFields
 from retention.refusals import AlreadyDisposed, BadTerm, NotThere, SecondPersonNeeded, WrongState
 from search.access import Action, Actor, Gate
+from search.approving.persons import check_second
 
 MOST = 1_000
 """Messages that one call may name."""
@@ -124,6 +125,7 @@ class Extensions:
             elif row.end_asked_by == actor.user_id:
                 raise SecondPersonNeeded("you asked for this end yourself; another person must approve it")
             else:
+                check_second(act.connection, self._vault.clock, row.end_asked_by, actor.user_id)
                 act.reason = "approved"
                 values |= {"end_approved_by": actor.user_id, "ended_us": to_us(now)}
             act.connection.execute(update(extensions).where(extensions.c.id == term_id).values(**values))

@@ -13,6 +13,7 @@ from archiver.vault import Vault
 from config.errors import HoldfastError
 from retention.acts import change, look
 from retention.holds import versions
+from retention.holds.agreeing import HoldApprovals
 from retention.holds.apply import HoldApplier, Rest
 from retention.holds.ending import Ending
 from retention.holds.matters import find_matter, open_matter
@@ -24,6 +25,8 @@ from retention.holds.reviews import Reviews
 from retention.jobs.queue import queue_of
 from retention.refusals import BadCriteria, HoldBeingApplied, NotThere, WrongState
 from search.access import Action, Actor, Gate
+from search.approving.approvals import Approvals
+from search.approving.kept import Signed
 from search.engine.ports import IndexReader
 from search.errors import SearchError
 
@@ -38,12 +41,19 @@ class Holds:
     Every call is permitted by the gate, limited to the actor's matters, and on record when it returns.
     """
 
-    def __init__(self, vault: Vault, gate: Gate, reader: IndexReader) -> None:
+    def __init__(
+        self, vault: Vault, gate: Gate, reader: IndexReader, approvals: Approvals | None = None
+    ) -> None:
         self._vault = vault
         self._gate = gate
         self._applier = HoldApplier(vault, reader)
         self._placing = Placing(vault, self._applier)
         self._ending = Ending(vault)
+        self._agreeing = HoldApprovals(
+            vault,
+            approvals or Approvals(vault, gate),
+            lambda actor, hold_id, signed: self.approve(actor, hold_id, signed=signed),
+        )
         self._reporting = Reporting(vault)
         self._preview = Preview(vault, reader)
         self._receipts = Receipts(vault)
@@ -93,6 +103,7 @@ class Holds:
             scope = self._placing.read(act, criteria)
             row = open_matter(self._vault, act.connection, actor, matter)
             hold_id = self._placing.insert(act.connection, actor, row["id"], scope, reason)
+            self._agreeing.placed(act.connection, actor, hold_id, row["id"])
             act.objects += [hold_id, row["id"]]
             if review_on is not None or remind:
                 self.reviews.set(act, actor, hold_id, 1, review_on, remind, "")
@@ -152,6 +163,7 @@ class Holds:
             row_id = self._placing.insert(
                 act.connection, actor, newest["matter_id"], scope, reason, of=newest
             )
+            self._agreeing.placed(act.connection, actor, row_id, newest["matter_id"])
             earlier = versions.taking(found)
             narrows = not all(scope.covers(self._placing.scope_of(row)) for row in earlier)
             if narrows:
@@ -231,7 +243,8 @@ class Holds:
         mail. `version` is that of the scope that was looked at: for another one nothing is done. Raises
         SecondPersonNeeded, WrongState, NotThere, AccessDenied.
         """
-        with change(self._vault, self._gate, actor, Action.HOLD_MANAGE, "hold.release") as act:
+        self._agreeing.ready(actor, hold_id, None)
+        with change(self._vault, self._gate, actor, Action.HOLD_RELEASE, "hold.release") as act:
             act.detail["reason"] = reason
             found = versions.find(act, actor, hold_id)
             state = versions.state_of(found)
@@ -240,12 +253,18 @@ class Holds:
             _looked_at(found, version)
             if state == "release_requested":
                 self._ending.approve(act, actor, found, reason)
+                self._agreeing.agreed(act, actor, found, None)
             else:
                 self._ending.ask(act, actor, found, reason)
         return self._summary_of(hold_id)
 
     def approve(
-        self, actor: Actor, hold_id: str, reason: str = "", version: int | None = None
+        self,
+        actor: Actor,
+        hold_id: str,
+        reason: str = "",
+        version: int | None = None,
+        signed: Signed | None = None,
     ) -> dict[str, Any]:
         """Approve, as a second person, what waits for one: a narrower scope or the release of the hold.
 
@@ -253,11 +272,13 @@ class Holds:
         since, another one would be approved, and so nothing is. Raises SecondPersonNeeded, WrongState,
         NotThere, AccessDenied.
         """
-        with change(self._vault, self._gate, actor, Action.HOLD_MANAGE, "hold.approve") as act:
+        self._agreeing.ready(actor, hold_id, signed)
+        with change(self._vault, self._gate, actor, Action.HOLD_RELEASE, "hold.approve") as act:
             act.detail["reason"] = reason
             found = versions.find(act, actor, hold_id)
             _looked_at(found, version)
             self._ending.approve(act, actor, found, reason)
+            self._agreeing.agreed(act, actor, found, signed)
         return self._summary_of(hold_id)
 
     def reinstate(

@@ -16,9 +16,10 @@ from retention.fields import SealedFields
 from retention.holds import versions
 from retention.holds.members import in_scope
 from retention.refusals import BadCriteria, MatterClosed, MatterHeld, NameTaken, NotThere
-from search.access import AccessDenied, Action, Actor, Gate
+from search.access import Action, Actor, Gate, OutOfScope
 
 MAX_NAME = 200
+_NO_SUCH = "there is no such matter; `holdfast matter list` shows yours"
 
 
 class Matters:
@@ -143,7 +144,7 @@ class Matters:
 
 
 def find_matter(vault: Vault, connection: Connection, actor: Actor, which: str) -> RowMapping:
-    """The row of a matter by id or name. Raises NotThere, and AccessDenied outside the actor's matters."""
+    """The row of a matter by id or name. Raises NotThere, and OutOfScope outside the actor's matters."""
     token = vault.blind.token("matter-name", " ".join(which.split()))
     row = (
         connection.execute(
@@ -155,9 +156,9 @@ def find_matter(vault: Vault, connection: Connection, actor: Actor, which: str) 
         .first()
     )
     if row is None:
-        raise NotThere("there is no such matter; `holdfast matter list` shows yours")
+        raise NotThere(_NO_SUCH)
     if not row["mine"]:
-        raise AccessDenied("you are not a member of this matter; ask one of its members to add you")
+        raise OutOfScope(_NO_SUCH)
     return row
 
 

@@ -17,7 +17,9 @@ from archiver.store.schema import hold_items, holds, matters, messages
 from retention.acts import Act
 from retention.holds.members import in_scope
 from retention.refusals import NotThere
-from search.access import AccessDenied, Actor
+from search.access import Actor, OutOfScope
+
+_NO_SUCH = "there is no such hold; `holdfast hold list` shows yours"
 
 Versions = Sequence[RowMapping]
 """All versions of one hold, oldest first."""
@@ -38,17 +40,20 @@ def read(connection: Connection, hold_id: str) -> Versions:
     )
 
 
+def is_theirs(connection: Connection, actor: Actor, found: Versions) -> bool:
+    """Whether a hold is of a matter that the actor may see."""
+    mine = select(matters.c.id).where(matters.c.id == found[0]["matter_id"], in_scope(actor))
+    return connection.scalar(mine) is not None
+
+
 def find(act: Act, actor: Actor, hold_id: str) -> Versions:
-    """As `read`, for an act. Raises NotThere, and AccessDenied outside the actor's matters."""
+    """As `read`, for an act. Raises NotThere, and OutOfScope outside the actor's matters."""
     versions = read(act.connection, hold_id)
     if not versions:
-        raise NotThere("there is no such hold; `holdfast hold list` shows yours")
+        raise NotThere(_NO_SUCH)
     act.objects += [known_as(versions[0]), versions[0]["matter_id"]]
-    mine = act.connection.scalar(
-        select(matters.c.id).where(matters.c.id == versions[0]["matter_id"], in_scope(actor))
-    )
-    if mine is None:
-        raise AccessDenied("this hold is of a matter you are not a member of")
+    if not is_theirs(act.connection, actor, versions):
+        raise OutOfScope(_NO_SUCH)
     return versions
 
 

@@ -9,9 +9,11 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from archiver.capture.beside import Beside, Post, begin, ends, received
+from archiver.errors import StoreError
 from archiver.vault import Vault, open_vault
 from config.errors import HoldfastError
 from config.settings import Settings
+from retention.acts import by_system
 
 _NICENESS: Final = 10
 Progress = Callable[[str, int, int], None]
@@ -20,39 +22,49 @@ Progress = Callable[[str, int, int], None]
 class Apart:
     """Runs one module's work in a process, one at a time. Safe from any thread."""
 
-    def __init__(self, settings: Settings, module: str) -> None:
-        self._settings = settings
+    def __init__(self, vault: Vault, module: str, action: str, failure: str) -> None:
+        """`action` is what an audit event calls the work, `failure` what is said where it failed."""
+        self._vault = vault
         self._module = module
+        self._action = action
+        self._failure = failure
         self._lock = threading.Lock()
         self._beside: Beside | None = None
         self._stopped = False
 
-    def run(self, progress: Progress) -> Any:
-        """What the work returns, or the code of the error it ended with, as text.
+    def run(self, progress: Progress | None = None) -> Any:
+        """What the work returns; None when `stop` was called, or another thread runs it just now.
 
-        None when `stop` was called, or another thread runs it just now. Raises ProcessLookupError when the
-        process ended by itself.
+        Raises StoreError where it failed, or its process ended by itself: that is on record.
         """
         with self._lock:
             if self._stopped or self._beside is not None:
                 return None
             beside = self._beside = begin(self._module)
         try:
-            Post(beside.tells).send(self._settings)
-            while True:
-                for said in received(beside.hears):
-                    if not isinstance(said, tuple):
-                        return said
-                    progress(*said)
+            said = self._result(beside, progress or (lambda *_: None))
         except (EOFError, OSError):
             if self._was_stopped():
                 return None
-            raise ProcessLookupError("the process ended") from None
+            said = "process_ended"
         finally:
             self._beside = None
             beside.tells.close()
             beside.hears.close()
             beside.process.wait()
+        if isinstance(said, str):
+            self._vault.audit.record(by_system(self._action, "failed", reason=said))
+            raise StoreError(self._failure)
+        return said
+
+    def _result(self, beside: Beside, progress: Progress) -> Any:
+        """What it says last: what the work returned, or the code of the error that it ended with."""
+        Post(beside.tells).send(self._vault.settings)
+        while True:
+            for said in received(beside.hears):
+                if not isinstance(said, tuple):
+                    return said
+                progress(*said)
 
     def _was_stopped(self) -> bool:
         return self._stopped

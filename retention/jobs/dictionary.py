@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from archiver import training
-from archiver.errors import StoreError
 from archiver.training import Trained
 from archiver.vault import Vault
-from retention.acts import by_system
 from retention.jobs.apart import Apart, Progress, serve
 from retention.roster.patients import PatientStore
 
@@ -16,7 +14,12 @@ class DictionaryJob:
 
     def __init__(self, vault: Vault) -> None:
         self._vault = vault
-        self._apart = Apart(vault.settings, __name__)
+        self._apart = Apart(
+            vault,
+            __name__,
+            "dictionary.train",
+            "no compression dictionary could be learnt just now; the job tries again later",
+        )
 
     def run(self, progress: Progress | None = None) -> Trained | None:
         """Learn a dictionary if one is due; durable on return, and recorded.
@@ -26,12 +29,7 @@ class DictionaryJob:
         """
         if not training.due(self._vault):
             return None
-        try:
-            found: Trained | str | None = self._apart.run(progress or (lambda *_: None))
-        except ProcessLookupError:
-            raise self._failed("process_ended") from None
-        if isinstance(found, str):
-            raise self._failed(found)
+        found: Trained | None = self._apart.run(progress)
         if found is not None:
             self._vault.dictionaries.look_now()
         return found
@@ -39,10 +37,6 @@ class DictionaryJob:
     def stop(self) -> None:
         """End the work at hand, which changes nothing, and begin no other."""
         self._apart.stop()
-
-    def _failed(self, reason: str) -> StoreError:
-        self._vault.audit.record(by_system("dictionary.train", "failed", reason=reason))
-        return StoreError("no compression dictionary could be learnt just now; the job tries again later")
 
 
 def main(told_descriptor: int, said_descriptor: int) -> None:

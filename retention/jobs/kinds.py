@@ -44,8 +44,12 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
             Kind("holds.finish_cooling", "*/15 * * * *", "holds", "end holds that have cooled off", True),
             Kind("notices.run", "* * * * *", "holds", "hold notices, reminders, reviews; sends them", True),
             Kind("roster.follow", "* * * * *", "holds", "match mail to new names, date it anew", True),
+            Kind("audit.follow", "* * * * *", "watch", "what reports ask of the audit log, its mails", True),
+            Kind("audit.expire", "40 0 * * *", "upkeep", "end approved old details of the audit log"),
+            Kind("audit.digest", "0 7 * * mon", "watch", "tell of reviews that nobody has signed"),
             # A lane of its own: a search of somebody's keeps no hold waiting, and no run of hours an alert.
             Kind("alerts.run", "* * * * *", "searches", "match new mail with saved searches, tell", True),
+            Kind("cases.remind", "7 * * * *", "holds", "requests and breaches that come due: reminds", True),
             Kind("retention.recompute", "15 2 * * *", "upkeep", "bring disposal dates up to date", True),
             Kind("retention.propose", "0 6 * * mon", "upkeep", "propose what is due for disposition"),
             Kind("retention.preview", "20 1 * * *", "upkeep", "what asked-for changes of policy would do"),

@@ -6,7 +6,6 @@ import contextlib
 
 from archiver import learning
 from archiver.classify import learnt
-from archiver.errors import StoreError
 from archiver.learning import Studied
 from archiver.vault import Vault
 from config.errors import HoldfastError
@@ -21,7 +20,12 @@ class LearningJob:
 
     def __init__(self, vault: Vault) -> None:
         self._vault = vault
-        self._apart = Apart(vault.settings, __name__)
+        self._apart = Apart(
+            vault,
+            __name__,
+            "correction.learn",
+            "nothing could be learnt from corrections just now; the job tries again later",
+        )
 
     def work(self, task: Task) -> Counts | None:
         """See `run`, as a job."""
@@ -39,12 +43,7 @@ class LearningJob:
         """
         if not learnt.available() or not learning.due(self._vault):
             return None
-        try:
-            found: Studied | str | None = self._apart.run(progress or (lambda *_: None))
-        except ProcessLookupError:
-            raise self._failed("process_ended") from None
-        if isinstance(found, str):
-            raise self._failed(found)
+        found: Studied | None = self._apart.run(progress)
         if found is not None:
             detail = {"examples": found.examples, "looked": found.looked}
             self._vault.audit.record(
@@ -55,10 +54,6 @@ class LearningJob:
     def stop(self) -> None:
         """End the work at hand; the next run goes on there."""
         self._apart.stop()
-
-    def _failed(self, reason: str) -> StoreError:
-        self._vault.audit.record(by_system("correction.learn", "failed", reason=reason))
-        return StoreError("nothing could be learnt from corrections just now; the job tries again later")
 
 
 def learn_soon(vault: Vault) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from archiver import reclassifying
-from archiver.errors import StoreError
 from archiver.reclassifying import Reclassified
 from archiver.vault import Vault
 from retention.acts import by_system
@@ -17,7 +16,12 @@ class ReclassifyJob:
 
     def __init__(self, vault: Vault) -> None:
         self._vault = vault
-        self._apart = Apart(vault.settings, __name__)
+        self._apart = Apart(
+            vault,
+            __name__,
+            "message.reclassify",
+            "older mail could not be looked at just now; the job tries again later",
+        )
 
     def work(self, task: Task) -> Counts | None:
         """See `run`, as a job."""
@@ -32,12 +36,7 @@ class ReclassifyJob:
         """
         if not reclassifying.due(self._vault):
             return None
-        try:
-            found: Reclassified | str | None = self._apart.run(progress or (lambda *_: None))
-        except ProcessLookupError:
-            raise self._failed("process_ended") from None
-        if isinstance(found, str):
-            raise self._failed(found)
+        found: Reclassified | None = self._apart.run(progress)
         if found is not None:
             detail = {"looked": found.looked}
             self._vault.audit.record(
@@ -48,10 +47,6 @@ class ReclassifyJob:
     def stop(self) -> None:
         """End the work at hand; the next run goes on there."""
         self._apart.stop()
-
-    def _failed(self, reason: str) -> StoreError:
-        self._vault.audit.record(by_system("message.reclassify", "failed", reason=reason))
-        return StoreError("older mail could not be looked at just now; the job tries again later")
 
 
 def main(told_descriptor: int, said_descriptor: int) -> None:

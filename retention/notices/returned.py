@@ -8,7 +8,7 @@ from typing import Final
 
 from sqlalchemy import and_, func, select
 
-from archiver.errors import ArchiverError
+from archiver.errors import ArchiverError, KeyUnavailable
 from archiver.store.schema import CUSTODIAN, borne_tokens, messages, notice_mails
 from archiver.vault import Vault
 from retention.notices.outbox import Outbox
@@ -55,7 +55,11 @@ class Returned:
                         messages.c.size <= MAX_BOUNCE,
                     )
                 ).all()
-            noted += sum(self._note(pk) for pk in pks)
+            try:
+                for pk in pks:
+                    noted += self._note(pk)
+            except KeyUnavailable:
+                return str(last), noted  # the next look begins here again
             last = end
 
     # --- inside -------------------------------------------------------------------------------
@@ -70,13 +74,15 @@ class Returned:
             return int(connection.scalar(before) or 0) - 1
 
     def _note(self, pk: int) -> bool:
-        """Look at one message; what doesn't open is another's business."""
+        """Look at one message; what never opens is another's business. Raises KeyUnavailable."""
         archive = self._vault.archive
         try:
             record = archive.scan_records([pk]).get(pk)
             if record is None or all(part["content_type"] != REPORT for part in record.meta["parts"]):
                 return False
             mail_id = returned_mail(archive.scan(pk).raw)
+        except KeyUnavailable:
+            raise
         except ArchiverError:
             return False
         return mail_id is not None and self._outbox.bounced(mail_id)

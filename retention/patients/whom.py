@@ -19,9 +19,9 @@ from retention.roster.evidence import BIRTH, birth_value
 from retention.roster.matches import Matcher, Person
 from retention.roster.names import key_of
 from retention.roster.reviewing import described
-from search.access import PERMISSIONS, Action, Actor, Purpose
+from search.access import Action, Actor, Purpose
 from search.language.tree import Query, Tag, any_of
-from search.masking import shows_identifiers
+from search.policy import may, shows_identifiers
 
 _Mark = list[tuple[bytes, tuple[int, ...]]]
 """Tokens any of which somebody bears, each with the kinds it may be of."""
@@ -134,7 +134,7 @@ class Finder:
 
 def may_read_roster(actor: Actor) -> bool:
     """Whether somebody's role lets them look at the roster itself."""
-    return Action.ROSTER_READ in PERMISSIONS[actor.role]
+    return may(actor, Action.ROSTER_READ)
 
 
 def tree_of(people: Sequence[Person]) -> Query:

@@ -9,41 +9,49 @@ from sqlalchemy import Connection, RowMapping, select, update
 
 from archiver.capture.ids import new_id
 from archiver.clock import from_us, rfc3339, to_us
-from archiver.store.schema import policy_baselines, policy_entries, policy_previews, users
+from archiver.store.schema import policy_entries, policy_previews, users
 from archiver.vault import Vault
 from retention.acts import Act, change, look
+from retention.errors import RetentionError
 from retention.fields import SealedFields
 from retention.jobs.queue import queue_of
+from retention.policy.accepting import accept, said_of
+from retention.policy.agreeing import PolicyApprovals
 from retention.policy.changes import ACCEPT, APPROVE, OPTION, REMOVE, SET, Change, read_change, shortens
 from retention.policy.confirmations import MOST_TEXT
-from retention.policy.errors import BadPolicy, ReasonNeeded
+from retention.policy.errors import BadPolicy, PreviewNeeded, ReasonNeeded
 from retention.policy.store import IN_FORCE, SCHEDULES, Policy, PolicyStore, bump
 from retention.policy.terms import read_term
-from retention.refusals import NotThere, Refused, SecondPersonNeeded, WrongState
+from retention.refusals import NotThere, SecondPersonNeeded, WrongState
 from retention.units.finding import with_unit
 from search.access import Action, Actor, Gate
+from search.approving.approvals import Approvals
+from search.approving.kept import Signed
 
 OPEN: Final = ("asked", "ending")
 """States in which a second person is waited for."""
 
 
-class PreviewNeeded(Refused):
-    """A change is shown before it is made: its preview is missing, unfinished, or of another policy."""
-
-    code = "preview_needed"
-
-
 class Decisions:
     """The policy's entries. Every call is permitted by the gate and on record when it returns."""
 
-    def __init__(self, vault: Vault, gate: Gate, policies: PolicyStore) -> None:
+    def __init__(
+        self, vault: Vault, gate: Gate, policies: PolicyStore, approvals: Approvals | None = None
+    ) -> None:
         self._vault = vault
+        self._agreeing = PolicyApprovals(approvals or Approvals(vault, gate), self._enact_signed)
         self._gate = gate
         self._policies = policies
         self._fields = SealedFields(vault)
 
     def enact(
-        self, actor: Actor, document: Mapping[str, Any], *, preview: str, reason: str = ""
+        self,
+        actor: Actor,
+        document: Mapping[str, Any],
+        *,
+        preview: str,
+        reason: str = "",
+        signed: Signed | None = None,
     ) -> dict[str, Any]:
         """Make a change that was previewed: at once where it only lengthens, else ask for it or approve it.
 
@@ -54,6 +62,7 @@ class Decisions:
         reason = reason.strip()
         if len(reason) > MOST_TEXT:
             raise BadPolicy(f"the reason: at most {MOST_TEXT} characters")
+        self._ready(actor, document, preview, reason, signed)
         with change(self._vault, self._gate, actor, Action.POLICY_MANAGE, "policy.change") as act:
             meant = self.read(act.connection, document)
             act.detail |= {"change": meant.to_json(), "reason": reason}
@@ -62,8 +71,11 @@ class Decisions:
             self._check_preview(act.connection, actor, meant, preview, policy)
             if shortens(means, policy, self._policies.schedule) and not reason:
                 raise ReasonNeeded("a change that could shorten needs a reason; it is kept with it")
+            waited = self._row(act.connection, meant.id) if meant.do == APPROVE else None
             entry_id = self._enact(act, actor, meant, means, policy, reason)
             act.objects.append(entry_id)
+            if waited is not None:
+                self._agreeing.agreed(act.connection, actor, waited, means, preview, signed)
             row = self._row(act.connection, entry_id)
             act.reason = row["state"]
             acts = row["state"] not in OPEN
@@ -179,6 +191,26 @@ class Decisions:
 
     # --- inside -------------------------------------------------------------------------------
 
+    def _ready(
+        self, actor: Actor, document: Mapping[str, Any], preview: str, reason: str, signed: Signed | None
+    ) -> None:
+        """Raises SignatureNeeded where this is an approval that the actor's passkey is to sign."""
+        if document.get("do") != APPROVE or signed is not None:
+            return
+        try:
+            with self._vault.records.read() as connection:
+                meant = self.read(connection, document)
+                row = self._row(connection, meant.id)
+                means = self.resolve(connection, meant, self._policies.current(connection))
+        except RetentionError:
+            return  # refused, and put on record, where it is tried
+        self._agreeing.ready(actor, row, means, preview, reason, signed)
+
+    def _enact_signed(
+        self, actor: Actor, document: Mapping[str, Any], preview: str, reason: str, signed: Signed
+    ) -> Any:
+        return self.enact(actor, document, preview=preview, reason=reason, signed=signed)
+
     def _enact(
         self, act: Act, actor: Actor, meant: Change, means: Change, policy: Policy, reason: str
     ) -> str:
@@ -206,7 +238,7 @@ class Decisions:
     ) -> str:
         entry_id = new_id("e")
         now = self._vault.clock.now()
-        kind, says = self._said(meant)
+        kind, says = said_of(self._policies, meant)
         step = {
             "did": "set" if at_once else "asked",
             "by": actor.user_id,
@@ -229,16 +261,6 @@ class Decisions:
         )
         return entry_id
 
-    def _said(self, meant: Change) -> tuple[str, dict[str, Any]]:
-        if meant.do == SET:
-            return "term", dict(meant.says)
-        if meant.do == OPTION:
-            return "option", {"option": meant.option}
-        if meant.what == SCHEDULES:
-            return "schedule", {"version": self._policies.schedule.version}
-        said = self._policies.said_now()
-        return "settings", {name: sorted(values) for name, values in said.items() if name != SCHEDULES}
-
     def _approve(
         self, connection: Connection, actor: Actor, entry_id: str, means: Change, reason: str
     ) -> str:
@@ -251,14 +273,15 @@ class Decisions:
             values: dict[str, Any] = {"state": "ended", "end_approved_by": actor.user_id, "ended_us": now}
             self._step(connection, row, actor, "end_approved", reason, **values)
             return entry_id
-        if means.do == ACCEPT and self._said(means)[1] != self._fields.open(entry_id, row["sealed"])["says"]:
+        said = self._fields.open(entry_id, row["sealed"])["says"]
+        if means.do == ACCEPT and said_of(self._policies, means)[1] != said:
             raise WrongState("the settings or schedules are others now; refuse this and ask anew")
         values = {"state": "in_force", "approved_by": actor.user_id, "in_force_us": now}
         self._step(connection, row, actor, "approved", reason, **values)
         if row["replaces"] is not None:
             self._replace(connection, row, actor, reason, now)
         if means.do == ACCEPT:
-            self._accept(connection, entry_id, means, now)
+            accept(self._policies, connection, entry_id, means, now)
         return entry_id
 
     def _replace(self, connection: Connection, row: RowMapping, actor: Actor, reason: str, now: int) -> None:
@@ -276,28 +299,6 @@ class Decisions:
             end_approved_by=actor.user_id,
             ended_us=now,
         )
-
-    def _accept(self, connection: Connection, entry_id: str, means: Change, now: int) -> None:
-        said = self._policies.said_now()
-        kinds = [SCHEDULES] if means.what == SCHEDULES else [kind for kind in said if kind != SCHEDULES]
-        known = self._policies.baselines(connection)
-        for kind in kinds:
-            for value in sorted(known.get(kind, set()) - said[kind]):
-                connection.execute(
-                    update(policy_baselines)
-                    .where(
-                        policy_baselines.c.kind == kind,
-                        policy_baselines.c.value == value,
-                        policy_baselines.c.ended_by.is_(None),
-                    )
-                    .values(ended_by=entry_id)
-                )
-            new = [
-                {"kind": kind, "value": value, "since_us": now}
-                for value in sorted(said[kind] - known.get(kind, set()))
-            ]
-            if new:
-                connection.execute(policy_baselines.insert(), new)
 
     def _settled(self, policy: Policy) -> bool:
         then = self._policies.with_settings_accepted(policy)

@@ -23,3 +23,9 @@ class ScheduleNotAccepted(Refused):
     """The program brought other schedules than those in force; until they are accepted nothing may go."""
 
     code = "schedule_not_accepted"
+
+
+class PreviewNeeded(Refused):
+    """A change is shown before it is made: its preview is missing, unfinished, or of another policy."""
+
+    code = "preview_needed"

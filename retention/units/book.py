@@ -59,6 +59,10 @@ class UnitBook:
             for address in one.facts.addresses:
                 self._by_address.setdefault(address, []).append(one)
 
+    def domains(self) -> tuple[str, ...]:
+        """Every domain that is or was a unit's."""
+        return tuple(sorted(self._by_domain))
+
     def of(self, addresses: Iterable[str], captured_us: int) -> list[Said]:
         """What applies to a message with these participants, by unit; a domain includes those below it."""
         if not self._by_domain and not self._by_address:

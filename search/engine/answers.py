@@ -15,6 +15,7 @@ from archiver.store.rowid import MAX_ROWID, rowid_range
 from search.engine import counting
 from search.engine.chunks import Codes, Ints
 from search.engine.compile import Compiler
+from search.engine.counts import Counts
 from search.engine.cursor import Place
 from search.engine.ports import Sort
 from search.engine.table import Table, Tables
@@ -55,8 +56,10 @@ class Answer:
         *,
         within: Query | None = None,
         without: Collection[int] = (),
+        counts: Counts | None = None,
     ) -> None:
         self._db = db
+        self._counts = counts or Counts()
         self._tables = tables
         self._query = query
         self._within = within
@@ -86,8 +89,11 @@ class Answer:
         return [row for (row,) in rows if row not in left_out][:limit]
 
     def _count(self, first: int) -> int:
-        select = self._compiler.select(self._query, first)
-        total = int(self._db.execute(f"SELECT count(*) FROM ({select.sql})", select.params).get)
+        if first:
+            select = self._compiler.select(self._query, first)
+            total = int(self._db.execute(f"SELECT count(*) FROM ({select.sql})", select.params).get)
+        else:
+            total = self._counts.of(self._db, self._query)
         if self._without:
             low, high = max(first, self._without[0]), self._without[-1] + 1
             among = self._compiler.select(self._query, low, high)

@@ -13,6 +13,7 @@ from typing import Any, Final
 import apsw
 import numpy as np
 
+from archiver.store.rowid import MAX_ROWID
 from search.engine import chunks
 from search.engine.chunks import Chunk, Ints, Row
 
@@ -23,11 +24,14 @@ CREATE TABLE chunk (id INTEGER PRIMARY KEY AUTOINCREMENT, age INTEGER NOT NULL, 
 CREATE INDEX chunk_listed ON chunk (age, count, first, last);
 CREATE TABLE tie (chunk INTEGER PRIMARY KEY, ends BLOB NOT NULL, links BLOB NOT NULL, topics BLOB NOT NULL,
     likeness BLOB NOT NULL);
+CREATE TABLE change (state INTEGER PRIMARY KEY, least INTEGER NOT NULL);
 INSERT INTO meta (name, value) VALUES ('identity', lower(hex(randomblob(16)))), ('columns', '0');
 """
 
 SMALL: Final = 4_096
 """Rows below which a chunk is merged with its neighbour."""
+_CHANGES: Final = 10_000
+"""Changes that are noted, the newest: one a second is nearly three hours of them."""
 SUPERSEDED: Final = 50_000
 """Messages indexed again before their old facts are looked for."""
 
@@ -50,7 +54,7 @@ def append(db: apsw.Connection, rows: Sequence[Row]) -> None:
         found = chunks.joined([*(_read(db, chunk_id) for chunk_id in reversed(taken)), found])
         _drop(db, taken)
     _put(db, age, found)
-    _changed(db)
+    _changed(db, min(row.rowid for row in rows))
 
 
 def purge(db: apsw.Connection, rowids: Iterable[int]) -> None:
@@ -67,7 +71,7 @@ def purge(db: apsw.Connection, rowids: Iterable[int]) -> None:
         stays = ~np.isin(held, gone)
         if not stays.all():
             _keep(db, chunk_id, stays)
-    _changed(db)
+    _changed(db, 0)
 
 
 def squeeze(db: apsw.Connection) -> None:
@@ -84,13 +88,13 @@ def squeeze(db: apsw.Connection) -> None:
         if not stays.all():
             _keep(db, chunk_id, stays)
         seen = np.concatenate((seen, rowids[stays]))
-    _changed(db)
+    _changed(db, MAX_ROWID)
 
 
 def clear(db: apsw.Connection) -> None:
     """Forget all facts, in the caller's transaction."""
     db.execute("DELETE FROM chunk; DELETE FROM tie")
-    _changed(db)
+    _changed(db, 0)
 
 
 def rowids_of(db: apsw.Connection) -> array[int]:
@@ -99,8 +103,22 @@ def rowids_of(db: apsw.Connection) -> array[int]:
     return array("q", np.unique(np.concatenate(found)).tobytes() if found else b"")
 
 
-def _changed(db: apsw.Connection) -> None:
+def least_since(db: apsw.Connection, state: int, now: int) -> int:
+    """The least row id that came, changed or may have left since a state of the index; -1 where that isn't
+    known any more."""
+    row: Any = db.execute(
+        "SELECT count(*), min(least) FROM change WHERE state > ? AND state <= ?", (state, now)
+    ).fetchall()
+    ((number, least),) = row
+    return int(least) if number and number == now - state else -1
+
+
+def _changed(db: apsw.Connection, least: int) -> None:
+    """Count one more state, in which nothing below the row id `least` is other than in the one before."""
     db.execute("UPDATE meta SET value = CAST(value + 1 AS TEXT) WHERE name = 'columns'")
+    state = int(db.execute("SELECT value FROM meta WHERE name = 'columns'").get)
+    db.execute("INSERT INTO change (state, least) VALUES (?, ?)", (state, least))
+    db.execute("DELETE FROM change WHERE state <= ?", (state - _CHANGES,))
 
 
 def _keep(db: apsw.Connection, chunk_id: int, stays: np.ndarray[tuple[int], np.dtype[np.bool]]) -> None:

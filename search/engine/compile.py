@@ -85,6 +85,11 @@ class Compiler:
             if isinstance(part, SentRange):
                 low, high = rowid_range(part.start, part.end)
                 first, beyond = max(first, low), min(beyond, high)
+            elif isinstance(part, SizeRange):
+                # Most rows are ruled out by a word of the index, the rest by their size itself.
+                classes = None if ranked else match.of_size(part)
+                wanted.extend([classes] if classes else [])
+                rest.append(part)
             elif text is not None and not (ranked and match.only_labels(part)):
                 wanted.append(text)
             elif taken is not None:

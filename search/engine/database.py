@@ -16,7 +16,14 @@ import apsw
 
 from search.engine import columns
 from search.engine.labels import COLUMN
-from search.errors import IndexDamaged, IndexLocked, IndexOutdated, IndexUnavailable, SearchError
+from search.errors import (
+    IndexDamaged,
+    IndexLocked,
+    IndexMissing,
+    IndexOutdated,
+    IndexUnavailable,
+    SearchError,
+)
 from search.language.words import TOKENIZER
 
 FILE_NAME: Final = "index.db"
@@ -92,7 +99,7 @@ def open_database(folder: Path, key: bytes, *, create: bool, cache_mib: int) -> 
     """Open the index in `folder`, making it where `create` is True and there is none.
 
     `key` is 32 raw bytes, used as they are. Raises IndexDamaged (also for a wrong key), IndexOutdated (a
-    file of another layout) and IndexUnavailable (also where there is no index and `create` is False).
+    file of another layout), IndexMissing (where `create` is False) and IndexUnavailable.
     """
     if len(key) != KEY_BYTES:
         raise ValueError("the index key must be 32 bytes")
@@ -102,7 +109,7 @@ def open_database(folder: Path, key: bytes, *, create: bool, cache_mib: int) -> 
         # SQLite would make the file with the process's umask; nobody else needs even its size.
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     elif not path.exists():
-        raise IndexUnavailable("There is no index yet; start the indexer or run reindex")
+        raise IndexMissing("There is no index yet; start the indexer or run reindex")
     with own_errors():
         connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
         try:
@@ -143,7 +150,7 @@ def _prepare(db: apsw.Connection, key: bytes, *, create: bool, cache_mib: int) -
         with db:
             db.execute(_SCHEMA)
     elif version == 0:
-        raise IndexUnavailable("There is no index yet; start the indexer or run reindex")
+        raise IndexMissing("There is no index yet; start the indexer or run reindex")
     elif version != VERSION and (create or version not in READABLE):
         raise IndexOutdated(
             "The index is of another version of Holdfast and can't be used by this one. A new one is built"

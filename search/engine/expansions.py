@@ -68,6 +68,6 @@ def _parts(leaf: Query) -> Iterator[tuple[str, Query]]:
 
 def _expand(db: apsw.Connection, leaf: Query) -> tuple[int, list[str]]:
     if isinstance(leaf, Prefix):
-        return terms.with_beginning(db, leaf.text)
+        return terms.with_beginning(db, leaf.text, SHOWN)
     words = expanded(db, leaf)
     return len(words), words

@@ -11,6 +11,8 @@ import hashlib
 from functools import lru_cache
 from typing import Final
 
+from search.engine.ports import IndexDocument
+from search.language.addresses import addresses_in
 from search.language.fields import tag as tag_of
 
 CHANGING: Final = frozenset({"hold", "matter", "tag"})
@@ -27,6 +29,8 @@ _BYTES: Final = str.maketrans(
 )
 _LONGEST: Final = 512
 """FTS5 cuts words at 32 KiB; labels of more UTF-8 bytes than this are told apart by their SHA-256."""
+
+_SIZE_CLASSES: Final = 63
 
 FIRST: Final = _FIRST
 """Every word of the column is in the span `[FIRST, BEYOND)`; `EVERY` is borne by each message."""
@@ -50,6 +54,35 @@ def word_of(label: str) -> str:
     if len(raw) > _LONGEST:
         return f"{_LONG}{hashlib.sha256(raw).hexdigest()}"
     return _FIRST + raw.decode("latin-1").translate(_BYTES)
+
+
+def derived(document: IndexDocument) -> set[str]:
+    """Labels that follow from the document itself: its addresses by field, and the class of its size."""
+    found = {size_class(document.size)}
+    for kind, text in (
+        ("from", document.from_),
+        ("to", document.to),
+        ("to", document.bcc),
+        ("to", document.recipient),
+        ("cc", document.cc),
+        ("bcc", document.bcc),
+    ):
+        found.update([f"{kind}:{address}" for address in addresses_in(text)])
+    return found
+
+
+def size_class(size: int) -> str:
+    """The label of all sizes with as many binary digits."""
+    return f"size:{size.bit_length()}"
+
+
+def size_classes(above: int | None, below: int | None) -> list[str] | None:
+    """The labels of all sizes over `above` and under `below`, and of some others; None where that is all."""
+    first = 0 if above is None else (above + 1).bit_length()
+    last = _SIZE_CLASSES if below is None else max(0, below - 1).bit_length()
+    if first == 0 and last >= _SIZE_CLASSES:
+        return None
+    return [f"size:{digits}" for digits in range(first, last + 1)]
 
 
 def column_of(labels: list[str]) -> str:

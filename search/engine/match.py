@@ -21,11 +21,13 @@ from search.errors import QueryTooBroad
 from search.language.fields import tag
 from search.language.tree import (
     ANYWHERE,
+    Address,
     Fuzzy,
     Near,
     Pattern,
     PatternPhrase,
     PrefixPhrase,
+    SizeRange,
     Suffix,
     Tag,
     Word,
@@ -46,6 +48,9 @@ _COLUMNS: Final[dict[str, tuple[str, ...]]] = {
     "filename": ("filename",),
     "header": ("header",),
 }
+
+_ADDRESSED: Final = {"participant": ("from", "to", "cc")}
+"""Labels of addresses that a field other than their own asks for; `to` has those of `bcc` and groups too."""
 
 WIDE: Final = 512
 """Up to so many labels are one OR. FTS5 compares every row of an OR with all of its words, so that more
@@ -68,7 +73,7 @@ def is_fixed(node: Query) -> bool:
 
 def only_labels(node: Query) -> bool:
     """True where a tree has no words to rank by."""
-    return all(isinstance(leaf, Tag) for leaf in leaves(node))
+    return all(isinstance(leaf, Tag | Address) for leaf in leaves(node))
 
 
 def wide(node: Query) -> tuple[str, ...] | None:
@@ -77,6 +82,12 @@ def wide(node: Query) -> tuple[str, ...] | None:
         return None
     words = sorted({_word(part) for part in node.subqueries})
     return tuple(_label(*words[start : start + _GROUP]) for start in range(0, len(words), _GROUP))
+
+
+def of_size(node: SizeRange) -> str | None:
+    """Return an expression that every message of these sizes matches, and some others; None for no bound."""
+    classes = labels.size_classes(node.above, node.below)
+    return None if classes is None else _label(*map(labels.word_of, classes)) if classes else _label(_LAST)
 
 
 class Expressions:
@@ -110,6 +121,9 @@ class Expressions:
             return f"({' OR '.join(known)})" if known and len(known) == len(parts) else None
         if is_fixed(node):
             return _label(_word(node))
+        if isinstance(node, Address):
+            kinds = _ADDRESSED.get(node.fieldname, (node.fieldname,))
+            return _label(*(labels.word_of(f"{kind}:{node.text}") for kind in kinds))
         if isinstance(node, Tag) or not isinstance(node, Term | Phrase | Prefix | Near):
             return None
         return f"({{{' '.join(_COLUMNS[node.fieldname])}}} : ({self._leaf(node)}))"
@@ -207,7 +221,7 @@ def _collect(db: apsw.Connection, node: Query, *, wanted: bool, add: Callable[[l
     elif isinstance(node, And | Or):
         for part in node.subqueries:
             _collect(db, part, wanted=wanted, add=add)
-    elif wanted and not isinstance(node, Tag):
+    elif wanted and not isinstance(node, Tag | Address):
         add(_marks(db, node))
 
 

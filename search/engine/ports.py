@@ -196,7 +196,8 @@ class IndexShelf(Protocol):
     layout: int
 
     def standing(self) -> Standing:
-        """How the index in use stands, as far as opening it shows."""
+        """How the index in use stands, as far as opening it shows. Raises IndexUnavailable where that can't
+        be told now."""
         ...
 
     def in_use(self) -> str:

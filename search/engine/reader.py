@@ -17,6 +17,7 @@ from archiver.store.rowid import MAX_ROWID
 from search.engine import columns, match
 from search.engine.answers import Answer, Found
 from search.engine.compile import Compiler
+from search.engine.counts import Counts
 from search.engine.cursor import read_cursor, write_cursor
 from search.engine.database import FILE_NAME, open_database, own_errors
 from search.engine.expansions import expansions
@@ -54,6 +55,7 @@ class FtsReader:
         self._idle: list[tuple[_Place, apsw.Connection]] = []
         self._closed = False
         self._tables = Tables()
+        self._counts = Counts()
 
     def _place(self) -> _Place:
         folder = in_use(self._folder)
@@ -141,7 +143,7 @@ class FtsReader:
         place = None if after is None else read_cursor(self._cursor_key, query, order, after)
 
         def answered(db: apsw.Connection) -> Found:
-            answer = Answer(db, self._tables, query, within=within, without=ask.without)
+            answer = Answer(db, self._tables, query, within=within, without=ask.without, counts=self._counts)
             if ask.plain and sort in ("newest", "oldest", "relevance"):
                 return answer.page(sort, place, limit + 1)
             return answer.view(sort, place, limit + 1, ask)
@@ -189,7 +191,7 @@ class FtsReader:
     def count(self, query: Query) -> int:
         """Return the exact number of matching rows."""
         with self._snapshot() as db:
-            return _count(db, Compiler(db), query)
+            return self._counts.of(db, query)
 
     def all_rowids(self, query: Query) -> Iterator[int]:
         """Every matching row id, ascending, without a cap, as of the first one asked for.
@@ -278,8 +280,3 @@ class FtsReader:
         self._tables.forget()
         for _, db in idle:
             db.close()
-
-
-def _count(db: apsw.Connection, compiler: Compiler, query: Query) -> int:
-    select = compiler.select(query)
-    return int(db.execute(f"SELECT count(*) FROM ({select.sql})", select.params).get)

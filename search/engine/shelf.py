@@ -21,7 +21,7 @@ from search.engine.lock import BUILD_LOCK_NAME, WriterLock
 from search.engine.ports import Standing
 from search.engine.reader import FtsReader
 from search.engine.writer import FtsWriter, unlink_index
-from search.errors import IndexDamaged, IndexLocked, IndexOutdated, IndexUnavailable
+from search.errors import IndexDamaged, IndexLocked, IndexMissing, IndexOutdated
 
 _GROWTH: Final = 1.5
 """What an index may take while it grows, by what it takes in the end: merging writes before it deletes."""
@@ -40,7 +40,8 @@ class FtsShelf:
         self._key = key
 
     def standing(self) -> Standing:
-        """How the index in use stands, as far as opening it shows."""
+        """How the index in use stands, as far as opening it shows. Raises IndexUnavailable where that can't
+        be told now (busy, no more files to be opened, a disk's fault): such an index isn't lost."""
         try:
             folder = places.in_use(self._folder)
             if not (folder / FILE_NAME).exists():
@@ -52,8 +53,7 @@ class FtsShelf:
             return "outdated"
         except IndexDamaged:
             return "damaged"
-        except IndexUnavailable:
-            # A file in which nothing was ever made is no index either.
+        except IndexMissing:
             return "missing"
         return "sound" if version == VERSION else "outdated"
 
@@ -117,7 +117,10 @@ class FtsShelf:
         """Delete the index in use. Raises IndexLocked while somebody writes it."""
         with self.alone():
             used = self.in_use()
-            unlink_index(self._folder / used if used else self._folder)
+            if used:
+                unlink_index(self._folder / used)
+            # The first one too: where a kill kept it from being swept it would be in use again.
+            unlink_index(self._folder)
             # Last: until then whoever comes finds that the index is missing.
             (self._folder / places.IN_USE_NAME).unlink(missing_ok=True)
             durable.fsync_dir(self._folder)

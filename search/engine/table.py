@@ -172,7 +172,7 @@ class Tables:
 
     def at(self, db: apsw.Connection) -> Table:
         """The state of `db`'s snapshot. Raises Behind, and IndexOutdated for an index without facts."""
-        identity, number = _state_of(db)
+        identity, number = state_of(db)
         with self._turn:
             known = next((t for t in self._states if (t.identity, t.number) == (identity, number)), None)
             if known is not None:
@@ -231,7 +231,8 @@ class Tables:
             self._states, self._labels = [], {}
 
 
-def _state_of(db: apsw.Connection) -> tuple[str, int]:
+def state_of(db: apsw.Connection) -> tuple[str, int]:
+    """The index of `db`'s snapshot and the state of its facts. Raises IndexOutdated for one without any."""
     try:
         found = dict(db.execute("SELECT name, value FROM meta WHERE name IN ('identity', 'columns')"))
         return found["identity"], int(found["columns"])

@@ -48,14 +48,14 @@ def with_ending(db: apsw.Connection, ending: str) -> list[str]:
     return _bounded(word[::-1] for word in _between(db, "backward", ending[::-1]))
 
 
-def with_beginning(db: apsw.Connection, beginning: str) -> tuple[int, list[str]]:
-    """Return how many indexed words begin with `beginning`, and the first of them, by the alphabet.
+def with_beginning(db: apsw.Connection, beginning: str, most: int) -> tuple[int, list[str]]:
+    """Return how many indexed words begin with `beginning`, and the first `most` of them, by the alphabet.
 
     For show: the engine itself finds beginnings, any number of them.
     """
     sql = "SELECT count(*) FROM word WHERE word >= ? AND word < ?"
     number = int(db.execute(sql, (beginning, beginning + _LAST)).get)
-    return number, list(islice(_between(db, "word", beginning), MAX_EXPANSION))
+    return number, list(islice(_between(db, "word", beginning), most))
 
 
 def of_form(db: apsw.Connection, pattern: str) -> list[str]:

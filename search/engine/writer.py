@@ -14,7 +14,7 @@ import apsw
 from search.engine import columns, terms
 from search.engine.chunks import Row
 from search.engine.database import FILE_NAME, TEXT_COLUMNS, open_database, own_errors
-from search.engine.labels import CHANGING, COLUMN, changes, column_of, label_of
+from search.engine.labels import CHANGING, COLUMN, changes, column_of, derived, label_of
 from search.engine.lock import WriterLock
 from search.engine.places import in_use
 from search.engine.ports import IndexDocument
@@ -110,7 +110,7 @@ class FtsWriter:
             changing = {label for label in borne if changes(label)}
             for label in changing:
                 bearers.setdefault(label, []).append(document.rowid)
-            rows.append((document.rowid, *texts, column_of(sorted(borne - changing))))
+            rows.append((document.rowid, *texts, column_of(sorted((borne - changing) | derived(document)))))
             facts.append(
                 Row(
                     document.rowid,
@@ -170,24 +170,13 @@ class FtsWriter:
         return array("q", (rowid for (rowid,) in self._db.execute(sql, (apsw.carray(wanted),))))
 
     def _delete(self, rowids: array[int]) -> None:
-        """Delete rows that are there, and the labels that nothing bears any more."""
+        """Delete rows that are there; labels that nothing bears any more go with the next scrubbing."""
         these = "(SELECT value FROM carray(?))"
         bound = (apsw.carray(rowids),)
-        borne = array(
-            "q",
-            (i for (i,) in self._db.execute(f"SELECT DISTINCT tag FROM doc_tag WHERE doc IN {these}", bound)),
-        )
         for rowid in rowids:
             self._db.execute("DELETE FROM ft WHERE rowid = ?", (rowid,))
         self._db.execute(f"DELETE FROM doc WHERE id IN {these}", bound)
         self._db.execute(f"DELETE FROM doc_tag WHERE doc IN {these}", bound)
-        if borne:
-            self._db.execute(
-                f"DELETE FROM label WHERE id IN {these}"
-                " AND NOT EXISTS (SELECT 1 FROM doc_tag WHERE doc_tag.tag = label.id)",
-                (apsw.carray(borne),),
-            )
-            self._known_labels.clear()
 
     def tag(self, tag: str, rowids: Iterable[int]) -> None:
         """Put a tag of a changing kind (`labels.CHANGING`) on rows; ValueError for any other.
@@ -277,7 +266,7 @@ class FtsWriter:
             return self._db.execute("SELECT 1 FROM meta WHERE name = ?", (_SCRUB,)).get is not None
 
     def _scrub(self) -> None:
-        """Rewrite the postings without deleted rows, drop words left over, and empty the log."""
+        """Rewrite the postings without deleted rows, drop words and labels left over, and empty the log."""
         # A negative number starts a merge of everything; each further step goes on with it. Steps of
         # their own keep the log short and let captures in between.
         step = -_MERGE_PAGES
@@ -292,6 +281,11 @@ class FtsWriter:
         with self._transaction():
             terms.drop_unused(self._db)
             self._known_words.clear()
+            # Those too that were taken off before, while a message that bore them was still there.
+            self._db.execute(
+                "DELETE FROM label WHERE NOT EXISTS (SELECT 1 FROM doc_tag WHERE doc_tag.tag = label.id)"
+            )
+            self._known_labels.clear()
         self._take_out_free_pages()
         self._checkpoint()
         with self._transaction():
@@ -320,8 +314,9 @@ class FtsWriter:
 
 def unlink_index(folder: Path) -> None:
     """Delete the files of an index; the caller holds its lock."""
-    # The log before the file: a log left without its file would be taken for a new file's.
-    for suffix in ("-wal", "-shm", ""):
+    # The file before the log: without its log, which holds the newest mail, it would pass for a whole one.
+    # A log without its file is nobody's: SQLite deletes it where it makes a new file.
+    for suffix in ("", "-wal", "-shm"):
         (folder / f"{FILE_NAME}{suffix}").unlink(missing_ok=True)
 
 

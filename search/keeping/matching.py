@@ -31,11 +31,12 @@ from archiver.store.schema import (
     users,
 )
 from archiver.vault import Vault
-from search.access import PERMISSIONS, Action, Actor, Role
+from search.access import Action, Actor, Role
 from search.engine.ports import IndexReader
 from search.errors import QueryError
 from search.language import parse
 from search.language.tree import Query, none_of
+from search.policy import may, own_matters_only
 from search.reading_room import ReadingRoom
 
 CHUNK: Final = 4_000
@@ -163,10 +164,10 @@ class AlertMatcher:
                     matter_members.c.matter_id == row["matter_id"],
                 )
             ).first()
-        role = Role(owner.role)
-        if Action.SEARCH not in PERMISSIONS[role] or (role is Role.LEGAL and member is None):
+        actor = Actor(owner.id, owner.name, Role(owner.role), "job")
+        if not may(actor, Action.SEARCH) or (own_matters_only(actor) and member is None):
             return None
-        return Actor(owner.id, owner.name, role, "job")
+        return actor
 
     def _keep(self, row: RowMapping, owner: Actor, mark: int, until: int, hits: Sequence[int]) -> int | None:
         """Lay down what was found and move the mark, or neither; how many are new, None where the search
@@ -194,7 +195,7 @@ class AlertMatcher:
                     dialect.insert_or_ignore(connection, alert_items),
                     [{"search_id": row["id"], "message_pk": pk, "found_us": now} for pk in alive],
                 )
-                self._record(connection, owner, row, "success", count=len(alive))
+                self._record(connection, owner.user_id, row, "success", count=len(alive))
             return len(alive)
 
     def _note(self, row: RowMapping, code: str) -> None:
@@ -210,16 +211,15 @@ class AlertMatcher:
                 .values(alert_error=code)
             )
             if changed.rowcount:
-                owner = Actor(row["owner_id"], "", Role.COMPLIANCE_OFFICER, "job")
-                self._record(connection, owner, row, "failed", reason=code)
+                self._record(connection, row["owner_id"], row, "failed", reason=code)
 
-    def _record(self, connection: Any, owner: Actor, row: RowMapping, outcome: Any, **rest: Any) -> None:
+    def _record(self, connection: Any, owner_id: str, row: RowMapping, outcome: Any, **rest: Any) -> None:
         event = AuditEvent(
             action="alert.match",
             outcome=outcome,
             user_id="system",
             purpose=row["purpose"],
-            objects=(row["id"], owner.user_id),
+            objects=(row["id"], owner_id),
             **rest,
         )
         self._vault.audit.record_in(connection, event)

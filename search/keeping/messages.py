@@ -8,14 +8,14 @@ from sqlalchemy import select
 
 from archiver.errors import KeyDestroyed
 from archiver.store.schema import messages
-from search.access import AccessDenied, Actor
+from search.access import Actor, OutOfScope
 from search.acts import Act
 from search.keeping.errors import NotKept
 from search.reading_room import ReadingRoom
 
 
 def living(act: Act, room: ReadingRoom, actor: Actor, ids: Sequence[str]) -> dict[str, int]:
-    """The keys of messages by id, all of them or none. Raises NotKept, KeyDestroyed, AccessDenied."""
+    """The keys of messages by id, all of them or none. Raises NotKept, KeyDestroyed, OutOfScope."""
     wanted = list(dict.fromkeys(ids))
     rows = act.connection.execute(
         select(messages.c.id, messages.c.pk, messages.c.disposed_us).where(messages.c.id.in_(wanted))
@@ -24,7 +24,7 @@ def living(act: Act, room: ReadingRoom, actor: Actor, ids: Sequence[str]) -> dic
     if len(rows) < len(wanted):
         raise NotKept("there is no such message; search again for its id")
     if len(room.visible(actor, [row.pk for row in rows])) < len(rows):
-        raise AccessDenied("a message is outside your matters; ask a compliance officer")
+        raise OutOfScope("there is no such message; search again for its id")
     if any(row.disposed_us is not None for row in rows):
         raise KeyDestroyed("a message was disposed of; nothing more can be said of it")
     return {row.id: row.pk for row in rows}

@@ -16,13 +16,14 @@ from archiver.sealed_fields import SealedFields
 from archiver.store.schema import alert_mails, matter_members, matters, messages, saved_searches, users
 from archiver.vault import Vault
 from config.relay import is_address
-from search.access import PERMISSIONS, Action, Actor, Gate, Purpose, Role
+from search.access import Action, Actor, Gate, Purpose
 from search.acts import Act, change, look
 from search.engine.ports import Sort
 from search.errors import SearchError
 from search.keeping.errors import KeepingError, NotKept
 from search.language import parse
 from search.language.tree import leaves
+from search.policy import own_matters_only, roles_with
 from search.reading_room import Page, ReadingRoom
 
 NOBODY, MATTER, ROLE = "nobody", "matter", "role"
@@ -221,14 +222,14 @@ class SavedSearches:
     def _check_sharing(actor: Actor, given: dict[str, Any]) -> None:
         if given["shared"] not in (NOBODY, MATTER, ROLE):
             raise KeepingError("shared: use nobody, matter or role")
-        if actor.role is Role.LEGAL and given["matter_id"] is None:
+        if own_matters_only(actor) and given["matter_id"] is None:
             raise KeepingError("matter: say of which of your matters this search is")
         if given["shared"] == MATTER and given["matter_id"] is None:
             raise KeepingError("matter: say with which matter's members to share it")
-        if given["shared"] == ROLE and actor.role is Role.LEGAL:
+        if given["shared"] == ROLE and own_matters_only(actor):
             # It would tell lawyers of other matters what is looked for in this one.
             raise KeepingError("shared: a lawyer's search is shared with its matter or nobody")
-        able = sorted(str(role) for role in Role if Action.SEARCH in PERMISSIONS[role])
+        able = sorted(map(str, roles_with(Action.SEARCH)))
         if given["shared"] == ROLE and given["role"] not in able:
             raise KeepingError(f"role: use one of {', '.join(able)}")
         if given["shared"] != ROLE:
@@ -242,7 +243,7 @@ class SavedSearches:
         found = connection.scalar(
             select(matters.c.id).where(
                 (matters.c.id == which) | (matters.c.name_token == token),
-                true() if actor.role is not Role.LEGAL else matters.c.id.in_(_matters_of(actor.user_id)),
+                true() if not own_matters_only(actor) else matters.c.id.in_(_matters_of(actor.user_id)),
             )
         )
         if found is None:
@@ -300,7 +301,7 @@ def visible_to(actor: Actor) -> ColumnElement[bool]:
     by_role = and_(saved_searches.c.shared == ROLE, saved_searches.c.shared_role == str(actor.role))
     by_matter = saved_searches.c.shared == MATTER
     there = saved_searches.c.deleted_us.is_(None)
-    if actor.role is not Role.LEGAL:
+    if not own_matters_only(actor):
         return and_(there, or_(mine, by_role, by_matter))
     within = saved_searches.c.matter_id.in_(_matters_of(actor.user_id))
     return and_(

@@ -26,7 +26,7 @@ from search.acts import change, look
 from search.keeping.errors import KeepingError, NameTaken, NotKept, TagRetired, TooManyAtOnce
 from search.keeping.messages import living
 from search.keeping.tag_labels import TagLabels, borne
-from search.language import parse
+from search.language import is_quotable, parse
 from search.language.fields import tag_value
 from search.reading_room import ReadingRoom
 
@@ -60,9 +60,10 @@ class Tags:
         with change(self._vault, self._gate, actor, Action.TAG_MANAGE, "tag.create") as act:
             name, about = " ".join(name.split()), about.strip()
             act.detail |= {"name": name[:LONGEST_NAME]}
-            if not 0 < len(name) <= LONGEST_NAME or not name.isprintable() or '"' in name:
+            if not 0 < len(name) <= LONGEST_NAME or not name.isprintable() or not is_quotable(name):
                 raise KeepingError(
-                    f'a tag needs a printable name of 1 to {LONGEST_NAME} characters, without "'
+                    f"a tag needs a printable name of 1 to {LONGEST_NAME} characters, without quotes, and"
+                    " with plain - for longer dashes: no query could name it"
                 )
             if len(about) > LONGEST_ABOUT:
                 raise KeepingError(f"about: at most {LONGEST_ABOUT} characters")

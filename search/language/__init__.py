@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from search.language.parser import ParsedQuery, parse
+from search.language.parser import ParsedQuery, is_quotable, parse
 from search.language.render import render
 from search.language.syntax import Hint
 
-__all__ = ["Hint", "ParsedQuery", "parse", "render"]
+__all__ = ["Hint", "ParsedQuery", "is_quotable", "parse", "render"]

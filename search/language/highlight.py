@@ -58,15 +58,18 @@ class _Hit:
     boost: float = 1.0
 
 
-def snippet(text: str, words: set[str], *, width: int = 160, hide: Hide | None = None) -> list[Segment]:
+def snippet(
+    text: str, wanted: Marks | set[str], *, width: int = 160, hide: Hide | None = None
+) -> list[Segment]:
     """Return an excerpt of about `width` characters around the best of the first hits.
 
-    `words` are what `IndexReader.words_like` gives: words, rows of them, patterns, fuzzy words. Blanks are
-    collapsed and control characters taken out. Without a hit it is the beginning of the text; an empty
-    text gives no segments. `hide` says what is withheld; it sees the text around the excerpt too.
+    `wanted` is what `IndexReader.words_like` gives: words, rows of them, patterns, fuzzy words; for several
+    texts the `Marks` of it, made once. Blanks are collapsed and control characters taken out. Without a hit
+    it is the beginning of the text; an empty text gives no segments. `hide` says what is withheld; it sees
+    the text around the excerpt too.
     """
     text = clean(text)
-    marks = Marks(words)
+    marks = wanted if isinstance(wanted, Marks) else Marks(wanted)
     for place, window in _windows(text[:LOOK]):
         found = marks.places(window) if marks.possible(window) else ()
         hits = [_Hit(mark.word, mark.start, mark.end) for mark in found]

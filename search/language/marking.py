@@ -13,6 +13,8 @@ from search.language.words import words_at
 
 _LONGEST: Final = 256
 """No pattern or fuzzy word is looked for in longer words (characters): the engine's list has none of them."""
+_MANY: Final = 100
+"""From so many words on, looking for each of them takes longer than cutting a window."""
 _WILD: Final = re.compile(r"[*?]+")
 
 
@@ -63,13 +65,14 @@ class Marks:
         self._begins, self._ends = tuple(begins), tuple(ends)
         self._forms = [re.compile(form) for form in forms]
         self._literals = tuple(literals)
+        self._is_loose = bool(begins or ends or forms or self._fuzzy)
 
     def possible(self, window: str) -> bool:
         """False when nothing can be in the window: far cheaper to tell than to cut it into words.
 
         Only plain ASCII can be told so; elsewhere case and accents may hide a word.
         """
-        if self._fuzzy:
+        if self._fuzzy or len(self._literals) > _MANY:
             return True
         if not window.isascii():
             return bool(self._literals)
@@ -84,7 +87,9 @@ class Marks:
         next_ = beyond = byte = char = 0
         # Most words of a text come again and again.
         distinct = {word for _, _, word in placed}
-        hits = set(filter(self._matches, distinct))
+        hits = distinct & self._exact
+        if self._is_loose:
+            hits.update(filter(self._matches, distinct))
         begin = hits.union(distinct & self._rows.keys())
         for number, (start, end, word) in enumerate(placed):
             if word not in begin or number < next_ or start < beyond:
@@ -111,7 +116,7 @@ class Marks:
         return longest
 
     def _matches(self, word: str) -> bool:
-        if word in self._exact or word.startswith(self._begins) or word.endswith(self._ends):
+        if word.startswith(self._begins) or word.endswith(self._ends):
             return True
         if len(word) > _LONGEST:
             return False

@@ -49,6 +49,11 @@ def parse(text: str, *, now: datetime) -> ParsedQuery:
     return ParsedQuery(tree, interpreted, tuple(syntax.hints))
 
 
+def is_quotable(value: str) -> bool:
+    """True where `"value"` in a query says just this value: a query's own typography is made plain."""
+    return '"' not in value and value.translate(_TYPOGRAPHY) == value
+
+
 def _check_size(tree: Query, interpreted: str) -> None:
     """Refuse a query whose canonical text, longer than what was typed, couldn't be read back."""
     if len(interpreted) > MAX_LENGTH:

@@ -10,6 +10,7 @@ from whoosh.query import And, Every, Not, Or, Phrase, Prefix, Query, Term
 
 from search.language.tree import (
     ANYWHERE,
+    Address,
     Fuzzy,
     Near,
     Pattern,
@@ -80,7 +81,7 @@ def _word(query: Query) -> str:
         return f"*{text}"
     if isinstance(query, Fuzzy):
         return f"{text}~{query.edits}"
-    if isinstance(query, Pattern | Word):
+    if isinstance(query, Address | Pattern | Word):
         return text
     if isinstance(query, Tag | Term):
         return f'"{text}"'

@@ -8,11 +8,13 @@ from typing import Final
 from whoosh.query import Every, Phrase, Prefix, Query, Term
 
 from search.errors import QueryError
+from search.language.addresses import ADDRESS_FIELDS, whole_address
 from search.language.fields import FIELD_LIST, FIELDS, Kind
 from search.language.folding import fold, is_character
 from search.language.numbers import is_spaced, writings
 from search.language.tree import (
     ANYWHERE,
+    Address,
     Fuzzy,
     Near,
     Pattern,
@@ -100,8 +102,8 @@ def number(field: str, text: str, position: int) -> Query:
 def word(field: str, text: str, position: int) -> Query:
     """Return what an unquoted word means: a stem, a pattern, or the phrase the index cuts it into.
 
-    `a.b@c.example` becomes the phrase of its parts, as in the index; numbers and codes any of their usual
-    writings. Raises QueryError.
+    In a field of addresses `a.b@c.example` is that address; elsewhere it becomes the phrase of its parts, as
+    in the index. Numbers and codes become any of their usual writings. Raises QueryError.
     """
     for index, char in enumerate(text):
         if char in _REFUSED:
@@ -115,6 +117,8 @@ def word(field: str, text: str, position: int) -> Query:
         return _fuzzy(field, text, position)
     if "*" in text or "?" in text:
         return _pattern(field, text, position)
+    if field in ADDRESS_FIELDS and (address := whole_address(text)):
+        return Address(field, address)
     forms = writings(fold(text))
     if forms:
         return any_of(_exact(field, row) for row in forms)

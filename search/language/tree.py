@@ -18,6 +18,7 @@ from whoosh.query import And, Every, Not, Or, Phrase, Prefix, Query, Term
 
 __all__ = [
     "ANYWHERE",
+    "Address",
     "And",
     "Every",
     "Fuzzy",
@@ -128,6 +129,10 @@ class Near(Query):  # type: ignore[misc]
 
 class Tag(Term):  # type: ignore[misc]
     """Messages with the exact label `fieldname:text`; `text` is casefolded."""
+
+
+class Address(Term):  # type: ignore[misc]
+    """Messages with this very e-mail address in one of the field's columns; see `language.addresses`."""
 
 
 class _Span(Query):  # type: ignore[misc]

@@ -74,6 +74,35 @@ class Browser:
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
 
+    def wait(self, script: str) -> Any:
+        """The value of a promise."""
+        answer = self.call(
+            "Runtime.evaluate", expression=script, returnByValue=True, userGesture=True, awaitPromise=True
+        )
+        assert "exceptionDetails" not in answer, answer
+        return answer["result"].get("value")
+
+    def until(self, script: str, wanted: str) -> None:
+        """Wait until an expression's text has some words in it."""
+        deadline = time.monotonic() + 20
+        while wanted not in str(found := self.read(script)):
+            assert time.monotonic() < deadline, found
+            time.sleep(0.02)
+
+    def authenticator(self, transport: str = "internal") -> str:
+        """Plug in a virtual authenticator, which keeps passkeys and knows its owner; its id."""
+        self.call("WebAuthn.enable", enableUI=False)
+        options = {
+            "protocol": "ctap2",
+            "transport": transport,
+            "hasResidentKey": True,
+            "hasUserVerification": True,
+            "isUserVerified": True,
+            "automaticPresenceSimulation": True,
+        }
+        made = self.call("WebAuthn.addVirtualAuthenticator", options=options)
+        return str(made["authenticatorId"])
+
     def text(self) -> str:
         """What a person reads on the page."""
         return str(self.read("document.body.innerText"))

@@ -17,6 +17,7 @@ import uvicorn
 
 from api.app import App, initialise, open_app
 from api.http import create_http_app
+from api.http.auth import form_token
 from archiver.capture.ports import Arrival
 from archiver.ledger import log
 from archiver.ledger.log import Log
@@ -98,13 +99,19 @@ class House:
             found = self.app.vault.audit.entries(connection, start, size)
         return [{**leaf, "opened": detail} for _, leaf, detail in found]
 
+    def form_token(self, client: httpx.Client) -> str:
+        """The form token of a client's session."""
+        actor = self.app.accounts.authenticate(client.cookies["holdfast"], "desk", kind="session")
+        return form_token(self.app, actor)
+
     def sign_in(self, name: str) -> httpx.Client:
-        """A browser-like client with a desk session."""
+        """A browser-like client with a desk session; its header X-Test-Form-Token is what its forms carry."""
         client = self.client()
         client.headers.update({"Sec-Fetch-Site": "same-origin", "Accept": "text/html"})
         code = self.app.accounts.link(name).rpartition("/")[2]
         answer = client.post(f"/sign-in/{code}")
         assert answer.status_code == 303, answer.text
+        client.headers["X-Test-Form-Token"] = self.form_token(client)
         return client
 
 
@@ -114,6 +121,8 @@ def make_settings(home: Path, port: int, database_url: str | None = None, **more
         "home": str(home / "home"),
         "root_key": f"file:{home / 'keys' / 'root.key'}",
         "http_listen": f"127.0.0.1:{port}",
+        # Most tests sign in by a link alone; tests/api/test_passkey_browser.py does it as people do.
+        "passkeys": "optional",
         **more,
     }
     if database_url:
@@ -144,7 +153,8 @@ def open_house(
             user = app.accounts.add_user(f"{role}-person", role)
             tokens[role] = app.accounts.token(user.id)
         with _serving(app, listening):
-            house = House(app, clock, f"http://127.0.0.1:{port}", tokens, ids, originals)
+            # By name: browsers make no passkeys for an IP number.
+            house = House(app, clock, f"http://localhost:{port}", tokens, ids, originals)
             yield house
     finally:
         for client in house.clients if house else []:

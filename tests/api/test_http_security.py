@@ -12,9 +12,9 @@ from typing import Any
 import httpx
 import pytest
 
+from api.attempts import BURST
 from api.http.routes import API, ROUTES
 from api.http.shell import HEADERS, MAX_BODY
-from api.throttle import BURST
 from search.access import Role
 from search.reading_room import ReadingRoom
 from tests.api.house import House, open_house
@@ -24,7 +24,7 @@ SEARCH = {"query": "zebrafinch", "purpose": "operations"}
 
 @pytest.fixture(autouse=True)
 def _forgiven(shared_house: House) -> None:
-    shared_house.app.accounts._throttle._buckets.clear()
+    shared_house.app.attempts.forgive()
 
 
 def _hardened(answer: httpx.Response) -> None:
@@ -190,6 +190,10 @@ def access_lines(caplog: pytest.LogCaptureFixture) -> list[str]:
         ({"Origin": "https://evil.example"}, False),
         ({"Origin": "null"}, False),
         ({"Sec-Fetch-Site": "cross-site", "Origin": "BASE"}, False),
+        ({"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "iframe"}, False),
+        ({"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "empty"}, False),
+        ({"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "script"}, False),
+        ({"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty"}, True),
         ({"Sec-Fetch-Site": "same-origin"}, True),
         ({"Origin": "BASE"}, True),
     ],
@@ -200,13 +204,98 @@ def test_the_cookie_changes_nothing_for_foreign_pages(
     client = shared_house.sign_in("compliance_officer-person")
     del client.headers["Sec-Fetch-Site"]
     headers = {name: value.replace("BASE", shared_house.base) for name, value in headers.items()}
+    start = shared_house.audit_size()
     answer = client.post(f"{API}/search", json=SEARCH, headers=headers)
     assert answer.status_code == (200 if allowed else 403)
     if not allowed:
         assert answer.json()["code"] == "cross_site"
+        (entry,) = shared_house.entries_since(start)
+        assert (entry["action"], entry["outcome"], entry["reason"]) == ("session.use", "denied", "cross_site")
     # A bearer token is no ambient authority: nothing of a browser is asked of it.
     token = shared_house.client(Role.COMPLIANCE_OFFICER)
     assert token.post(f"{API}/search", json=SEARCH, headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("site", "mode", "dest", "allowed"),
+    [
+        ("none", "navigate", "document", True),
+        ("same-origin", "navigate", "document", True),
+        ("same-origin", "cors", "empty", True),
+        ("cross-site", "navigate", "document", True),
+        ("cross-site", "no-cors", "image", False),
+        ("cross-site", "navigate", "iframe", False),
+        ("same-site", "cors", "empty", False),
+        ("same-origin", "no-cors", "script", False),
+        ("same-origin", "navigate", "embed", False),
+    ],
+)
+def test_what_is_looked_at_is_no_part_of_another_page(
+    shared_house: House, site: str, mode: str, dest: str, allowed: bool
+) -> None:
+    client = shared_house.sign_in("compliance_officer-person")
+    headers = {"Sec-Fetch-Site": site, "Sec-Fetch-Mode": mode, "Sec-Fetch-Dest": dest}
+    assert client.get("/", headers=headers).status_code == (200 if allowed else 403)
+
+
+def test_a_form_is_no_script_and_a_script_no_form(shared_house: House) -> None:
+    desk = shared_house.sign_in("compliance_officer-person")
+    fields = {"form_token": desk.headers["X-Test-Form-Token"], "query": "okapi", "purpose": "legal"}
+    fetched = {"Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty"}
+    assert desk.post("/search", data=fields, headers=fetched).status_code == 403
+    assert desk.post("/search", data=fields).status_code == 200
+    sent = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+    assert desk.post("/passkeys/step-up/options", json={}, headers=sent).status_code == 403
+    assert desk.post("/passkeys/step-up/options", data=fields, headers=fetched).status_code == 403
+    assert desk.post("/passkeys/step-up/options", json={}, headers=fetched).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("host", "known"),
+    [
+        ("localhost:PORT", True),
+        ("LOCALHOST:1", True),
+        ("127.0.0.1:PORT", True),
+        ("127.0.0.2:PORT", False),
+        ("[::1]:PORT", False),
+        ("evil.example", False),
+        ("localhost.evil.example:PORT", False),
+        ("evil.example:PORT@localhost", False),
+        ("", False),
+        ("[", False),
+    ],
+)
+def test_only_our_own_names_lead_here(shared_house: House, host: str, known: bool) -> None:
+    port = shared_house.base.rpartition(":")[2]
+    client = shared_house.client(Role.COMPLIANCE_OFFICER)
+    headers = {"Host": host.replace("PORT", port)}
+    answer = client.get(f"{API}/session", headers=headers)
+    assert answer.status_code == (200 if known else 421), answer.text
+    if not known:
+        assert answer.json()["code"] == "wrong_host"
+        _hardened(answer)
+    assert client.get("/healthz", headers=headers).status_code == 200
+
+
+def test_a_page_with_a_script_allows_that_one_and_no_other(shared_house: House) -> None:
+    client = shared_house.client()
+    client.headers["Accept"] = "text/html"
+    seen = set()
+    for _ in range(2):
+        page = client.get("/sign-in")
+        (nonce,) = re.findall(
+            r'<script src="/static/passkey.js" nonce="([\w-]{24})" defer></script>', page.text
+        )
+        assert page.text.count("<script") == 1
+        assert page.headers["content-security-policy"] == (
+            f"default-src 'none'; style-src 'self'; script-src 'nonce-{nonce}'; connect-src 'self'; "
+            "img-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+        )
+        seen.add(nonce)
+    assert len(seen) == 2
+    plain = client.get("/sign-in/hf_x").headers["content-security-policy"]
+    assert "script-src 'none'" in plain
+    assert "connect-src" not in plain
 
 
 def test_guessing_is_slowed_and_good_tokens_still_pass(shared_house: House) -> None:
@@ -216,7 +305,7 @@ def test_guessing_is_slowed_and_good_tokens_still_pass(shared_house: House) -> N
     assert [a.status_code for a in answers] == [401] * BURST + [429] * 3
     assert answers[0].headers["www-authenticate"] == 'Bearer realm="holdfast"'
     assert answers[-1].json()["code"] == "too_many_attempts"
-    assert 1 <= int(answers[-1].headers["retry-after"]) <= 7
+    assert 1 <= int(answers[-1].headers["retry-after"]) <= 61
     assert shared_house.audit_size() == start + BURST
     assert shared_house.client(Role.LEGAL).get(f"{API}/session").status_code == 200
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import httpx
 
-from api.http.auth import form_token
 from archiver.capture.ports import Arrival
 from search.access import Role
 from tests.api.house import House, mail
@@ -124,7 +123,7 @@ def test_what_was_not_searched(house: House) -> None:
 
 def test_the_desk(house: House) -> None:
     desk = house.sign_in("compliance_officer-person")
-    token = form_token(desk.cookies["holdfast"])
+    token = house.form_token(desk)
 
     def post(path: str, status: int = 200, **data: str) -> str:
         answer = desk.post(path, data={"form_token": token, **data})

@@ -154,6 +154,10 @@ def test_a_pack_under_the_bound_is_left_alone(vault: Vault, source: str) -> None
 def test_a_pack_without_living_blobs_just_goes(vault: Vault, source: str) -> None:
     raws = fill(vault, source)
     dispose(vault, list(raws))
+    vault.archive.give_up_packs(files(vault))
+    for pack_id in files(vault):
+        with vault.packs.path(pack_id).open("ab") as file:
+            file.write(b"HFbl" + b"\xff" * 40)  # a damaged header: no file is so long
     done = Compactor(vault).run(20)
     assert (done.packs, done.moved) == (1, 0)
     assert files(vault) == known_packs(vault) == set()

@@ -11,8 +11,9 @@ import pytest
 from archiver.errors import KeyDestroyed, NotFound, StoreError
 from archiver.ledger.audit import AuditLog
 from search.access import AccessDenied, Purpose, PurposeMissing
-from search.engine.views import FACETS, Ask
+from search.engine.views import FACETS, Ask, Facet
 from search.errors import BadCursor
+from search.facets import facet_list
 from search.reading_room import ReadingRoom
 from tests.retention.whole_house import House
 
@@ -171,3 +172,9 @@ def test_mail_not_indexed_yet_is_its_own_conversation(
     house.capture(house.arrival(letter(6, sender="x@y", to="z@y", subject="new", answers=5)))
     house.index()
     assert room.related(house.officer, LEGAL, ids[0], "conversation").total == 5
+
+
+@pytest.mark.parametrize("value", ["a–b@x.example", "“a”@x.example", 'a"b@x.example'])
+def test_what_no_query_can_say_comes_without_one(value: str) -> None:
+    (found,) = facet_list(Facet("sender", ((value, 1),), 0, 0, 0), {}).values
+    assert (found.value, found.query) == (value, None)

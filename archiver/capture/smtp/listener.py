@@ -160,8 +160,11 @@ class RemoteIntake:
             if isinstance(prepared, NotAtOnce):
                 left.append(item)
                 continue
+            if not self._room.acquire(blocking=False):
+                left.append(item)  # taken by the threads meanwhile; this loop hears the answers that free it
+                continue
             try:
-                ticket = self._ask(partial(_tell, item[1]), _weight_of(item[0]))
+                ticket = self._enter(partial(_tell, item[1]), _weight_of(item[0]))
             except Exception as error:  # the archive is going away
                 item[1](as_answer(error))
             else:
@@ -227,6 +230,9 @@ class RemoteIntake:
 
     def _ask(self, settle: Callable[[Answer | None], None], weight: int) -> int:
         self._room.acquire()
+        return self._enter(settle, weight)
+
+    def _enter(self, settle: Callable[[Answer | None], None], weight: int) -> int:
         with self._lock:
             if not self._gone:
                 ticket = next(self._tickets)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, ForeignKey, LargeBinary, SmallInteger, String, Table
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, LargeBinary, SmallInteger, String, Table, text
 
 from archiver.store.schema.base import metadata
 
@@ -14,6 +14,8 @@ users = Table(
     Column("role", String, nullable=False),
     Column("created_us", BigInteger, nullable=False),
     Column("disabled_us", BigInteger),
+    # Where they are written to: `{"mail": ...}`; NULL where nobody said.
+    Column("sealed", LargeBinary),
 )
 
 credentials = Table(
@@ -26,6 +28,18 @@ credentials = Table(
     Column("expires_us", BigInteger, nullable=False),
     Column("last_used_us", BigInteger),
     Column("revoked_us", BigInteger),
+    # Who made a link or a token: a user's id, or `operator`; NULL of before that was kept.
+    Column("issued_by", String),
+    # Of a session. Its secret changes (at each fresh passkey), the id stays: two rows may share one.
+    Column("session_id", String, index=True),
+    # How it began: passkey, oidc, link; NULL of before that was kept.
+    Column("method", String),
+    # When it last saw a passkey's assertion with user verification.
+    Column("verified_us", BigInteger),
+    # It may do nothing but enrol a passkey.
+    Column("enrol_only", Boolean, nullable=False, server_default=text("false")),
+    # From where, and with which browser, by the session's id.
+    Column("sealed_place", LargeBinary),
 )
 
 patients = Table(

@@ -335,6 +335,20 @@ def test_nothing_is_begun_on_the_loop_that_could_keep_it(line: _Line, monkeypatc
     assert {type(answer) for answer in told} == {StoreError}
 
 
+def test_the_loop_does_not_wait_for_room_that_the_threads_took_meanwhile(line: _Line, monkeypatch) -> None:
+    told: list[Receipt | Exception] = []
+    line.intake.submit(line.arrival)
+    line.intake.answered(Answered(next(received(line.hears)).ticket, Receipt("m0", "stored")))
+    monkeypatch.setattr(line.intake, "_room", threading.Semaphore(1))
+    items = [(line.arrival, told.append), (Arrival(numbered(2), line.arrival.source_id), told.append)]
+    with ThreadPoolExecutor(1) as thread:
+        assert thread.submit(line.intake.submit_at_once, items).result(5) == items[1:]
+        (said,) = received(line.hears)
+        line.intake.answered(Answered(said.ticket, Receipt("m1", "stored")))
+        assert told == [Receipt("m1", "stored")]
+        assert thread.submit(line.intake.submit_at_once, items[1:]).result(5) == []
+
+
 def test_a_broken_pipe_acknowledges_none_of_several(line: _Line) -> None:
     told: list[Receipt | Exception] = []
     line.hears.close()

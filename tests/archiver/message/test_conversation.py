@@ -70,6 +70,9 @@ def test_answers_that_name_nothing_have_the_topic_of_what_they_answer() -> None:
         ("Regarding: lunch", "regarding: lunch", False),
         ("re", "re", False),
         ("Re\uff1a x", "x", True),
+        ("Re [2] : Fwd (3): x", "x", True),
+        (" AW^4:x", "x", True),
+        ("Re [2] x", "re [2] x", False),
     ],
 )
 def test_prefixes_of_answers_come_off(subject: str, rest: str, reply: bool) -> None:
@@ -87,3 +90,9 @@ def test_hostile_headers_only_join_less() -> None:
     raw = b"Subject: \xff\xfe\r\nReferences: <\xff@x> <\r\nThread-Index: \xff=\r\nMessage-ID: <>\r\n\r\n"
     found = joins_of(parse(raw))
     assert all(0 <= link < 1 << 64 for link in found.links)
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("subject", ["Re:" * 500_000, "Re" + " " * 1_000_000 + "x", "Re[" + "1" * 1_000_000])
+def test_a_hostile_subject_takes_no_longer_than_it_is_long(subject: str) -> None:
+    assert topic_of(subject)[1] is subject.startswith("Re:")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from archiver.errors import DestructionRefused
+from retention.notices import sending
 from retention.notices.alert_mails import AlertMails
 from search.keeping.alerts import Alerts
 from search.keeping.matching import AlertMatcher
@@ -100,6 +102,24 @@ def test_what_was_noted_or_turned_off_is_not_mailed(desk: Desk) -> None:
     desk.office.relay.answer = "250 OK"
     desk.pass_(minutes=5)
     assert desk.mails.run() == {"queued": 0, "sent": 0}
+    desk.pass_(hours=1)
+    assert desk.mails.run() == {"queued": 0, "sent": 0}
+
+
+def test_a_mail_that_went_is_on_record_though_its_search_was_deleted_meanwhile(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = sending.send
+
+    def deleted_meanwhile(*given: Any) -> None:
+        desk.saved.delete(desk.house.officer, desk.search)
+        real(*given)
+
+    desk.arrive()
+    monkeypatch.setattr(sending, "send", deleted_meanwhile)
+    assert desk.mails.run() == {"queued": 1, "sent": 1}
+    assert desk.house.audit()[-1] == ("alert.send", "success", "system")
+    assert len(desk.office.relay.taken) == 1
     desk.pass_(hours=1)
     assert desk.mails.run() == {"queued": 0, "sent": 0}
 

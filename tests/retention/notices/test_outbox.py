@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import select
 
 from archiver.store.schema import notice_mails
-from retention.notices import outbox as outbox_module
+from retention.notices import sending
 from retention.notices.telling import Telling
 from retention.refusals import WrongState
 from tests.retention.notices.conftest import ANN, BOB, CAT, CONTACT, MANAGER, Office
@@ -43,7 +43,7 @@ def test_killed_anywhere_everybody_gets_one_and_copies_are_the_same_mail(
     """`after` and `marking` are the twins of `before`: the relay has the mail, and we don't know it."""
     started(office, *PEOPLE)
     seen = 0
-    real = outbox_module.send
+    real = sending.send
     box = office.house.notices.telling.outbox
     real_mark, real_claim = box._sent, box._claim
 
@@ -70,7 +70,7 @@ def test_killed_anywhere_everybody_gets_one_and_copies_are_the_same_mail(
 
     with monkeypatch.context() as broken:
         if where in ("before", "after"):
-            broken.setattr(outbox_module, "send", dies)
+            broken.setattr(sending, "send", dies)
         elif where == "marking":
             broken.setattr(box, "_sent", dies_marking)
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from archiver.errors import KeyUnavailable
 from retention.notices import returned
 from tests.retention.notices.conftest import ANN, BOB, CONTACT, Office
 from tests.retention.notices.test_outbox import report_of
@@ -37,6 +38,21 @@ def test_a_report_in_the_senders_mail_is_noted_once(office: Office, monkeypatch:
     assert look("")[0] == cursor
     (shown,) = (n for n in office.house.notices.list(office.house.lawyer, hold=hold) if n["custodian"] == ANN)
     assert len([one for one in shown["mails"] if one["bounced_at"]]) == 1
+
+
+def test_while_keys_are_away_nothing_is_passed_over(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: object) -> None:
+        raise KeyUnavailable("the root key can't be had now")
+
+    hold = office.hold(ANN)
+    taken_in(office, report_of(office.relay.taken[0]))
+    look = office.house.notices.returned.look
+    with monkeypatch.context() as broken:
+        broken.setattr(office.house.vault.archive, "scan", away)
+        cursor, noted = look("")
+    assert noted == 0
+    assert look(cursor)[1] == 1
+    assert office.states(hold) == {ANN: "failing"}
 
 
 def test_a_report_to_anybody_else_is_none_of_ours(office: Office) -> None:

@@ -16,7 +16,7 @@ from retention.dating.explain import Explainer
 from retention.dating.run import RetentionRun
 from retention.disposition.dispositions import Dispositions
 from retention.law.schedules import Schedule, default_schedule
-from retention.policy.decisions import PreviewNeeded
+from retention.policy.errors import PreviewNeeded
 from retention.policy.errors import BadPolicy, ReasonNeeded
 from retention.policy.terms import read_term
 from retention.refusals import NotThere, SecondPersonNeeded, WrongState

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
@@ -19,6 +20,7 @@ from search.engine.ports import IndexDocument
 from search.language.fields import tag
 from search.language.tree import (
     ANYWHERE,
+    Address,
     And,
     Every,
     Fuzzy,
@@ -76,6 +78,9 @@ def documents() -> list[IndexDocument]:
             column: " ".join(VOCABULARY[(n * (3 + c) + k * (c + 2)) % 17 % 13] for k in range((n + c) % 4))
             for c, column in enumerate(COLUMNS)
         }
+        for column in ("from_", "to", "cc", "bcc", "recipient"):
+            people = [f"Cat <dog{n % 3}@run.example>", f"'Fly@E11.example';dog{n % 4}@runs.example"]
+            texts[column] += " " + " ".join(people[: (n + len(column)) % 3])
         borne = (("source:a", 2), ("source:b", 3), ("custodian:c", 7), ("hold:h", 4), ("matter:m", 5))
         tags = tuple(label for label, step in borne if n % step == 0)
         made.append(IndexDocument(make_rowid(START + timedelta(hours=7 * n), n), n * 100, **texts, tags=tags))
@@ -98,6 +103,11 @@ def reads(document: IndexDocument, query: Query) -> bool:
             return True
         case Tag():
             return tag(query.fieldname, query.text) in document.tags
+        case Address():
+            columns = [getattr(document, column) for column in WHERE[query.fieldname]]
+            return any(
+                re.search(rf"(?<![\w.]){query.text}(?![\w.])", text, re.IGNORECASE) for text in columns
+            )
         case SentRange():
             sent = sent_at_of(document.rowid)
             return (query.start is None or query.start <= sent) and (query.end is None or sent < query.end)
@@ -199,6 +209,11 @@ LEAVES = st.one_of(
     ),
     st.sampled_from(LABELS),
     st.sampled_from(LABELS),
+    st.builds(
+        Address,
+        st.sampled_from(["from", "to", "cc", "bcc", "participant"]),
+        st.sampled_from(["dog1@run.example", "fly@e11.example", "dog3@runs.example", "dog0@run", "x@y.z"]),
+    ),
     st.builds(SentRange, st.none() | MOMENT, st.none() | MOMENT),
     st.builds(SizeRange, st.none() | SIZE, st.none() | SIZE),
     st.builds(Every),

@@ -156,3 +156,16 @@ def test_an_index_of_another_layout_is_refused_and_left_as_it_is(engine: Any, ve
     _as_version(engine.folder, database.VERSION)
     assert engine.reader().count(tree("word")) == 1
     engine.writer()
+
+
+def test_a_label_that_nobody_bears_any_more_is_gone_with_the_next_disposal(engine: Any) -> None:
+    writer = engine.writer()
+    writer.add([IndexDocument(n, 1, tags=("tag:old", "hold:h")) for n in (1, 2)])
+    writer.relabel({n: {"tag:new"} for n in (1, 2)}, ("hold", "tag"))
+    writer.remove([1])
+    assert writer._db.execute("SELECT name FROM label").fetchall() == [("tag:new",)]
+    writer.relabel({2: {"tag:old"}}, ("tag",))
+    reader = engine.reader()
+    assert (reader.count(tree("tag:old")), reader.count(tree("tag:new"))) == (1, 0)
+    writer.remove([2])
+    assert not writer._db.execute("SELECT name FROM label").fetchall()

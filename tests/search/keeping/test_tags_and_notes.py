@@ -67,7 +67,7 @@ def test_the_list_of_tags_is_the_officers(kept: Keeping) -> None:
     kept.tags.create(officer, "Privileged")
     with pytest.raises(NameTaken):
         kept.tags.create(officer, " privileged ")
-    for bad in ("", "x" * 61, 'say "x"', "a\x1bb"):
+    for bad in ("", "x" * 61, 'say "x"', "a\x1bb", "say “x”", "follow–up"):
         with pytest.raises(KeepingError):
             kept.tags.create(officer, bad)
     with pytest.raises(AccessDenied):

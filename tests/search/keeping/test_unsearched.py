@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 from email.message import EmailMessage
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -254,3 +255,21 @@ def test_what_is_disposed_of_is_counted_no_more(kept: Keeping) -> None:
     for _ in range(2):  # at once, and when its words have left the index
         assert unsearched(kept, "zebra") == kinds()
         house.indexer.drain_removals()
+
+
+def test_mail_that_is_indexed_during_a_search_is_found_or_counted(
+    kept: Keeping, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept.house.old(body="the zebra")
+    view = kept.house.reader.view
+
+    def indexed_right_after(*asked: Any, **more: Any) -> Any:
+        found = view(*asked, **more)
+        kept.house.index()
+        return found
+
+    monkeypatch.setattr(kept.house.reader, "view", indexed_right_after)
+    page = kept.room.search(kept.house.officer, LEGAL, "zebra")
+    assert (page.total, page.not_searchable["waiting"], page.unsearched["waiting"]) == (0, 1, 1)
+    page = kept.room.search(kept.house.officer, LEGAL, "zebra")
+    assert (page.total, page.not_searchable["waiting"], page.unsearched["waiting"]) == (1, 0, 0)

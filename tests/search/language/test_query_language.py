@@ -15,6 +15,7 @@ from search.language.fields import FIELDS, tag, tag_value
 from search.language.text import stems
 from search.language.tree import (
     ANYWHERE,
+    Address,
     And,
     Every,
     Fuzzy,
@@ -76,7 +77,21 @@ UNDERSTOOD = [
         'subject:flu OR subject:"cold turkey"',
     ),
     ("a.b@c.example", Phrase(ANYWHERE, ["a", "b", "c", "example"]), '"a b c example"'),
-    ("to:a.b@c.example", Phrase("to", ["a", "b", "c", "example"]), 'to:"a b c example"'),
+    ("to:a.b@c.example", Address("to", "a.b@c.example"), "to:a.b@c.example"),
+    (
+        "from:J\u00d6RG.o'Neil+x@M\u00fcnchen.Example",
+        Address("from", "jorg.o'neil+x@munchen.example"),
+        "from:jorg.o'neil+x@munchen.example",
+    ),
+    ('to:"a.b@c.example"', Phrase("to", ["a", "b", "c", "example"]), 'to:"a b c example"'),
+    ("to:a.b@c", Phrase("to", ["a", "b", "c"]), 'to:"a b c"'),
+    ("subject:a.b@c.example", Phrase("subject", ["a", "b", "c", "example"]), 'subject:"a b c example"'),
+    ("a.b@c.example", Phrase(ANYWHERE, ["a", "b", "c", "example"]), '"a b c example"'),
+    (
+        "participant:a.b@c.exampl*",
+        PrefixPhrase("participant", ["a", "b", "c", "exampl"]),
+        "participant:a-b-c-exampl*",
+    ),
     ("schedul*", Prefix(ANYWHERE, "schedul"), "schedul*"),
     ("mrn-001*", PrefixPhrase(ANYWHERE, ["mrn", "001"]), "mrn-001*"),
     ("*ITIS", Suffix(ANYWHERE, "itis"), "*itis"),

@@ -77,6 +77,22 @@ def cut(text: str) -> list[str]:
     return [*found, word] if word else found
 
 
+def addresses(text: str) -> set[str]:
+    """The e-mail addresses of a text: runs with an at sign, between blanks and marks that part addresses."""
+    found: list[str] = [""]
+    for char in text:
+        if char.isspace() or char in '<>()[],;:"':
+            found.append("")
+        else:
+            found[-1] += char
+    return {"".join(map(_plainly, run.strip("'`."))) for run in found if "@" in run}
+
+
+def _plainly(char: str) -> str:
+    spelt = None if char.isascii() else _spelt(char)
+    return char.lower() if spelt is None else spelt[0]
+
+
 @lru_cache(maxsize=200_000)
 def root(word: str) -> str:
     """The English stem of a word of plain letters; any other word is its own."""

@@ -187,7 +187,7 @@ def _wanted(query: t.Query, *, wanted: bool) -> list[t.Query]:
         return _wanted(query.query, wanted=not wanted)
     if isinstance(query, t.And | t.Or):
         return [leaf for part in query.subqueries for leaf in _wanted(part, wanted=wanted)]
-    text = not isinstance(query, t.Every | t.Tag | t.SentRange | t.SizeRange)
+    text = not isinstance(query, t.Every | t.Tag | t.Address | t.SentRange | t.SizeRange)
     return [query] if wanted and text else []
 
 
@@ -234,7 +234,7 @@ def _weight(one: Plain, query: t.Query) -> float:
     """How much of a message is what was asked for: of the subject more than of the rest."""
     score = 0.0
     for leaf in t.leaves(query):
-        if isinstance(leaf, t.Word | t.Term) and not isinstance(leaf, t.Tag):
+        if isinstance(leaf, t.Word | t.Term) and not isinstance(leaf, t.Tag | t.Address):
             for name, column in one.columns.items():
                 hits = sum(root(word) == root(leaf.text) for word in column)
                 if hits:

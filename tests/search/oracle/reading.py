@@ -11,7 +11,7 @@ from math import prod
 from typing import Final
 
 from search.language import tree as t
-from tests.search.oracle.cutting import root
+from tests.search.oracle.cutting import addresses, root
 from tests.search.oracle.plain import Plain
 
 WHERE: Final = {
@@ -108,6 +108,8 @@ class Oracle:
                 and (leaf.below is None or one.size < leaf.below)
             )
         columns = WHERE.get(leaf.fieldname, (leaf.fieldname,))
+        if isinstance(leaf, t.Address):
+            return lambda one: any(leaf.text in addresses(one.texts.get(name, "")) for name in columns)
         if isinstance(leaf, t.Near):
             phrases = [phrase.split(" ") for phrase in leaf.words]
             needed = frozenset(word for phrase in phrases for word in phrase)

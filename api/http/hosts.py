@@ -1,0 +1,63 @@
+"""Which hosts this server is: whoever names another one is refused, so that no foreign name leads here.
+
+A page of an attacker's can let its own name point to our address (DNS rebinding): to a browser it is then the
+same origin. And behind a proxy that isn't set up, nobody should think that this is their archive.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from cryptography import x509
+
+from config.settings import Settings
+
+ANY_HOST: Final = frozenset({"/healthz", "/readyz"})
+"""What watches whether we live needn't know our name, and learns nothing."""
+
+
+class Hosts:
+    """The names that a request may carry: of the settings, of the certificate, and `localhost`."""
+
+    def __init__(self, settings: Settings) -> None:
+        names = {urlsplit(settings.url).hostname or "", "localhost"}
+        if settings.tls_cert:
+            names |= _certified(Path(settings.tls_cert))
+        self._names = frozenset(name for name in names if "*" not in name)
+        self._under = frozenset(name[1:] for name in names if name.startswith("*."))
+
+    def known(self, host: str, local: str | None) -> bool:
+        """Whether a Host header is ours; `local` is the address at which the connection came in.
+
+        An address counts where it is that very one: no name was looked up, so none can have been forged.
+        """
+        try:
+            name = (urlsplit(f"//{host}").hostname or "").rstrip(".")
+        except ValueError:
+            return False
+        if not host or not name:
+            return False
+        try:
+            address = ipaddress.ip_address(name)
+            here = ipaddress.ip_address(local) if local else None
+        except ValueError:
+            pass
+        else:
+            return address == here or str(address) in self._names
+        return name in self._names or any(
+            name.endswith(under) and "." not in name.removesuffix(under) for under in self._under
+        )
+
+
+def _certified(path: Path) -> set[str]:
+    """The names that a certificate vouches for; none where it can't be read, as the server itself tells."""
+    try:
+        certificate = x509.load_pem_x509_certificate(path.read_bytes())
+        found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (OSError, ValueError, x509.ExtensionNotFound):
+        return set()
+    addresses = {str(address) for address in found.get_values_for_type(x509.IPAddress)}
+    return {name.lower() for name in found.get_values_for_type(x509.DNSName)} | addresses

@@ -1,0 +1,326 @@
+"""Shows every checkpoint to those who are to see it, and asks them at each start what they have seen.
+
+Trouble of theirs is told and never stops capture; but who has seen more than the records hold, or another
+root, closes the archive (`archiver.standing`) until the gap is explained.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final
+
+from archiver.clock import Clock
+from archiver.errors import ArchiverError, LedgerError, ReadOnly, StoreError
+from archiver.ledger.checkpoint import Checkpoint, open_checkpoint
+from archiver.ledger.log import Log
+from archiver.ledger.merkle import consistency_proof
+from archiver.ledger.note import Verifier
+from archiver.ledger.publish import Publisher
+from archiver.ledger.tiles import TileReader
+from archiver.standing import Standing
+from archiver.store.records import Records
+from archiver.witnessing import heads, stamps
+from archiver.witnessing.asking import WitnessClient
+from archiver.witnessing.copies import Copies
+from archiver.witnessing.heads import Head
+from archiver.witnessing.history import History
+from archiver.witnessing.roots import roots_at
+from archiver.witnessing.watchers import Watchers
+from archiver.witnessing.web import OutsideError
+from config.witnesses import WitnessSettings
+
+SECONDS: Final = 5.0
+START_SECONDS: Final = 3.0
+FAILING_SECONDS: Final = 0.5
+"""At a start, for one that has been failing: it must not hold up every command."""
+_TRIES: Final = 4
+COPIES, STAMPS = "copies", "stamps"
+
+
+class QuorumMissing(ArchiverError):
+    """Fewer witnesses have cosigned than `witness_quorum` asks for. Try again later."""
+
+    code = "quorum_missing"
+    exit_code = 75
+    http_status = 503
+    audit_code = "quorum_missing"
+    retry = True
+
+
+class Witnessing:
+    """The outside of one archive's ledger. Safe from any thread."""
+
+    def __init__(
+        self,
+        settings: WitnessSettings,
+        archive_id: str,
+        records: Records,
+        publisher: Publisher,
+        standing: Standing,
+        clock: Clock,
+    ) -> None:
+        self._settings = settings
+        self._records = records
+        self._publisher = publisher
+        self._standing = standing
+        self.clients = tuple(WitnessClient(address) for address in settings.witness_addresses)
+        self.history = History(records, clock)
+        self.watchers = Watchers(records, clock)
+        self._clock = clock
+        self._copies = Copies(Path(settings.witness_file), archive_id) if settings.witness_file else None
+        self._authority: stamps.Authority | None = None
+        if settings.timestamp_url:
+            certificates = stamps.read_certificates(settings.timestamp_ca)
+            self._authority = stamps.Authority(settings.timestamp_url, certificates)
+        self.found: tuple[Head, ...] = ()
+        """The heads for which the archive was closed."""
+        self._turn = threading.Lock()
+        self._asked = 0.0
+        self._copied: dict[Log, float] = {}
+        self._stamped: dict[Log, float] = {}
+
+    @property
+    def active(self) -> bool:
+        """True where anybody outside is to see the checkpoints."""
+        return bool(self.clients or self._copies or self._authority)
+
+    @property
+    def verifiers(self) -> tuple[Verifier, ...]:
+        """The witnesses' keys."""
+        return tuple(key for client in self.clients for key in client.verifiers)
+
+    @property
+    def authority(self) -> stamps.Authority | None:
+        """The time-stamping authority, where one is set."""
+        return self._authority
+
+    # --- at a start ---------------------------------------------------------------------------
+
+    def look(self, *, ask: bool = True) -> bool:
+        """Compare what others have seen with what the records hold; True when the archive may go on.
+
+        The ledger folder, its stamps, the folder of copies; and, where `ask`, the witnesses. Nothing new is
+        signed, unless nothing was published yet or a witness names a size between that and the records'.
+        """
+        # What is damaged is named by `verify`, and refused where it is needed.
+        with contextlib.suppress(LedgerError, StoreError):
+            self._compare(list(heads.in_folders(self._publisher, self._copies)))
+        if not self._standing.closed and ask and self.clients:
+            self._each_witness(START_SECONDS, again=True)
+        return not self._standing.closed
+
+    def _compare(self, seen: list[Head]) -> None:
+        if found := heads.unexplained(self._records, self._publisher, seen):
+            self._close(found)
+
+    def _close(self, found: list[Head]) -> None:
+        known = {(h.which, h.generation, h.size, h.root, h.by): h for h in (*self.found, *found)}
+        self.found = tuple(known.values())
+        self._standing.close(tuple(head.line for head in self.found))
+
+    def reconsider(self) -> bool:
+        """Whether what the archive was closed for has been explained since; then it is open again."""
+        self._publisher.refresh()
+        if heads.unexplained(self._records, self._publisher, self.found):
+            return False
+        self.found = ()
+        self._standing.open()
+        return self.look()
+
+    def forget(self) -> None:
+        """The gap was explained: what was found is no reason to stay closed."""
+        self.found = ()
+
+    def common(self, which: Log, generation: int, size: int, seen: Sequence[Head]) -> int:
+        """How many entries are known to be the same in the records and in what others have seen of a log.
+
+        The newest cosigned checkpoint on record that isn't beyond either; at worst 0.
+        """
+        limit = min([size, *(head.size for head in seen if head.generation == generation)])
+        signed = [kept.size for kept in self.history.kept(which, generation, 0, limit) if kept.witnesses]
+        return max(signed, default=0)
+
+    # --- each round ---------------------------------------------------------------------------
+
+    def run(self, *, at_once: bool = False) -> None:
+        """Show the newest checkpoints to whoever hasn't seen them and is due. Raises nothing of theirs.
+
+        `at_once` doesn't wait for `witness_seconds` to pass since the last round.
+        """
+        with self._turn:
+            if self._standing.closed:
+                return
+            now = time.monotonic()
+            if self.clients and (at_once or now - self._asked >= self._settings.witness_seconds):
+                self._asked = now
+                self._each_witness(SECONDS, again=False)
+            if self._copies is not None:
+                pause = self._settings.witness_file_minutes * 60
+                self._with(COPIES, lambda: [self._copy(w) for w in Log if _due(self._copied, w, pause)])
+            if self._authority is not None:
+                self._with(STAMPS, lambda: [self._stamp(w) for w in Log if _due(self._stamped, w, 60)])
+
+    def covering(self, which: Log, index: int) -> bytes | None:
+        """See `Vouched`: a checkpoint with entry `index` under the cosignatures that the settings ask for."""
+        if not self.clients:
+            return None
+        found = self._covering(which, index)
+        if found is None and self._settings.witness_quorum:
+            self.run(at_once=True)
+            found = self._covering(which, index)
+            if found is None:
+                raise QuorumMissing(
+                    f"fewer than {self._settings.witness_quorum} witnesses have cosigned this "
+                    "entry; try again, and see `holdfast ledger status`"
+                )
+        return found
+
+    def _covering(self, which: Log, index: int) -> bytes | None:
+        names = [client.name for client in self.clients]
+        generation = self._publisher.generation(which)
+        kept = self.history.covering(which, generation, index, names, max(1, self._settings.witness_quorum))
+        return kept.note if kept is not None else None
+
+    def _each_witness(self, seconds: float, *, again: bool) -> None:
+        """Let all witnesses see both logs, side by side: one that is slow keeps no other waiting."""
+        failing = {watcher.name for watcher in self.watchers.failing()} if again else set()
+
+        def one(client: WitnessClient) -> None:
+            name = f"witness:{client.name}"
+            wait = FAILING_SECONDS if name in failing else seconds
+            self._with(name, lambda: [self._show(client, which, wait, again=again) for which in Log])
+
+        with ThreadPoolExecutor(len(self.clients), thread_name_prefix="witness") as pool:
+            list(pool.map(one, self.clients))
+
+    def _with(self, name: str, work: Callable[[], list[bool]]) -> None:
+        """Do a watcher's turn and note what became of it; never raises for its sake."""
+        try:
+            done = work()
+        except OutsideError as error:
+            self._noted(self.watchers.failed, name, error.reason)
+        except ReadOnly:
+            return
+        except (LedgerError, StoreError) as error:
+            self._noted(self.watchers.failed, name, error.code)
+        else:
+            if any(done):
+                self._noted(self.watchers.ok, name)
+
+    @staticmethod
+    def _noted(note: Callable[..., object], *args: str) -> None:
+        try:
+            note(*args)
+        except StoreError:
+            return  # the database can't say now either; the next round will
+
+    # --- a witness ----------------------------------------------------------------------------
+
+    def _show(self, client: WitnessClient, which: Log, seconds: float, *, again: bool) -> bool:
+        """Have the newest published checkpoint cosigned; False where the witness has it already.
+
+        `again` asks even then: a restored archive doesn't know what it had asked before. Raises OutsideError.
+        """
+        # Without what other witnesses have said: it is none of this one's business, and makes the request long.
+        note = _alone(self._publisher.published_note(which) or self._publisher.publish(which))
+        checkpoint = self._open(which, note)
+        generation = checkpoint.generation
+        last = self.history.last_cosigned(which, generation, client.name)
+        if last == checkpoint.size and not again:
+            return False
+        old = min(last or 0, checkpoint.size)
+        for _ in range(_TRIES):
+            proof = self._proof(which, old, checkpoint.size)
+            said = client.add_checkpoint(old, proof, note, seconds)
+            if said.lines:
+                self.history.cosigned(which, generation, checkpoint.size, note, client.name, said.lines)
+                self._publisher.add_cosignatures(which, note, said.lines)
+                return True
+            if said.size is None or said.size == old:
+                self._disagrees(client, which, checkpoint, seconds)
+            elif said.size <= checkpoint.size:
+                old = said.size
+            else:
+                note = _alone(self._publisher.publish(which))
+                checkpoint = self._open(which, note)
+                if checkpoint.size < said.size:
+                    self._ahead(client, which, generation, said.size, seconds)
+                old = said.size
+        raise OutsideError("bad_answer", "it names one size after the other")
+
+    def _proof(self, which: Log, old: int, size: int) -> list[bytes]:
+        return consistency_proof(TileReader(self._publisher.folder(which), size), old, size)
+
+    def _open(self, which: Log, note: bytes) -> Checkpoint:
+        return open_checkpoint(note, self._publisher.signer(which).verifier)
+
+    def _ahead(self, client: WitnessClient, which: Log, generation: int, size: int, seconds: float) -> None:
+        """A witness has seen more than we have. Always raises ReadOnly."""
+        last = client.last_checkpoint(self._publisher.signer(which).verifier, seconds)
+        root = last.checkpoint.root if last is not None and last.checkpoint.size == size else None
+        by = f"the witness {client.name}"
+        self._close([Head(which, generation, size, root, by, signed=root is not None)])
+        self._standing.require_open()
+
+    def _disagrees(self, client: WitnessClient, which: Log, ours: Checkpoint, seconds: float) -> None:
+        """A witness can't bring our checkpoint together with its own. Raises ReadOnly, or OutsideError where
+        what it shows is a head of ours after all."""
+        last = client.last_checkpoint(self._publisher.signer(which).verifier, seconds)
+        by = f"the witness {client.name}"
+        if last is None:
+            # It says only that there is another root; whoever it is, that must be looked into.
+            self._close(
+                [Head(which, ours.generation, ours.size, None, f"{by}, with another root,", signed=False)]
+            )
+            self._standing.require_open()
+        else:
+            seen = last.checkpoint
+            roots = roots_at(self._records, self._publisher, which, [seen.size])
+            if roots.get(seen.size) != seen.root:
+                self._close([Head(which, seen.generation, seen.size, seen.root, by)])
+                self._standing.require_open()
+        raise OutsideError("bad_answer", "it refuses a proof from the very head it shows")
+
+    # --- copies and stamps --------------------------------------------------------------------
+
+    def _copy(self, which: Log) -> bool:
+        note = self._publisher.published_note(which)
+        if note is None or self._copies is None:
+            return False
+        checkpoint = self._open(which, note)
+        if self._copies.add(which, checkpoint.generation, checkpoint.size, note):
+            self.history.keep(which, checkpoint.generation, checkpoint.size, _alone(note))
+        self._copied[which] = time.monotonic()
+        return True
+
+    def _stamp(self, which: Log) -> bool:
+        note = self._publisher.published_note(which)
+        if note is None or self._authority is None:
+            return False
+        self._stamped[which] = time.monotonic()
+        folder = self._publisher.folder(which)
+        checkpoint = self._open(which, note)
+        for last in stamps.kept(folder, newest=1):
+            age = self._clock.now() - self._authority.verify(last.answer, last.checkpoint)
+            if last.size >= checkpoint.size or age.total_seconds() < self._settings.timestamp_hours * 3_600:
+                return False
+        note = _alone(note)
+        answer = self._authority.stamp(note, SECONDS)
+        stamps.keep(folder, checkpoint.size, note, answer)
+        self.history.keep(which, checkpoint.generation, checkpoint.size, note)
+        return True
+
+
+def _due(done: dict[Log, float], which: Log, seconds: float) -> bool:
+    return which not in done or time.monotonic() - done[which] >= seconds
+
+
+def _alone(note: bytes) -> bytes:
+    """A checkpoint without the cosignatures behind it: as it was signed first."""
+    text, separator, lines = note.rpartition(b"\n\n")
+    return text + separator + lines.splitlines(keepends=True)[0]

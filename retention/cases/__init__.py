@@ -1,0 +1,1 @@
+"""What patients’ requests and breaches share: their clocks, and the reminders of them."""

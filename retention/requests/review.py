@@ -1,0 +1,372 @@
+"""The work on a request for access: find the patient's mail, mark it, deny with two persons, produce it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Any, Final
+
+from sqlalchemy import Connection, RowMapping, select, update
+
+from archiver.clock import rfc3339, to_us
+from archiver.store.schema import messages, patient_requests, request_items, users
+from archiver.vault import Vault
+from retention.acts import Act, change, look
+from retention.disclosures.accounting import Disclosures
+from retention.disclosures.paper import as_letter, told
+from retention.patients.whom import BadPatient, Finder, Whom, tree_of
+from retention.refusals import NotThere, SecondPersonNeeded
+from retention.requests.errors import BadCase, NotReady
+from retention.requests.letters import ACCOUNT, Letters
+from retention.requests.marks import Mark, read_mark
+from retention.requests.rows import Rows
+from search.access import Action, Actor, Gate, Purpose
+from search.disclosing import Basis
+from search.language import parse
+from search.language.tree import Tag, all_of, any_of
+from search.productions import Productions
+from search.reading_room import ReadingRoom
+from search.results import Item
+
+PAGE: Final = 200
+MOST: Final = 10_000
+"""Messages that one call may mark by their ids."""
+_FOR: Final = Purpose.PATIENT_REQUEST
+
+
+class Review:
+    """The reviewing of requests. Every call is permitted by the gate and on record when it returns."""
+
+    def __init__(
+        self,
+        vault: Vault,
+        gate: Gate,
+        room: ReadingRoom,
+        exports: Productions,
+        disclosures: Disclosures,
+        letters: Letters,
+    ) -> None:
+        self._vault = vault
+        self._gate = gate
+        self._room = room
+        self._exports = exports
+        self._disclosures = disclosures
+        self._letters = letters
+        self._rows = Rows(vault)
+        self._finder = Finder(vault)
+
+    # --- finding ------------------------------------------------------------------------------
+
+    def search(
+        self, actor: Actor, request_id: str, whom: Whom | None = None, query: str = "*"
+    ) -> dict[str, Any]:
+        """Find the patient's mail that also matches `query` and put it on the request's list; what is there
+        already keeps its mark. Without `whom` the patient is who the request names.
+
+        Returns the request with `found` and `added`. Raises BadPatient, NotThere, QueryError, CaseClosed.
+        """
+        with change(self._vault, self._gate, actor, Action.REQUEST_WORK, "request.search") as act:
+            act.purpose = _FOR
+            act.detail["query"] = query
+            row = self._rows.find(act, request_id, open_=True)
+            said = self._rows.opened(row)
+            asked = whom if whom is not None and whom.said else Whom(**said["whom"])
+            act.detail |= asked.detail()
+            people = self._finder.find(act.connection, actor, asked)
+            if len(people) != 1:
+                raise BadPatient("name one patient: by a record number, or by an id that the roster lists")
+            person = people[0]
+            act.patients += person.ids
+            tree = all_of([tree_of(people), parse(query, now=self._vault.clock.now()).tree])
+            found = self._room.matching(actor, tree)
+            added = self._add(act.connection, request_id, found)
+            act.count = len(found)
+            said["whom"] = asked.detail()
+            said["search"] = {
+                "at": rfc3339(self._vault.clock.now()),
+                "by": actor.name,
+                "query": query,
+                "found": len(found),
+                "not_searchable": self._room.not_searchable(actor),
+            }
+            # What is produced or denied is all that was found then: a longer list opens both anew.
+            undone = _UNDONE if added else {}
+            self._rows.change(act.connection, row, said, patient_id=person.id, **undone)
+            shown = self._rows.described(act.connection, self._rows.find(act, request_id))
+            return {**shown, "found": len(found), "added": added}
+
+    def items(
+        self,
+        actor: Actor,
+        request_id: str,
+        *,
+        mark: str | None = None,
+        after: int | None = None,
+        limit: int = 100,
+    ) -> dict[str, Any]:
+        """A page of the list, newest first: `{items, next}`, each `{id, sent_at, from, to, subject, mark,
+        reason, marked_by}`; `mark` is one of `Mark`, `unmarked`, or None for all. On record as any search is.
+        """
+        with look(self._vault, self._gate, actor, Action.REQUEST_WORK, "request.items", _FOR) as act:
+            row = self._rows.find(act, request_id)
+            query = (
+                select(request_items, messages.c.id)
+                .join(messages, messages.c.pk == request_items.c.message_pk)
+                .where(request_items.c.request_id == row["id"])
+                .order_by(request_items.c.message_pk.desc())
+                .limit(max(1, min(limit, PAGE)))
+            )
+            if mark == "unmarked":
+                query = query.where(request_items.c.mark.is_(None))
+            elif mark:
+                query = query.where(request_items.c.mark == str(read_mark(mark)))
+            if after is not None:
+                query = query.where(request_items.c.message_pk < after)
+            rows = act.connection.execute(query).mappings().all()
+            act.count = len(rows)
+            names = self._names(act.connection, {one["marked_by"] for one in rows})
+        shown = self._described(actor, [one["id"] for one in rows])
+        return {
+            "items": [self._item(one, shown.get(one["id"]), names) for one in rows],
+            "next": rows[-1]["message_pk"] if len(rows) == max(1, min(limit, PAGE)) else None,
+        }
+
+    def mark(
+        self,
+        actor: Actor,
+        request_id: str,
+        mark: str,
+        message_ids: Sequence[str] = (),
+        *,
+        unmarked: bool = False,
+        reason: str = "",
+    ) -> dict[str, Any]:
+        """Mark messages of the list, or all that have no mark. Every mark but `given` needs a reason; the
+        last one holds. What was denied or produced by other marks is open again.
+
+        Raises BadCase, NotThere for a message that isn't on the list, CaseClosed.
+        """
+        with change(self._vault, self._gate, actor, Action.REQUEST_WORK, "request.mark") as act:
+            act.purpose = _FOR
+            act.detail |= {"mark": mark, "reason": reason}
+            row = self._rows.find(act, request_id, open_=True)
+            chosen = read_mark(mark)
+            if chosen is not Mark.GIVEN and not reason.strip():
+                raise BadCase("say why a message isn't given")
+            if len(reason) > 2_000 or len(message_ids) > MOST:
+                raise BadCase(f"a reason has 2,000 characters at most, and one call {MOST:,} messages")
+            pks = self._listed(act, request_id, message_ids, unmarked)
+            now_us = to_us(self._vault.clock.now())
+            for pk in pks:
+                sealed = self._rows.fields.seal(f"{request_id}/{pk}", {"reason": reason.strip()})
+                act.connection.execute(
+                    update(request_items)
+                    .where(request_items.c.request_id == request_id, request_items.c.message_pk == pk)
+                    .values(
+                        mark=str(chosen),
+                        sealed=sealed if reason.strip() else None,
+                        marked_us=now_us,
+                        marked_by=actor.user_id,
+                    )
+                )
+            act.count = len(pks)
+            if pks:
+                self._rows.change(act.connection, row, None, **_UNDONE)
+            return self._rows.described(act.connection, self._rows.find(act, request_id))
+
+    # --- denying ------------------------------------------------------------------------------
+
+    def deny(self, actor: Actor, request_id: str, statement: str, elsewhere: str = "") -> dict[str, Any]:
+        """Ask that what the marks withhold be denied; another person approves. `statement` says in plain
+        language on what ground (164.524(d)(2)(i)), `elsewhere` who keeps what we don't (164.524(d)(3)).
+
+        Raises NotReady while messages are unmarked or nothing is withheld, BadCase, CaseClosed.
+        """
+        with change(self._vault, self._gate, actor, Action.REQUEST_WORK, "request.deny") as act:
+            act.purpose = _FOR
+            act.detail |= {"statement": statement, "elsewhere": elsewhere}
+            row = self._rows.find(act, request_id, open_=True)
+            if not statement.strip() or len(statement) > 5_000 or len(elsewhere) > 1_000:
+                raise BadCase("say in plain language, in up to 5,000 characters, why it is denied")
+            tally = self._rows.tally(act.connection, request_id)
+            if tally.unmarked or not tally.denies:
+                raise NotReady(
+                    f"{tally.unmarked:,} messages aren't marked yet"
+                    if tally.unmarked
+                    else "nothing is denied"
+                )
+            said = self._rows.opened(row)
+            said["denial"] = {"statement": statement.strip(), "elsewhere": elsewhere.strip()}
+            self._rows.change(
+                act.connection,
+                row,
+                said,
+                denial_asked_us=to_us(self._vault.clock.now()),
+                denial_asked_by=actor.user_id,
+                denial_sha256=tally.sha256,
+                denial_us=None,
+                denial_by=None,
+            )
+            return self._rows.described(act.connection, self._rows.find(act, request_id))
+
+    def approve(self, actor: Actor, request_id: str, sha256: str | None = None) -> dict[str, Any]:
+        """Approve a denial as another person than who asked for it; `sha256` is the hash of the marks that
+        one looked at (`items.sha256`). Raises SecondPersonNeeded, NotReady (also when the marks have
+        changed)."""
+        with change(self._vault, self._gate, actor, Action.REQUEST_DECIDE, "request.approve") as act:
+            act.purpose = _FOR
+            row = self._rows.find(act, request_id, open_=True)
+            if row["denial_asked_us"] is None:
+                raise NotReady("nobody has asked for a denial, or the marks have changed since")
+            if row["denial_asked_by"] == actor.user_id:
+                raise SecondPersonNeeded("you asked for this denial; another person must approve it")
+            tally = self._rows.tally(act.connection, request_id)
+            asked = bytes(row["denial_sha256"] or b"")
+            if asked != tally.sha256 or (sha256 is not None and sha256.strip().lower() != asked.hex()):
+                raise NotReady("the marks aren't those you looked at any more; show the request again")
+            act.detail["marks_sha256"] = asked.hex()
+            self._rows.change(
+                act.connection,
+                row,
+                None,
+                denial_us=to_us(self._vault.clock.now()),
+                denial_by=actor.user_id,
+            )
+            return self._rows.described(act.connection, self._rows.find(act, request_id))
+
+    # --- giving -------------------------------------------------------------------------------
+
+    def produce(self, actor: Actor, request_id: str, format: str = "eml") -> dict[str, Any]:
+        """Freeze the given messages as an export to the requester, legal basis the individual's own right.
+        Returns the request; its `export` is downloaded as any export is. Raises NotReady, ProductionError.
+        """
+        with look(self._vault, self._gate, actor, Action.REQUEST_WORK, "request.produce", _FOR) as act:
+            row = self._rows.find(act, request_id, open_=True)
+            said = self._rows.opened(row)
+            tally = self._rows.tally(act.connection, request_id)
+            if not said.get("identity"):
+                raise NotReady("say first how it was checked who asks (45 CFR 164.514(h))")
+            if tally.unmarked or not tally.given:
+                raise NotReady(
+                    f"{tally.unmarked:,} messages aren't marked yet" if tally.unmarked else "nothing is given"
+                )
+            pks = self._rows.given(act.connection, request_id)
+        export = self._exports.create(
+            actor,
+            _FOR,
+            pks=pks,
+            format=format,
+            recipient=self._rows.recipient(said),
+            basis=str(Basis.INDIVIDUAL),
+        )
+        with change(self._vault, self._gate, actor, Action.REQUEST_WORK, "request.produce") as act:
+            act.purpose = _FOR
+            row = self._rows.find(act, request_id, open_=True)
+            act.objects.append(export["id"])
+            act.count = export["messages"]
+            if self._rows.tally(act.connection, request_id).sha256 != tally.sha256:
+                raise NotReady("the marks were changed meanwhile; produce it again")
+            self._rows.change(act.connection, row, None, export_id=export["id"])
+            return self._rows.described(act.connection, self._rows.find(act, request_id))
+
+    def account(
+        self,
+        actor: Actor,
+        request_id: str,
+        whom: Whom | None = None,
+        *,
+        since: date | None = None,
+        until: date | None = None,
+    ) -> dict[str, Any]:
+        """Make the account of disclosures for a request of that kind and keep it as its letter; the account
+        as `Disclosures.account` gives it, with `letter`. Raises BadCase for a request for access,
+        NotReady."""
+        with look(self._vault, self._gate, actor, Action.REQUEST_WORK, "request.account", _FOR) as act:
+            row = self._rows.find(act, request_id, open_=True)
+            said = self._rows.opened(row)
+            if row["kind"] != "accounting":
+                raise BadCase("this request asks for access, not for an account of disclosures")
+            if not said.get("identity"):
+                raise NotReady("say first how it was checked who asks (45 CFR 164.514(h))")
+            asked = whom if whom is not None and whom.said else Whom(**said["whom"])
+        found = self._disclosures.account(actor, asked, since=since, until=until, asked_on=row["received_on"])
+        settings = self._vault.settings
+        letter = as_letter(told(found), settings.organisation, settings.privacy_contact)
+        with change(self._vault, self._gate, actor, Action.REQUEST_WORK, "request.account") as act:
+            act.purpose = _FOR
+            row = self._rows.find(act, request_id, open_=True)
+            letter_id = self._letters.keep(act, request_id, ACCOUNT, letter, actor)
+            act.count = len(found["disclosures"])
+            said = self._rows.opened(row) | {"whom": asked.detail()}
+            self._rows.change(act.connection, row, said, patient_id=found["patient"]["id"])
+        return {**found, "letter": letter_id}
+
+    # --- inside -------------------------------------------------------------------------------
+
+    def _add(self, connection: Connection, request_id: str, pks: Sequence[int]) -> int:
+        there = set(
+            connection.scalars(
+                select(request_items.c.message_pk).where(request_items.c.request_id == request_id)
+            )
+        )
+        rows = [{"request_id": request_id, "message_pk": pk} for pk in pks if pk not in there]
+        for start in range(0, len(rows), 2_000):
+            connection.execute(request_items.insert(), rows[start : start + 2_000])
+        return len(rows)
+
+    def _listed(self, act: Act, request_id: str, message_ids: Sequence[str], unmarked: bool) -> list[int]:
+        if bool(message_ids) == unmarked:
+            raise BadCase("name messages by their ids, or all that have no mark (--unmarked)")
+        query = (
+            select(request_items.c.message_pk, messages.c.id)
+            .join(messages, messages.c.pk == request_items.c.message_pk)
+            .where(request_items.c.request_id == request_id)
+        )
+        if unmarked:
+            rows = act.connection.execute(query.where(request_items.c.mark.is_(None))).all()
+            act.objects += [row.id for row in rows]
+            return [row.message_pk for row in rows]
+        found: dict[str, int] = {}
+        wanted = list(dict.fromkeys(message_ids))
+        for start in range(0, len(wanted), 500):
+            chunk = query.where(messages.c.id.in_(wanted[start : start + 500]))
+            found |= {row.id: row.message_pk for row in act.connection.execute(chunk)}
+        if len(found) != len(wanted):
+            raise NotThere("a message named isn't on this request's list; `holdfast requests items` shows it")
+        act.objects += list(found)
+        return list(found.values())
+
+    def _described(self, actor: Actor, ids: Sequence[str]) -> dict[str, Item]:
+        if not ids:
+            return {}
+        page = self._room.search(actor, _FOR, "*", limit=PAGE, within=any_of([Tag("id", one) for one in ids]))
+        return {item.id: item for item in page.items}
+
+    def _item(self, row: RowMapping, item: Item | None, names: dict[str, str]) -> dict[str, Any]:
+        reason = ""
+        if row["sealed"] is not None:
+            reason = self._rows.fields.open(f"{row['request_id']}/{row['message_pk']}", row["sealed"])[
+                "reason"
+            ]
+        return {
+            "id": row["id"],
+            # Mail that the index doesn't have, or that was disposed of since, has nothing to show here.
+            "sent_at": item.sent_at if item else None,
+            "from": item.from_ if item else None,
+            "to": list(item.to) if item else [],
+            "subject": item.subject if item else None,
+            "mark": row["mark"],
+            "reason": reason,
+            "marked_by": names.get(row["marked_by"], row["marked_by"]),
+        }
+
+    @staticmethod
+    def _names(connection: Connection, ids: set[str]) -> dict[str, str]:
+        query = select(users.c.id, users.c.name).where(users.c.id.in_(sorted(filter(None, ids))))
+        return {row.id: row.name for row in connection.execute(query)}
+
+
+_UNDONE: Final = {
+    patient_requests.c[name].name: None
+    for name in ("denial_asked_us", "denial_asked_by", "denial_sha256", "denial_us", "denial_by", "export_id")
+}

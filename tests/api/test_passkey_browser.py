@@ -1,0 +1,187 @@
+"""Passkeys as people use them: real Chromium with a virtual authenticator, against the real server."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.api.chromium import Browser, chromium, find_chromium
+from tests.api.house import House, open_house
+
+COMMAND = find_chromium()
+OLGA = "compliance_officer-person"
+CLICK = "document.querySelector('form[data-passkey] button').click()"
+SAID = "document.querySelector('form[data-passkey] .said').textContent"
+
+pytestmark = pytest.mark.skipif(COMMAND is None, reason="no `chromium` on this machine; apt install chromium")
+
+
+@pytest.fixture(scope="module")
+def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """A house in which passkeys are required, as they are unless somebody says otherwise."""
+    with open_house(tmp_path_factory.mktemp("strict"), messages=2, passkeys="required") as opened:
+        yield opened
+
+
+@pytest.fixture
+def browser(tmp_path: Path) -> Iterator[Browser]:
+    assert COMMAND is not None
+    with chromium(tmp_path / "profile", COMMAND) as opened:
+        yield opened
+
+
+def enrol(house: House, browser: Browser, name: str) -> None:
+    """Follow an enrolment link to a whole session."""
+    browser.open(house.app.accounts.link(name))
+    browser.do("document.querySelector('form button.main').click()")
+    assert browser.read("location.pathname") == "/account"
+    browser.do(CLICK)
+    assert "Your passkeys" in browser.text()
+
+
+def last(house: House) -> tuple[str, str, str]:
+    leaf = house.entries_since(house.audit_size() - 1)[0]
+    return leaf["action"], leaf["outcome"], leaf["reason"]
+
+
+def test_a_person_enrols_signs_in_steps_up_and_adds_a_second(strict: House, browser: Browser) -> None:
+    device = browser.authenticator()
+    browser.open(strict.app.accounts.link(OLGA))
+    assert "Set up your passkey" in browser.text()
+    browser.do("document.querySelector('form button.main').click()")
+    # Until there is a passkey, the session can do nothing else.
+    browser.open(f"{strict.base}/")
+    assert "passkey_needed" in browser.text()
+    browser.open(f"{strict.base}/account")
+    assert "Search" not in browser.text()
+    browser.do(CLICK)
+    assert "You have one passkey. Add a second one" in browser.text()
+    assert browser.read("document.cookie") == ""
+
+    browser.do("document.querySelector('form.who button').click()")
+    assert "You are signed out" in browser.text()
+    browser.open(f"{strict.base}/sign-in")
+    browser.do(CLICK)
+    assert browser.read("location.pathname") == "/"
+    assert last(strict)[0] in ("session.use", "search.query")
+    browser.read("document.querySelector('#query').value = 'zebrafinch'")
+    browser.read("document.querySelector('#purpose').value = 'operations'")
+    browser.do("document.querySelector('form.search button.main').click()")
+    assert "2 messages" in browser.text()
+
+    # What changes the account asks for the passkey anew, and does what was asked afterwards.
+    strict.clock.pass_(minutes=6)
+    browser.open(f"{strict.base}/account")
+    assert "First show one that you have" in browser.text()
+    browser.read("document.querySelector('#mail').value = 'olga@clinic.example'")
+    browser.do("document.querySelector('form[action=\"/account/mail\"] button').click()")
+    assert "Show your passkey" in browser.text()
+    assert browser.read("location.href") == f"{strict.base}/account/mail"
+    before = browser.call("Network.getCookies", urls=[strict.base])["cookies"][0]["value"]
+    browser.do(CLICK)
+    assert browser.read("location.pathname") == "/account"
+    assert browser.read("document.querySelector('#mail').value") == "olga@clinic.example"
+    assert browser.call("Network.getCookies", urls=[strict.base])["cookies"][0]["value"] != before
+
+    # The same device isn't a second passkey; another one is.
+    browser.read("document.querySelector('#label').value = 'again'")
+    browser.read(CLICK)
+    browser.until(SAID, "has a passkey for your account already")
+    browser.call("WebAuthn.removeVirtualAuthenticator", authenticatorId=device)
+    browser.authenticator("usb")
+    browser.read("document.querySelector('#label').value = 'Key in the safe'")
+    browser.do(CLICK)
+    assert "Key in the safe" in browser.text()
+    assert "Add a second one" not in browser.text()
+    assert browser.read("document.querySelectorAll('button[formaction$=\"/remove\"]').length") == 2
+    # A page has no script but by its own nonce, and nothing was blocked that should be there.
+    blocked = [text for text in browser.complaints if "Content Security Policy" in text]
+    assert blocked == []
+    browser.read(
+        "const s = document.createElement('script');"
+        "s.textContent = 'window.evil = 1'; document.body.append(s);"
+    )
+    assert browser.read("window.evil") is None
+
+
+def test_refusals_in_the_browser(strict: House, browser: Browser) -> None:
+    device = browser.authenticator()
+    enrol(strict, browser, "legal-person")
+    browser.do("document.querySelector('form.who button').click()")
+    browser.open(f"{strict.base}/sign-in")
+
+    # Nobody was verified: the authenticator doesn't answer at all.
+    browser.call("WebAuthn.setUserVerified", authenticatorId=device, isUserVerified=False)
+    browser.read(CLICK)
+    browser.until(SAID, "No passkey was shown in time")
+    browser.call("WebAuthn.setUserVerified", authenticatorId=device, isUserVerified=True)
+
+    # One answer, sent twice.
+    statuses = browser.wait(
+        """(async () => {
+          const answer = await get(await post("/passkeys/sign-in/options", {}));
+          const send = () => fetch("/passkeys/sign-in", {method: "POST", body: JSON.stringify({answer}),
+            headers: {"Content-Type": "application/json", Accept: "application/json"}});
+          return [(await send()).status, (await send()).status];
+        })()"""
+    )
+    assert statuses == [200, 403]
+    assert last(strict) == ("session.open", "failed", "challenge")
+    browser.open(f"{strict.base}/")
+    browser.do("document.querySelector('form.who button').click()")
+
+    # An answer made on another origin of the same host, and brought here.
+    client = strict.client()
+    client.headers.update({"Sec-Fetch-Site": "same-origin", "Accept": "application/json"})
+    options = client.post("/passkeys/sign-in/options", json={}).json()
+    script = (Path("api/http/static/passkey.js")).read_text()
+    with elsewhere() as other:
+        browser.open(other)
+        browser.read(script)
+        answer = browser.wait(f"get({json.dumps(options)})")
+    refused = client.post("/passkeys/sign-in", json={"answer": answer})
+    assert (refused.status_code, refused.json()["code"]) == (403, "passkey_refused")
+    assert last(strict) == ("session.open", "failed", "assertion")
+
+    # A copy of the key, whose counter is behind.
+    found = browser.call("WebAuthn.getCredentials", authenticatorId=device)["credentials"]
+    (copied,) = found
+    assert copied["signCount"] >= 3
+    browser.call("WebAuthn.clearCredentials", authenticatorId=device)
+    browser.call("WebAuthn.addCredential", authenticatorId=device, credential={**copied, "signCount": 0})
+    browser.open(f"{strict.base}/sign-in")
+    browser.read(CLICK)
+    browser.until(SAID, "was not accepted")
+    assert last(strict) == ("session.open", "failed", "cloned")
+
+
+class _Plain(http.server.BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        self.wfile.write(b"<!doctype html><title>elsewhere</title><p>elsewhere")
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@contextmanager
+def elsewhere() -> Iterator[str]:
+    """A page of another server on this host."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Plain)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://localhost:{server.server_address[1]}/"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(10)

@@ -1,0 +1,92 @@
+"""A house with patients, mail about them, and every service of cases."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+from api.cases import Cases, cases_of
+from config.settings import Settings
+from retention.disclosures.book import Book
+from retention.roster.patient import Patient
+from retention.roster.seen import PatientsSeen
+from search.access import Actor, Purpose, Role
+from search.productions import Productions
+from search.reading_room import ReadingRoom
+from tests.retention.whole_house import House, mail, open_house, person
+
+JANE = Patient("MRN-1001", "Jane Roe", born=date(1950, 1, 2), email="jane@home.example", state="NC")
+BOB = Patient("MRN-2002", "Bob Poe", born=date(1971, 3, 4), state="NY")
+CONTACT = "Pat Poe, Privacy Officer, +1 919 555 0100"
+ASKING: dict[str, Any] = {
+    "name": "Jane Roe",
+    "address": "1 Elm Street\nRaleigh, NC 27601",
+    "identity": "driver's licence seen at the desk",
+}
+
+
+@dataclass
+class Office:
+    """A house, its cases, and people who work on them."""
+
+    house: House
+    room: ReadingRoom
+    exports: Productions
+    book: Book
+    cases: Cases
+    officer: Actor
+    second: Actor
+    privacy: Actor
+
+    def put(self, body: str, sent: date = date(2024, 3, 10), **fields: Any) -> str:
+        """Capture a message; its id."""
+        (one,) = self.house.capture(self.house.arrival(mail(body=body, sent=sent, **fields)))
+        return one.receipt.id
+
+    def settle(self) -> None:
+        """Index, and match with the roster."""
+        self.house.index()
+        self.house.follower.run()
+        self.house.index()
+
+    def pass_(self, **span: float) -> None:
+        """Let time go by."""
+        self.house.clock.ahead += timedelta(**span)
+
+    def download(
+        self, export_id: str, actor: Actor | None = None, why: Purpose = Purpose.PATIENT_REQUEST
+    ) -> list[str]:
+        """Download an export whole; the names of its files."""
+        return [name for name, _ in self.exports.stream(actor or self.officer, why, export_id)]
+
+
+@contextmanager
+def open_office(settings: Settings, **changed: Any) -> Iterator[Office]:
+    """An office with two patients on the roster and no mail."""
+    chosen = {
+        "provider_type": "hospital",
+        "jurisdictions": ("NY",),
+        "hold_cooling_days": 0,
+        "organisation": "Sample Clinic",
+        "privacy_contact": CONTACT,
+        "time_zone": "America/New_York",
+        **changed,
+    }
+    with open_house(settings.model_copy(update=chosen)) as house:
+        house.patients.import_roster([JANE, BOB])
+        room = ReadingRoom(house.vault, house.reader, house.gate, PatientsSeen(house.vault))
+        book = Book(house.vault)
+        exports = Productions(house.vault, room, house.gate, book)
+        yield Office(
+            house,
+            room,
+            exports,
+            book,
+            cases_of(house.vault, house.gate, room, exports, book),
+            house.officer,
+            house.second,
+            person(house.vault, "privacy", Role.PRIVACY_OFFICER),
+        )
