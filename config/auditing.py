@@ -32,19 +32,19 @@ class AuditSettings(BaseModel):
 
     @field_validator("audit_to", "audit_sinks", "unusual_staff_domains", mode="before")
     @classmethod
-    def _several(cls, value: object) -> object:
+    def _audit_lists(cls, value: object) -> object:
         return value.replace(",", " ").split() if isinstance(value, str) else value
 
     @field_validator("audit_to")
     @classmethod
-    def _people(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+    def _audit_people(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if not all(is_address(address) for address in value) or len(value) > 20:
             raise ValueError("must be at most 20 plain addresses, like privacy@example.org")
         return value
 
     @field_validator("audit_sinks")
     @classmethod
-    def _sinks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+    def _audit_sinks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         names = [parse_sink(one).name for one in value]
         if len(set(names)) < len(names) or len(names) > 10:
             raise ValueError("must be at most 10, each of a name of its own")
@@ -52,7 +52,7 @@ class AuditSettings(BaseModel):
 
     @field_validator("unusual_hours")
     @classmethod
-    def _hours(cls, value: str) -> str:
+    def _usual_hours(cls, value: str) -> str:
         if value and not _span(value):
             raise ValueError("must be like 07-19 (from 7 to 19 o'clock in time_zone), or empty")
         return value

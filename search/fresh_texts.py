@@ -86,6 +86,11 @@ class FreshTexts:
         with self._room:
             return list(islice(self._texts, most))
 
+    def absent(self, pks: Sequence[int]) -> set[int]:
+        """Those of the keys whose texts aren't there."""
+        with self._room:
+            return {pk for pk in pks if pk not in self._texts}
+
     def take(self, pk: int) -> IndexText | None:
         """Hand out a text once."""
         with self._room:

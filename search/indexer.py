@@ -45,6 +45,8 @@ log = logging.getLogger(__name__)
 
 FILE_SECONDS = 5.0
 """How often it is looked whether tokens are to be filed."""
+PAGE = 100
+"""Messages described in one go, of those that aren't at hand."""
 AT_LEISURE = 500
 """Messages opened and parsed in one go beside an import, while none are at hand."""
 
@@ -267,18 +269,25 @@ class Indexer:
         texts: dict[int, IndexText] = {}
         failures: dict[int, str] = {}
         weight = 0
-        for taken, pk in enumerate(pks):
-            if weight > BATCH_BYTES:
-                return texts, failures, taken
-            try:
-                text = self._fresh.take(pk) or derive(self._vault, pk)
-            except (SealError, DamagedStore) as error:
-                failures[pk] = error.code
-                continue
-            except (NotFound, KeyDestroyed):
-                continue  # disposed of since it was queued
-            weight += weight_of(text)
-            texts[pk] = text
+        for start in range(0, len(pks), PAGE):
+            page = pks[start : start + PAGE]
+            absent = self._fresh.absent(page)
+            opened = _opened(self._vault, [pk for pk in page if pk in absent])
+            for taken, pk in enumerate(page, start):
+                if weight > BATCH_BYTES:
+                    return texts, failures, taken
+                try:
+                    if pk in absent:
+                        text = _text_of(self._vault, next(opened) or self._vault.archive.scan(pk), True)
+                    else:
+                        text = self._fresh.take(pk) or derive(self._vault, pk)
+                except (SealError, DamagedStore) as error:
+                    failures[pk] = error.code
+                    continue
+                except (NotFound, KeyDestroyed):
+                    continue  # disposed of since it was queued
+                weight += weight_of(text)
+                texts[pk] = text
         return texts, failures, len(pks)
 
     def _documents(self, texts: Mapping[int, IndexText]) -> list[IndexDocument]:
@@ -327,26 +336,24 @@ def derive(vault: Vault, pk: int, *, classified: bool = True) -> IndexText:
 
 
 def skim(vault: Vault, pks: Sequence[int]) -> Iterator[tuple[int, IndexText | None]]:
-    """The texts of messages as `derive` gives them without `classified`, by key; None where one can't be had.
+    """The texts of messages as `derive` gives them without `classified`, by key; None where there is none."""
+    for pk, opened in zip(pks, _opened(vault, pks), strict=True):
+        text = None
+        with contextlib.suppress(NotFound, KeyDestroyed, SealError, DamagedStore):
+            text = _text_of(vault, opened or vault.archive.scan(pk), classified=False)
+        yield pk, text
 
-    Asked page by page: opening messages one by one takes four times as long.
-    """
+
+def _opened(vault: Vault, pks: Sequence[int]) -> Iterator[Opened | None]:
+    """Open messages page by page: one by one takes four times as long. None for one that can't be had so;
+    `scan` says why."""
     try:
         records = vault.archive.scan_records(pks)
     except (SealError, DamagedStore):
         records = {}  # one of them is damaged: each is tried by itself
-    for record, opened in zip(records.values(), vault.archive.scan_page(list(records.values())), strict=True):
-        text = None
-        if opened is not None:
-            with contextlib.suppress(NotFound, KeyDestroyed, SealError, DamagedStore):
-                text = _text_of(vault, opened, classified=False)
-        yield record.row["pk"], text
+    opened = vault.archive.scan_page([records[pk] for pk in pks if pk in records])
     for pk in pks:
-        if pk not in records:
-            text = None
-            with contextlib.suppress(NotFound, KeyDestroyed, SealError, DamagedStore):
-                text = derive(vault, pk, classified=False)
-            yield pk, text
+        yield next(opened) if pk in records else None
 
 
 def _text_of(vault: Vault, opened: Opened, classified: bool) -> IndexText:

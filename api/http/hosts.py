@@ -7,6 +7,7 @@ same origin. And behind a proxy that isn't set up, nobody should think that this
 from __future__ import annotations
 
 import ipaddress
+import re
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -17,6 +18,9 @@ from config.settings import Settings
 
 ANY_HOST: Final = frozenset({"/healthz", "/readyz"})
 """What watches whether we live needn't know our name, and learns nothing."""
+
+
+_HOST: Final = re.compile(r"[A-Za-z0-9.:\[\]_-]{1,300}", re.ASCII)
 
 
 class Hosts:
@@ -38,7 +42,7 @@ class Hosts:
             name = (urlsplit(f"//{host}").hostname or "").rstrip(".")
         except ValueError:
             return False
-        if not host or not name:
+        if not name or not _HOST.fullmatch(host):
             return False
         try:
             address = ipaddress.ip_address(name)

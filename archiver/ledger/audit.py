@@ -12,7 +12,7 @@ import re
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from sqlalchemy import Connection, select
 
@@ -62,13 +62,15 @@ class AuditEvent:
     patients: tuple[str, ...] = ()
 
 
-class _Kept(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class _Kept:
     index: int
     leaf: bytes
     sealed: bytes | None
 
 
-class Recorded(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Recorded:
     """An entry as it was recorded: the very bytes of its leaf, and what was sealed beside it."""
 
     index: int

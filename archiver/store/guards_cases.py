@@ -56,6 +56,12 @@ GUARDS = (
         _ONE_PERSON.format(first="denial_asked_by", second="denial_by"),
     ),
     Guard(
+        "request_items_added",
+        "request_items",
+        "INSERT",
+        "EXISTS (SELECT 1 FROM patient_requests r WHERE r.id = NEW.request_id AND r.state = 'closed')",
+    ),
+    Guard(
         "request_items_closed",
         "request_items",
         "UPDATE",

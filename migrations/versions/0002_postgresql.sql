@@ -1696,6 +1696,10 @@ CREATE FUNCTION holdfast_guard_patient_requests_denied() RETURNS trigger LANGUAG
 -- next
 CREATE TRIGGER guard_patient_requests_denied BEFORE UPDATE ON patient_requests FOR EACH ROW EXECUTE FUNCTION holdfast_guard_patient_requests_denied()
 -- next
+CREATE FUNCTION holdfast_guard_request_items_added() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF EXISTS (SELECT 1 FROM patient_requests r WHERE r.id = NEW.request_id AND r.state = 'closed') THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_request_items_added BEFORE INSERT ON request_items FOR EACH ROW EXECUTE FUNCTION holdfast_guard_request_items_added()
+-- next
 CREATE FUNCTION holdfast_guard_request_items_closed() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF EXISTS (SELECT 1 FROM patient_requests r WHERE r.id = OLD.request_id AND r.state = 'closed') THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
 -- next
 CREATE TRIGGER guard_request_items_closed BEFORE UPDATE ON request_items FOR EACH ROW EXECUTE FUNCTION holdfast_guard_request_items_closed()

@@ -1614,6 +1614,8 @@ CREATE TRIGGER guard_patient_requests_fixed BEFORE UPDATE OF id, kind, received_
 -- next
 CREATE TRIGGER guard_patient_requests_denied BEFORE UPDATE ON patient_requests WHEN NEW.denial_by IS NOT NULL AND (NEW.denial_asked_by IS NULL OR NEW.denial_asked_by = NEW.denial_by) BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
 -- next
+CREATE TRIGGER guard_request_items_added BEFORE INSERT ON request_items WHEN EXISTS (SELECT 1 FROM patient_requests r WHERE r.id = NEW.request_id AND r.state = 'closed') BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
 CREATE TRIGGER guard_request_items_closed BEFORE UPDATE ON request_items WHEN EXISTS (SELECT 1 FROM patient_requests r WHERE r.id = OLD.request_id AND r.state = 'closed') BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
 -- next
 CREATE TRIGGER guard_breaches_fixed BEFORE UPDATE OF id, discovered_us, created_us, created_by ON breaches WHEN 1 = 1 BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END

@@ -110,21 +110,21 @@ def test_a_session_cannot_be_planted(served: House) -> None:
 
 
 class TwoLawyers:
-    """A served in which one lawyer has a matter with everything in it, and another has nothing."""
+    """A house in which one lawyer has a matter with everything in it, and another has nothing."""
 
-    def __init__(self, served: House) -> None:
-        self.served = served
-        app = served.app
+    def __init__(self, house: House) -> None:
+        self.house = house
+        app = house.app
         self.owner = self._lawyer("owner")
         self.other = self._lawyer("other")
         self.token = app.accounts.token("other")
-        self.message = served.ids[0]
+        self.message = house.ids[0]
         owner, matter = self.owner, str(app.matters.create(self.owner, "Owner v. Clinic")["id"])
         hold = app.holds.create(owner, matter, message_ids=[self.message])["id"]
         app.catch_up()
         tag = app.tags.create(self._officer(), "hot")["id"]
         note = app.notes.add(owner, self.message, "privileged")["id"]
-        search = app.saved.add(owner, "mine", "zebrafinch", purpose="legal", alert=True)["id"]
+        search = app.saved.add(owner, "mine", "zebrafinch", purpose="legal", alert=True, matter=matter)["id"]
         export = app.exports.create(owner, Purpose.LEGAL, matter=matter)["id"]
         app.notices.set_plan(self._officer(), matter, contact="a@clinic.example", manager="b@clinic.example")
         told = app.holds.create(owner, matter, custodians=["bea@clinic.example"])["id"]
@@ -142,11 +142,11 @@ class TwoLawyers:
         }
 
     def _lawyer(self, name: str) -> Actor:
-        self.served.app.accounts.add_user(name, Role.LEGAL)
-        return self.served.app.accounts.authenticate(self.served.app.accounts.token(name), "api")
+        self.house.app.accounts.add_user(name, Role.LEGAL)
+        return self.house.app.accounts.authenticate(self.house.app.accounts.token(name), "api")
 
     def _officer(self) -> Actor:
-        return self.served.app.accounts.authenticate(self.served.tokens[Role.COMPLIANCE_OFFICER], "api")
+        return self.house.app.accounts.authenticate(self.house.tokens[Role.COMPLIANCE_OFFICER], "api")
 
 
 @pytest.fixture(scope="module")

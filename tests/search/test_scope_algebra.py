@@ -1,4 +1,4 @@
-"""A grant never shows more than granted: the scope as a query, and as the room checks it, against a plain oracle.
+"""A grant never shows more than granted: scopes as the index and the room apply them, against a plain oracle.
 
 A small archive in which every message's custodians, source, day, types, patients and matters are known; any
 scope at all is built, and what the index and the records let through must be just what the definition of a

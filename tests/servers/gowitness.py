@@ -1,16 +1,18 @@
-"""The witness and the client of github.com/transparency-dev/witness, built once from the Go module proxy."""
+"""A log and client of witnesses in Go that share nothing with ours, built from the Go module proxy."""
 
 from __future__ import annotations
 
+import base64
 import json
 import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from archiver.ledger.note import Verifier
 
 SOURCE = Path(__file__).with_name("gowitness")
 
@@ -20,35 +22,18 @@ def built(folder: Path) -> Path:
     go = shutil.which("go")
     if go is None:
         pytest.skip("needs Go")
-    place = folder / "gowitness"
-    shutil.copytree(SOURCE, place)
-    program = folder / "gowitness.bin"
-    done = subprocess.run(
-        [go, "build", "-o", str(program), "."], cwd=place, capture_output=True, timeout=280, text=True
-    )
+    shutil.copytree(SOURCE, folder / "source")
+    program = folder / "gowitness"
+    command = [go, "build", "-mod=readonly", "-o", str(program), "."]
+    done = subprocess.run(command, cwd=folder / "source", capture_output=True, timeout=280, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
     return program
 
 
-@contextmanager
-def witnessing(program: Path, vkeys: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Their witness of these logs, until the block ends: its URL and its vkey."""
-    process = subprocess.Popen([program, "serve", *vkeys], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    try:
-        assert process.stdout is not None
-        said = json.loads(process.stdout.readline())
-        yield said["url"], said["vkey"]
-    finally:
-        process.kill()
-        process.wait(20)
-        if process.stdout is not None:
-            process.stdout.close()
-
-
-def submitted(program: Path, url: str, requests: Path, vkeys: Sequence[str]) -> list[dict[str, Any]]:
-    """What their client made of each request in a file."""
-    done = subprocess.run(
-        [program, "submit", url, str(requests), *vkeys], capture_output=True, timeout=60, text=True
-    )
+def grown(program: Path, url: str, log: Verifier, seed: bytes, vkeys: Sequence[str]) -> list[dict[str, Any]]:
+    """What a witness answers to their log of this key, step by step."""
+    secret = base64.b64encode(b"\x01" + seed).decode()
+    skey = f"PRIVATE+KEY+{log.name}+{log.key_id.hex()}+{secret}"
+    done = subprocess.run([program, url, skey, *vkeys], capture_output=True, timeout=60, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
     return [json.loads(line) for line in done.stdout.splitlines()]

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from archiver.errors import StoreError
+from archiver.errors import DestructionRefused
+from archiver.ledger import log
+from archiver.ledger.log import Log
 from archiver.store.schema import patient_requests, request_items
 from retention.patients.whom import BadPatient, Whom
 from retention.refusals import NotThere, SecondPersonNeeded
@@ -266,9 +268,6 @@ def test_every_step_is_on_record_with_its_patient(office: Office) -> None:
     case = opened(office)
     office.cases.review.search(office.officer, case)
     with office.house.vault.records.read() as connection:
-        from archiver.ledger import log
-        from archiver.ledger.log import Log
-
         size = log.state(connection, Log.AUDIT).size
         entries = office.house.vault.audit.entries(connection, 0, size)
     mine = {leaf["action"]: (leaf, detail) for _, leaf, detail in entries if case in leaf["objects"]}
@@ -289,15 +288,14 @@ def test_what_was_closed_or_approved_alone_the_database_refuses_too(office: Offi
         with records.write() as connection:
             connection.execute(update(patient_requests).where(patient_requests.c.id == case).values(**values))
 
-    with pytest.raises(StoreError):
+    with pytest.raises(DestructionRefused):
         change(denial_asked_by="uofficer", denial_by="uofficer", denial_us=1)
-    with pytest.raises(StoreError):
+    with pytest.raises(DestructionRefused):
         change(received_on=date(2030, 1, 1))
     office.cases.requests.close(office.officer, case)
-    with pytest.raises(StoreError):
+    with pytest.raises(DestructionRefused):
         change(outcome="denied")
-    with pytest.raises(StoreError), records.write() as connection:
+    with pytest.raises(DestructionRefused), records.write() as connection:
         connection.execute(patient_requests.delete())
-    with pytest.raises(StoreError), records.write() as connection:
+    with pytest.raises(DestructionRefused), records.write() as connection:
         connection.execute(request_items.insert().values(request_id=case, message_pk=1))
-        connection.execute(update(request_items).values(mark="given"))

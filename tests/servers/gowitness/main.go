@@ -1,123 +1,105 @@
-// Others' witness and others' client (github.com/transparency-dev/witness), to be tried against ours.
+// A log and its witness's client that share no line with Holdfast: golang.org/x/mod's notes, trees and proofs,
+// github.com/transparency-dev/formats' verifiers of cosignatures (Ed25519 and ML-DSA-44).
 //
-//	gowitness serve LOG_VKEY...             a witness in memory; prints its URL and its vkey
-//	gowitness submit URL FILE VKEY...       hands in what FILE says, a JSON request a line; prints what came back
+//	gowitness URL LOG_SKEY WITNESS_VKEY...
+//
+// It grows a log, hands each head in, and prints a line of JSON for each answer.
 package main
 
 import (
-	"bufio"
-	"context"
-	"crypto/rand"
+	"bytes"
+	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"net"
+	"io"
 	"net/http"
-	"net/url"
 	"os"
 
 	f_note "github.com/transparency-dev/formats/note"
-	wit_http "github.com/transparency-dev/witness/client/http"
-	"github.com/transparency-dev/witness/persistence/inmemory"
-	"github.com/transparency-dev/witness/witness"
 	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
 )
 
-type request struct {
-	Old        uint64   `json:"old"`
-	Proof      [][]byte `json:"proof"`
-	Checkpoint []byte   `json:"checkpoint"`
+type said struct {
+	Old    int64    `json:"old"`
+	Size   int64    `json:"size"`
+	Status int      `json:"status"`
+	Type   string   `json:"type"`
+	Body   string   `json:"body"`
+	Keys   []string `json:"keys"`
 }
 
-type reply struct {
-	Error string   `json:"error"`
-	Size  uint64   `json:"size"`
-	Keys  []string `json:"keys"`
+type hashes []tlog.Hash
+
+func (h hashes) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
+	found := make([]tlog.Hash, len(indexes))
+	for i, index := range indexes {
+		found[i] = h[index]
+	}
+	return found, nil
+}
+
+func tree(size int64, flavour string) hashes {
+	var stored hashes
+	for n := int64(0); n < size; n++ {
+		more := must(tlog.StoredHashes(n, []byte(fmt.Sprintf("%s %d", flavour, n)), stored))
+		stored = append(stored, more...)
+	}
+	return stored
 }
 
 func main() {
-	switch {
-	case len(os.Args) > 2 && os.Args[1] == "serve":
-		serve(os.Args[2:])
-	case len(os.Args) > 4 && os.Args[1] == "submit":
-		submit(os.Args[2], os.Args[3], os.Args[4:])
-	default:
-		panic("serve LOG_VKEY... | submit URL FILE VKEY...")
-	}
-}
-
-func serve(vkeys []string) {
-	logs := map[string]note.Verifier{}
-	for _, vkey := range vkeys {
-		verifier := must(note.NewVerifier(vkey))
-		logs[verifier.Name()] = verifier
-	}
-	skey, vkey, err := note.GenerateKey(rand.Reader, "go.example/witness")
-	check(err)
-	signer := must(f_note.NewSignerForCosignatureV1(skey))
-	w := must(witness.New(context.Background(), witness.Opts{
-		Persistence: inmemory.New(),
-		Signers:     []note.Signer{signer},
-		VerifierForLog: func(_ context.Context, origin string) (note.Verifier, bool, error) {
-			v, ok := logs[origin]
-			return v, ok, nil
-		},
-	}))
-	http.HandleFunc("POST /add-checkpoint", witness.NewHTTPHandler(w).AddCheckpoint)
-	listener := must(net.Listen("tcp", "127.0.0.1:0"))
-	fmt.Printf("{\"url\": \"http://%s\", \"vkey\": %q}\n", listener.Addr(), vkey)
-	check(http.Serve(listener, nil))
-}
-
-func submit(where, file string, vkeys []string) {
-	verifiers := []note.Verifier{}
-	for _, vkey := range vkeys {
+	url, signer := os.Args[1], must(note.NewSigner(os.Args[2]))
+	var verifiers []note.Verifier
+	for _, vkey := range os.Args[3:] {
 		if v, err := f_note.NewMLDSAVerifier(vkey); err == nil {
 			verifiers = append(verifiers, v)
 		} else {
 			verifiers = append(verifiers, must(f_note.NewVerifierForCosignatureV1(vkey)))
 		}
 	}
-	client := wit_http.NewWitness(must(url.Parse(where)), http.DefaultClient)
-	in := must(os.Open(file))
-	lines := bufio.NewScanner(in)
-	lines.Buffer(nil, 1<<20)
 	out := json.NewEncoder(os.Stdout)
-	for lines.Scan() {
-		var asked request
-		check(json.Unmarshal(lines.Bytes(), &asked))
-		signatures, size, err := client.Update(context.Background(), asked.Old, asked.Checkpoint, asked.Proof)
-		said := reply{Size: size, Error: name(err)}
-		if err == nil {
-			opened, err := note.Open(append(asked.Checkpoint, signatures...), note.VerifierList(verifiers...))
-			if err != nil {
-				said.Error = err.Error()
-			} else {
-				for _, one := range opened.Sigs {
-					said.Keys = append(said.Keys, fmt.Sprintf("%s+%08x", one.Name, one.Hash))
-				}
-			}
-		}
-		check(out.Encode(said))
+	for _, step := range []struct {
+		old, size int64
+		flavour   string
+	}{
+		{0, 1, "leaf"}, {1, 2, "leaf"}, {2, 7, "leaf"}, {7, 8, "leaf"}, {8, 8, "leaf"}, {8, 1000, "leaf"},
+		{500, 1001, "leaf"},   // stale
+		{1000, 1200, "other"}, // another history
+		{1000, 1000, "other"}, // of the same length
+		{1000, 1003, "leaf"},
+	} {
+		check(out.Encode(submit(url, signer, verifiers, step.old, step.size, step.flavour)))
 	}
 }
 
-func name(err error) string {
-	for known, text := range map[error]string{
-		witness.ErrCheckpointStale:  "stale",
-		witness.ErrUnknownLog:       "unknown log",
-		witness.ErrNoValidSignature: "no signature",
-		witness.ErrOldSizeInvalid:   "old size",
-		witness.ErrInvalidProof:     "proof",
-	} {
-		if errors.Is(err, known) {
-			return text
+func submit(url string, signer note.Signer, verifiers []note.Verifier, old, size int64, flavour string) said {
+	stored := tree(size, flavour)
+	root := must(tlog.TreeHash(size, stored))
+	text := fmt.Sprintf("%s\n%d\n%s\n", signer.Name(), size, base64.StdEncoding.EncodeToString(root[:]))
+	checkpoint := must(note.Sign(&note.Note{Text: text}, signer))
+	body := &bytes.Buffer{}
+	fmt.Fprintf(body, "old %d\n", old)
+	if old > 0 && old < size {
+		for _, hash := range must(tlog.ProveTree(size, old, stored)) {
+			fmt.Fprintln(body, base64.StdEncoding.EncodeToString(hash[:]))
 		}
 	}
-	if err != nil {
-		return err.Error()
+	fmt.Fprintln(body)
+	body.Write(checkpoint)
+	answer := must(http.Post(url+"/add-checkpoint", "", body))
+	defer answer.Body.Close()
+	data := must(io.ReadAll(answer.Body))
+	found := said{Old: old, Size: size, Status: answer.StatusCode, Type: answer.Header.Get("Content-Type")}
+	if answer.StatusCode != http.StatusOK {
+		found.Body = string(data)
+		return found
 	}
-	return ""
+	opened := must(note.Open(append(checkpoint, data...), note.VerifierList(verifiers...)))
+	for _, one := range opened.Sigs {
+		found.Keys = append(found.Keys, fmt.Sprintf("%s+%08x", one.Name, one.Hash))
+	}
+	return found
 }
 
 func must[T any](value T, err error) T {
