@@ -24,7 +24,7 @@ from api.errors import (
     UnknownRole,
     UserDisabled,
 )
-from api.issuing import second_needed
+from api.issuing import second_needed, sees_content
 from api.passkeys import keeping
 from api.sessions import Session
 from api.signing_in import SigningIn
@@ -34,8 +34,8 @@ from archiver.clock import from_us, rfc3339, to_us
 from archiver.store.schema import credentials as credentials_table
 from archiver.store.schema import passkeys, users
 from config.relay import is_address
-from search.actors import Action, Actor, Role
-from search.approving.persons import appointed
+from search.actors import OIDC, PASSKEY, Action, Actor, Role
+from search.approving.persons import ADDED, appointed
 
 ALIASES: Final = {
     "admin": Role.ADMINISTRATOR,
@@ -103,8 +103,7 @@ class Accounts(SigningIn):
         try:
             with self._records.write() as connection:
                 connection.execute(users.insert().values(**row))
-                requester = by.user_id if by is not None else "operator"
-                appointed(connection, user.id, role, by=requester, at_us=to_us(now))
+                self._appoint(connection, user, by, to_us(now))
                 self._record(connection, by, "user.add", user.id, {"role": str(role)})
         except IntegrityError:
             raise NameTaken("a user of this name exists or existed; choose another name") from None
@@ -264,6 +263,21 @@ class Accounts(SigningIn):
         return ended
 
     # --- inside -------------------------------------------------------------------------------
+
+    def _appoint(self, connection: Connection, user: User, by: Actor | None, now_us: int) -> None:
+        """Keep who made somebody a user. Where a person who signed in as people do makes somebody of a role
+        that sees content, they can do nothing before another person has approved it."""
+        requester = by.user_id if by is not None else "operator"
+        approval_id = None
+        if by is not None and by.method in (PASSKEY, OIDC) and sees_content(user.role):
+            approval_id = self._waiting.ask_in(
+                connection,
+                action=ADDED,
+                requester=requester,
+                about_id=user.id,
+                params={"user": user.id, "role": str(user.role)},
+            )
+        appointed(connection, user.id, user.role, by=requester, at_us=now_us, approval_id=approval_id)
 
     def _may_look(self, by: Actor | None) -> None:
         # Looking changes nothing: nobody is asked for their passkey for it.

@@ -20,7 +20,7 @@ from archiver.vault import Vault
 from search.access import Action, Actor, Gate, Role
 from search.approving.approvals import Approvals
 from search.approving.kept import Approval, Signed
-from search.approving.persons import appointed
+from search.approving.persons import ADDED, appointed
 from search.policy import roles_with
 
 ROLE: Final = "user.role"
@@ -34,6 +34,7 @@ class Appointing:
         self._gate = gate
         self._approvals = approvals
         approvals.doers[ROLE] = self._approve
+        approvals.doers[ADDED] = self._approve_added
 
     def ask(
         self, user: str, role: str | Role, *, reason: str = "", by: Actor | None = None
@@ -93,6 +94,33 @@ class Appointing:
             ended = credentials.revoke(connection, now, row["id"], "session")
             detail = {"role": str(role), "before": row["role"], "sessions": ended}
             self._record(connection, actor, "user.role", (row["id"], asked.id), detail)
+
+    def _approve_added(self, actor: Actor, asked: Approval, signed: Signed | None) -> None:
+        now = self._vault.clock.now()
+        with self._vault.records.write() as connection:
+            row = _find(connection, asked.about_id)
+            self._approvals.agree_in(
+                connection,
+                actor,
+                action=ADDED,
+                about_id=row["id"],
+                params={"user": row["id"], "role": row["role"]},
+                items="",
+                requester=asked.request.requester,
+                signed=signed,
+                whom=row["id"],
+                used=True,
+            )
+            appointed(
+                connection,
+                row["id"],
+                Role(row["role"]),
+                by=asked.request.requester,
+                at_us=to_us(now),
+                approved_by=actor.user_id,
+                approval_id=asked.id,
+            )
+            self._record(connection, actor, "user.role", (row["id"], asked.id), {"role": row["role"]})
 
     @staticmethod
     def _check(connection: Connection, row: RowMapping, role: Role) -> None:

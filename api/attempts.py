@@ -35,7 +35,7 @@ EVERYBODY: Final = RateLimitItemPerMinute(600, 1, "everybody")
 PER_PASSKEY: Final = RateLimitItemPerMinute(5, 15, "passkey")
 PER_USER: Final = RateLimitItemPerHour(20, 1, "user")
 CEREMONIES: Final = RateLimitItemPerMinute(30, 1, "ceremony")
-"""Sign-ins that an address may begin, ended or not: each is a row for five minutes."""
+"""Ceremonies that an address, or a person, may begin, ended or not: each is a row for five minutes."""
 REMEMBERED: Final = 4_096
 """Addresses over their limit that a process remembers; the one it met longest ago is forgotten."""
 
@@ -110,12 +110,12 @@ class RecordsStorage(Storage):
     def _row(self, key: str) -> tuple[int, float] | None:
         with self._records.read() as connection:
             row = connection.execute(
-                select(sign_in_attempts).where(
+                select(sign_in_attempts.c["count"], sign_in_attempts.c.until_us).where(
                     sign_in_attempts.c.key == self._hashed(key),
                     sign_in_attempts.c.until_us > to_us(self._clock.now()),
                 )
             ).first()
-        return (row.count, row.until_us / 1_000_000) if row else None
+        return (int(row[0]), row[1] / 1_000_000) if row else None
 
     def _hashed(self, key: str) -> bytes:
         return hmac.new(self._key, key.encode("utf-8", "replace"), hashlib.sha256).digest()
@@ -145,9 +145,12 @@ class Attempts:
             return 1
         return self._count(EVERYBODY, "", self._count(PER_ADDRESS, network_of(address), 1))
 
-    def began(self, address: str) -> None:
-        """Count the beginning of a sign-in, which costs a row. Raises TooManyAttempts."""
-        self._count(CEREMONIES, network_of(address), 1)
+    def began(self, who: str) -> None:
+        """Count the beginning of a ceremony, which costs a row, for an address or a user's id.
+
+        Raises TooManyAttempts.
+        """
+        self._count(CEREMONIES, network_of(who), 1)
 
     def check(self, *, user: str = "", passkey: str = "") -> None:
         """Raise TooManyAttempts while a person's passkeys, or one of them, are locked."""

@@ -54,7 +54,8 @@ class Issuing:
 
     def may_have_link(self, connection: Connection, user_id: str, by: Actor | None) -> bool:
         """Whether a link is to be made now; False where it waits for a second administrator, on record."""
-        if by is None or not keeping.has_any(connection, user_id):
+        # One that was copied or taken away leaves its owner as much a person as before.
+        if by is None or not keeping.ever_had(connection, user_id):
             return True
         now = self._clock.now()
         connection.execute(delete(link_requests).where(link_requests.c.expires_us <= to_us(now)))

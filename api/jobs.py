@@ -36,7 +36,7 @@ def work_of(app: App) -> Mapping[str, Work]:
         "correction.learn": app.learning.work,
         "message.reclassify": app.reclassifying.work,
         "alerts.run": _alerts(app),
-        "audit.follow": lambda _: app.auditing.upkeep(),
+        "audit.follow": _audit(app),
         "audit.expire": lambda task: app.auditing.expiries.run(task.check),
         "audit.digest": lambda _: {"mails": app.auditing.reviews.digest()},
         "cases.remind": lambda _: app.cases.remind(),
@@ -52,6 +52,14 @@ def _notices(app: App) -> Work:
             task.keep(cursor)
         told = app.account_mails.run()["sent"]
         return {"returned": returned, **app.notices.telling.run(), "accounts_told": told}
+
+    return run
+
+
+def _audit(app: App) -> Work:
+    def run(_: Task) -> Counts:
+        ended, used = app.sessions.end_past(), app.sessions.note_first_uses()
+        return {"sessions_ended": ended, "tokens_used": used, **app.auditing.upkeep()}
 
     return run
 

@@ -31,6 +31,8 @@ from search.watching import tell_of_watchers
 
 ROLES = ("http", "smtp", "imap", "index", "jobs")
 PUBLISH_EVERY = 1.0
+TELL_EVERY = 10
+"""In so many rounds of the witnesses it is looked once whether people are to be told of one."""
 log = logging.getLogger("holdfast")
 
 
@@ -179,7 +181,9 @@ class Server:
         """Show what was published to those who are to see it, and tell people who doesn't. A thread of its
         own: who is slow outside must not keep the next checkpoint waiting."""
         outside = self._app.vault.witnessing
+        rounds = 0
         while not self._stop.wait(PUBLISH_EVERY):
+            rounds += 1
             try:
                 if self._app.vault.standing.closed:
                     if outside.reconsider():
@@ -187,7 +191,8 @@ class Server:
                         self._begin_again()
                 else:
                     outside.run()
-                tell_of_watchers(self._app.vault)
+                if rounds % TELL_EVERY == 1:
+                    tell_of_watchers(self._app.vault)
             except HoldfastError as error:
                 log.error("showing checkpoints to others failed: %s", error.code)
             except Exception:  # whatever it is, it must not end this thread, nor anything else

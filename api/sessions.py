@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, RowMapping, func, select, update
+from sqlalchemy import Connection, RowMapping, func, or_, select, update
 
 from api import credentials
 from api.errors import NoSuchSession
@@ -230,6 +230,54 @@ class Sessions:
                         session=row["session_id"] or "",
                     ),
                 )
+
+    def end_past(self) -> int:
+        """End, on record, sessions that nobody has used for too long or that are past their time; how many.
+
+        Without it one that is never met again would have no end in the log (ASTM E2147-18, 7.1.1).
+        """
+        now = self._clock.now()
+        idle = to_us(now - timedelta(minutes=self._settings.session_idle_minutes))
+        past = or_(table.c.expires_us <= to_us(now), table.c.last_used_us <= idle)
+        with self._records.read() as connection:
+            rows = (
+                connection.execute(
+                    select(table, users.c.role)
+                    .join(users, users.c.id == table.c.user_id)
+                    .where(table.c.kind == "session", table.c.revoked_us.is_(None), past)
+                    .limit(500)
+                )
+                .mappings()
+                .all()
+            )
+        for row in rows:
+            self.met_ended(row, "expired" if row["expires_us"] <= to_us(now) else "idle", "system")
+        return len(rows)
+
+    def note_first_uses(self) -> int:
+        """Put on record which API tokens have begun to be used; how many. What each is used for is on record
+        by itself, and before it is done."""
+        now = self._clock.now()
+        fresh = (table.c.kind == "api", table.c.last_used_us.is_not(None), table.c.noted_us.is_(None))
+        with self._records.read() as connection:
+            rows = connection.execute(select(table.c.hash, table.c.user_id).where(*fresh).limit(500)).all()
+        for row in rows:
+            with self._records.write() as connection:
+                noted = connection.execute(
+                    update(table)
+                    .where(table.c.hash == row.hash, table.c.noted_us.is_(None))
+                    .values(noted_us=to_us(now))
+                )
+                if noted.rowcount:
+                    event = AuditEvent(
+                        action="token.first_use",
+                        outcome="success",
+                        user_id=row.user_id,
+                        client="system",
+                        objects=(row.user_id,),
+                    )
+                    self._audit.record_in(connection, event)
+        return len(rows)
 
     # --- inside -------------------------------------------------------------------------------
 

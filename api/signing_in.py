@@ -26,6 +26,7 @@ from retention.fields import SealedFields
 from retention.notices.account_mails import AccountMails
 from search.access import Gate, NotSignedIn
 from search.actors import LINK, TOKEN, Action, Actor, Role
+from search.approving.kept import Kept
 
 CLOCK_AHEAD: Final = timedelta(minutes=5)
 """How far a session's last use may lie ahead of a clock that was set back, before the session ends."""
@@ -51,6 +52,7 @@ class SigningIn:
         self._sessions = sessions or Sessions(vault, self._gate, self._notices)
         self._issuing = Issuing(vault.audit, self._gate, vault.clock)
         self._fields = SealedFields(vault)
+        self._waiting = Kept(vault)
         self.tokens = Tokens(vault, self._gate, self._notices)
 
     def authenticate(

@@ -127,7 +127,9 @@ class Tokens:
             detail = {"label": label, "scopes": actions, "bound": jkt is not None, **told}
             detail["expires_at"] = rfc3339(now + life)
             self._record(connection, by, "token.issue", (user_id, made), detail)
-            self._notices.tell(connection, user_id, "token_issued", by.user_id if by else "operator")
+            # Whoever has no passkey, and got this from the operator, knows of it.
+            if by is not None or keeping.has_any(connection, user_id):
+                self._notices.tell(connection, user_id, "token_issued", by.user_id if by else "operator")
             return self._one(connection, made), secret
 
     def own(self, actor: Actor) -> list[ApiToken]:

@@ -82,7 +82,7 @@ class Facts(Protocol):
         """Tell people of what the circumstances of a request gave cause for. Never raises for a relay."""
         ...
 
-    def passed(self, actor: Actor, action: Action) -> None:
+    def passed(self, asked: Asked) -> None:
         """Take note that a request was let through."""
         ...
 
@@ -93,6 +93,7 @@ class Facts(Protocol):
 
 _WHY: Final[Mapping[str, str]] = {
     "enrol_first": "this session can only enrol a passkey; do that on the page Account, then sign in with it",
+    "appointment_waits": "another person must approve your role first; they find it on the page Approvals",
     "emergency": "break-glass lets you read and nothing else; end it first (`holdfast break-glass end`)",
     "token_scope": "this token was made for other actions; `holdfast users tokens` says for which",
     "review_missing": "your last break-glass wasn't reviewed in time; another person must review it first",
@@ -131,7 +132,7 @@ class Gate:
                 self.record(actor, action, "denied", purpose, objects=about, reason="read_only")
                 self._standing.require_open()
             if facts is not None:
-                facts.passed(actor, action)
+                facts.passed(asked)
             return decision
         reason = decision.reason if decision.outcome == "deny" else "step_up"
         self.record(actor, action, "denied", purpose, objects=about, reason=reason)

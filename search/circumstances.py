@@ -8,13 +8,13 @@ read its mail may be in worse trouble than one that is told.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Final, Literal
+from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import LargeBinary, Row, bindparam, case, func, select, update
 
 from archiver.clock import to_us
 from archiver.ledger.audit import AuditEvent
@@ -23,6 +23,7 @@ from archiver.store.schema import (
     access_alarms,
     access_hours,
     access_places,
+    appointments,
     emergencies,
     grants,
     passkeys,
@@ -42,6 +43,64 @@ LEAST_BASELINE: Final = 20
 """Views an hour below which nobody's own busiest hour is held against them."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What was on record as a request was decided, for when it was let through."""
+
+    emergency: str | None
+    grants: tuple[str, ...]
+    place: bytes | None
+    known: bool
+
+
+_USER, _NOW, _HOUR = bindparam("user"), bindparam("now"), bindparam("hour")
+_MINE = access_hours.c.user_id == _USER
+_PENDING = appointments.c.approval_id.is_not(None) & appointments.c.approved_by.is_(None)
+# One statement: it is asked for every request.
+_LOOK: Final = select(
+    select(passkeys.c.id)
+    .where(passkeys.c.user_id == _USER, passkeys.c.removed_us.is_(None))
+    .limit(1)
+    .scalar_subquery()
+    .label("passkey"),
+    select(emergencies.c.id)
+    .where(
+        emergencies.c.user_id == _USER,
+        emergencies.c.ended_us.is_(None),
+        emergencies.c.begun_us <= _NOW,
+        emergencies.c.until_us > _NOW,
+    )
+    .limit(1)
+    .scalar_subquery()
+    .label("emergency"),
+    select(grants.c.id)
+    .where(grants.c.user_id == _USER, grants.c.state == "granted", grants.c.until_us > _NOW)
+    .limit(1)
+    .scalar_subquery()
+    .label("granted"),
+    select(case((_PENDING, 1), else_=0))
+    .where(appointments.c.user_id == _USER)
+    .order_by(appointments.c.at_us.desc(), appointments.c.id.desc())
+    .limit(1)
+    .scalar_subquery()
+    .label("waits"),
+    select(access_hours.c.views).where(_MINE, access_hours.c.hour == _HOUR).scalar_subquery().label("views"),
+    select(func.max(access_hours.c.views))
+    .where(_MINE, access_hours.c.hour >= bindparam("month"), access_hours.c.hour < _HOUR)
+    .scalar_subquery()
+    .label("busiest"),
+    select(access_places.c.token)
+    .where(access_places.c.user_id == _USER)
+    .limit(1)
+    .scalar_subquery()
+    .label("any_place"),
+    select(access_places.c.token)
+    .where(access_places.c.user_id == _USER, access_places.c.token == bindparam("place", type_=LargeBinary))
+    .scalar_subquery()
+    .label("this_place"),
+)
+
+
 class Circumstances:
     """The facts of the gate of one archive. Safe from any thread."""
 
@@ -52,37 +111,56 @@ class Circumstances:
     def of(self, actor: Actor, action: Action, purpose: Purpose | None) -> Asked:
         """See `search.access.Facts`."""
         settings = self._vault.settings
+        now = to_us(self._vault.clock.now())
+        hour = now // _HOUR_US
+        place = self._place(actor)
         with self._vault.records.read() as connection:
-            emergency = self._live.emergency(connection, actor.user_id) is not None
-            has_one = select(passkeys.c.id).where(
-                passkeys.c.user_id == actor.user_id, passkeys.c.removed_us.is_(None)
-            )
-            watched = action in NEEDS_PURPOSE and actor.client != "job"
-            return Asked(
-                actor if actor.emergency == emergency else replace(actor, emergency=emergency),
-                action,
-                purpose,
-                now_us=to_us(self._vault.clock.now()),
-                granted=added(self._live.grants(connection, actor.user_id)),
-                passkey=connection.execute(has_one.limit(1)).first() is not None,
-                required=getattr(settings, "passkeys", "required") != "optional",
-                locked=action is Action.EMERGENCY_USE and self._live.locked(connection, actor.user_id),
-                conditions=tuple(self._conditions(connection, actor)) if watched else (),
-            )
+            row = connection.execute(
+                _LOOK,
+                {
+                    "user": actor.user_id,
+                    "now": now,
+                    "hour": hour,
+                    "month": hour - _MONTH // timedelta(hours=1),
+                    "place": place or b"",
+                },
+            ).one()
+            found = self._live.grants(connection, actor.user_id) if row.granted is not None else []
+            locked = action is Action.EMERGENCY_USE and self._live.locked(connection, actor.user_id)
+        emergency = row.emergency is not None
+        watched = action in NEEDS_PURPOSE and actor.client != "job"
+        known = place is None or row.this_place is not None
+        return Asked(
+            actor if actor.emergency == emergency else replace(actor, emergency=emergency),
+            action,
+            purpose,
+            now_us=now,
+            granted=added(found),
+            passkey=row.passkey is not None,
+            required=getattr(settings, "passkeys", "required") != "optional",
+            locked=locked,
+            waits=bool(row.waits),
+            conditions=tuple(self._conditions(actor, row, known)) if watched else (),
+            seen=_Seen(row.emergency, tuple(one.id for one in found), place, known),
+        )
 
     def granted(self, actor: Actor) -> frozenset[Action]:
         """See `search.access.Facts`."""
         with self._vault.records.read() as connection:
             return added(self._live.grants(connection, actor.user_id))
 
-    def passed(self, actor: Actor, action: Action) -> None:
-        """Count a look at a message, and know a place once somebody was let in from there."""
-        if action in NEEDS_PURPOSE and actor.client != "job":
-            self._know_place(actor)
+    def passed(self, asked: Asked) -> None:
+        """Count a look at a message, note which grants were used, and know a place from where somebody was let
+        in."""
+        actor, action, seen = asked.actor, asked.action, asked.seen
+        if action not in NEEDS_PURPOSE or actor.client == "job" or not isinstance(seen, _Seen):
+            return
+        if seen.place is not None and not seen.known:
+            self._know(actor, seen.place, asked.now_us)
         if action is Action.READ:
-            self._count(actor)
-        if action in NEEDS_PURPOSE:
-            self._use(actor, action)
+            self._count(actor, asked.now_us // _HOUR_US, seen.emergency)
+        if seen.grants:
+            self._used(seen.grants, asked.now_us)
 
     def tell(self, actor: Actor, action: Action, decision: Decision) -> None:
         """Put what is unusual on record and tell the privacy officers, each thing at most once an hour."""
@@ -118,7 +196,7 @@ class Circumstances:
 
     # --- inside -------------------------------------------------------------------------------
 
-    def _conditions(self, connection: Connection, actor: Actor) -> Iterator[Condition]:
+    def _conditions(self, actor: Actor, row: Row[Any], known: bool) -> Iterator[Condition]:
         settings = self._vault.settings
         role = str(actor.role)
         if actor.network and not in_networks(settings.access_networks, role, actor.network):
@@ -126,85 +204,47 @@ class Circumstances:
         moment = self._vault.clock.now().astimezone(ZoneInfo(settings.access_hours_zone))
         if not in_hours(settings.access_hours, role, moment):
             yield from _then("hours", settings.access_hours_then)
-        if settings.access_new_place_then != "off" and self._is_new(connection, actor):
+        if not known and row.any_place is not None:
             yield from _then("new_place", settings.access_new_place_then)
-        yield from self._volume(connection, actor)
-
-    def _volume(self, connection: Connection, actor: Actor) -> Iterator[Condition]:
-        settings = self._vault.settings
-        hour = self._hour()
-        mine = access_hours.c.user_id == actor.user_id
-        views = connection.scalar(select(access_hours.c.views).where(mine, access_hours.c.hour == hour)) or 0
+        views = row.views or 0
         if views >= settings.access_views_per_hour:
             yield from _then("ceiling", settings.access_ceiling_then)
-        if views < LEAST_BASELINE or settings.access_volume_then == "off":
-            return
-        month = hour - _MONTH // timedelta(hours=1)
-        busiest = connection.scalar(
-            select(func.max(access_hours.c.views)).where(
-                mine, access_hours.c.hour >= month, access_hours.c.hour < hour
-            )
-        )
-        if busiest is not None and views >= settings.access_volume_factor * max(busiest, LEAST_BASELINE):
+        usual = max(row.busiest or 0, LEAST_BASELINE)
+        # Who has no past of their own is held to nobody's.
+        if row.busiest is not None and views >= settings.access_volume_factor * usual:
             yield from _then("volume", settings.access_volume_then)
 
-    def _count(self, actor: Actor) -> None:
-        hour = self._hour()
+    def _count(self, actor: Actor, hour: int, emergency: str | None) -> None:
+        mine = {"user_id": actor.user_id, "hour": hour}
         with self._vault.records.write() as connection:
-            connection.execute(
-                dialect.insert_or_ignore(connection, access_hours),
-                [{"user_id": actor.user_id, "hour": hour, "views": 0}],
-            )
-            connection.execute(
+            more = (
                 update(access_hours)
                 .where(access_hours.c.user_id == actor.user_id, access_hours.c.hour == hour)
                 .values(views=access_hours.c.views + 1)
             )
-
-    def _use(self, actor: Actor, action: Action) -> None:
-        """Note that grants were used, at most once an hour each, and count what is read in an emergency."""
-        now = to_us(self._vault.clock.now())
-        with self._vault.records.read() as connection:
-            unused = [one.id for one in self._live.grants(connection, actor.user_id)]
-            emergency = self._live.emergency(connection, actor.user_id)
-        if emergency is not None and action is Action.READ:
-            with self._vault.records.write() as connection:
+            if not connection.execute(more).rowcount:
+                connection.execute(dialect.insert_or_ignore(connection, access_hours), [{**mine, "views": 0}])
+                connection.execute(more)
+            if emergency is not None:
                 connection.execute(
                     update(emergencies)
-                    .where(emergencies.c.id == emergency.id)
+                    .where(emergencies.c.id == emergency)
                     .values(views=emergencies.c.views + 1)
                 )
-        if unused:
-            stale = grants.c.last_used_us.is_(None) | (grants.c.last_used_us <= now - _HOUR_US)
-            with self._vault.records.read() as connection:
-                found = connection.scalars(select(grants.c.id).where(grants.c.id.in_(unused), stale)).all()
-            if found:
-                with self._vault.records.write() as connection:
-                    connection.execute(update(grants).where(grants.c.id.in_(found)).values(last_used_us=now))
 
-    def _is_new(self, connection: Connection, actor: Actor) -> bool:
-        token = self._place(actor)
-        if token is None:
-            return False
-        known = connection.scalars(
-            select(access_places.c.token).where(access_places.c.user_id == actor.user_id)
-        ).all()
-        return bool(known) and token not in {bytes(one) for one in known}
-
-    def _know_place(self, actor: Actor) -> None:
-        token = self._place(actor)
-        if token is None:
-            return
-        row = {"user_id": actor.user_id, "token": token}
-        with self._vault.records.read() as connection:
-            found = select(access_places.c.token).filter_by(**row)
-            if connection.execute(found).first() is not None:
-                return
+    def _know(self, actor: Actor, place: bytes, now: int) -> None:
+        row = {"user_id": actor.user_id, "token": place, "first_us": now}
         with self._vault.records.write() as connection:
-            connection.execute(
-                dialect.insert_or_ignore(connection, access_places),
-                [{**row, "first_us": to_us(self._vault.clock.now())}],
-            )
+            connection.execute(dialect.insert_or_ignore(connection, access_places), [row])
+
+    def _used(self, grant_ids: Sequence[str], now: int) -> None:
+        """Note that grants were used, at most once an hour."""
+        stale = grants.c.last_used_us.is_(None) | (grants.c.last_used_us <= now - _HOUR_US)
+        with self._vault.records.read() as connection:
+            found = connection.scalars(select(grants.c.id).where(grants.c.id.in_(grant_ids), stale)).all()
+        if found:
+            with self._vault.records.write() as connection:
+                connection.execute(update(grants).where(grants.c.id.in_(found)).values(last_used_us=now))
 
     def _place(self, actor: Actor) -> bytes | None:
         """A token of the network somebody asks from: /24 of IPv4, /48 of IPv6. None where it isn't known."""
@@ -217,9 +257,6 @@ class Circumstances:
         bits = 24 if address.version == 4 else 48
         network = ipaddress.ip_network(f"{address}/{bits}", strict=False)
         return self._vault.blind.token("place", f"{actor.user_id} {network}")
-
-    def _hour(self) -> int:
-        return to_us(self._vault.clock.now()) // _HOUR_US
 
 
 def _then(code: str, then: str) -> Iterator[Condition]:

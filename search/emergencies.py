@@ -96,17 +96,17 @@ class Emergencies:
         self._gate.require(actor, Action.EMERGENCY_USE)
         with self._vault.records.write() as connection:
             row = self._running(connection, actor.user_id)
-            if row is None:
-                raise NoSuchGrant("break-glass isn't on")
-            connection.execute(
-                update(emergencies)
-                .where(emergencies.c.id == row["id"])
-                .values(ended_us=to_us(self._vault.clock.now()))
-            )
-            event = self._gate.event(actor, "emergency.end", "success", objects=(row["id"],))
-            self._vault.audit.record_in(connection, event)
-            ended = self._row(connection, row["id"])
-        return self._shown(ended)
+            if row is not None:
+                connection.execute(
+                    update(emergencies)
+                    .where(emergencies.c.id == row["id"])
+                    .values(ended_us=to_us(self._vault.clock.now()))
+                )
+                event = self._gate.event(actor, "emergency.end", "success", objects=(row["id"],))
+                self._vault.audit.record_in(connection, event)
+                return self._shown(self._row(connection, row["id"]))
+        self._gate.record(actor, "emergency.end", "failed", reason=NoSuchGrant.code)
+        raise NoSuchGrant("break-glass isn't on")
 
     def list(self, actor: Actor) -> list[dict[str, Any]]:
         """Those one may review, or one's own; newest first. On record."""

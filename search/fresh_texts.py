@@ -10,7 +10,7 @@ from itertools import islice
 
 from archiver.capture.prepare import Prepared
 from archiver.commit import Committed
-from archiver.message.indexable import IndexText
+from archiver.message.indexable import IndexText, PackedText
 
 BATCH = 5_000
 """Most documents a transaction of the index. Each rewrites many of the same pages, and sealing pages is a
@@ -19,12 +19,14 @@ BATCH_BYTES = 64 * 2**20
 """Most text a transaction, roughly: it is all in memory."""
 GATHER_SECONDS = 0.5
 """How long new mail waits for more, so that a trickle isn't indexed in tiny, dear transactions."""
+POURING = 200
+"""So many messages in that time are worth waiting as long again: nobody waits for one of a flood."""
 GATHER_SECONDS_BULK = 5.0
 """The same beside an import, where nobody waits for the newest message."""
 KEEP_TEXTS = 7_000
 KEEP_BYTES = 96 * 2**20
 
-News = Sequence[tuple[int, IndexText | None]]
+News = Sequence[tuple[int, IndexText | PackedText | None]]
 """Keys of committed messages, each with the text of a new one."""
 
 
@@ -43,7 +45,7 @@ class FreshTexts:
     """
 
     def __init__(self, patience: float = 0.0) -> None:
-        self._texts: OrderedDict[int, IndexText] = OrderedDict()
+        self._texts: OrderedDict[int, IndexText | PackedText] = OrderedDict()
         self._bytes = 0
         self._room = threading.Condition()
         self._patience = patience
@@ -56,29 +58,34 @@ class FreshTexts:
 
     def put(self, news: News) -> None:
         """The same, of what `news_of` gave."""
-        weight = sum(weight_of(text) for _, text in news if text is not None)
+        weight = sum(text.weight for _, text in news if text is not None)
         with self._room:
             if self._awaited and not self._fits(len(news), weight):
                 self.arrived.set()
                 self._awaited = self._room.wait_for(lambda: self._fits(len(news), weight), self._patience)
             for pk, text in news:
                 old = self._texts.pop(pk, None)
-                self._bytes -= weight_of(old) if old else 0
+                self._bytes -= old.weight if old else 0
                 if text is not None:
                     self._texts[pk] = text
-                    self._bytes += weight_of(text)
+                    self._bytes += text.weight
             while self._texts and (len(self._texts) > KEEP_TEXTS or self._bytes > KEEP_BYTES):
                 _, dropped = self._texts.popitem(last=False)
-                self._bytes -= weight_of(dropped)
+                self._bytes -= dropped.weight
         self.arrived.set()
 
     def gather(self, stop: threading.Event) -> None:
-        """Wait until a batch is worth its transaction: for long beside an import, else for half a second."""
-        until = time.monotonic() + (GATHER_SECONDS_BULK if self._patience else GATHER_SECONDS)
-        while not stop.is_set() and (left := until - time.monotonic()) > 0:
+        """Wait until a batch is worth its transaction: for long beside an import, else up to a second."""
+        begun = time.monotonic()
+        while not stop.is_set():
             with self._room:
                 if len(self._texts) >= BATCH or self._bytes >= KEEP_BYTES // 2:
                     return
+                pouring = len(self._texts) >= POURING
+            wanted = GATHER_SECONDS_BULK if self._patience else GATHER_SECONDS * (2 if pouring else 1)
+            left = begun + wanted - time.monotonic()
+            if left <= 0:
+                return
             stop.wait(min(left, 0.1))
 
     def held(self, most: int) -> list[int]:
@@ -96,16 +103,13 @@ class FreshTexts:
         with self._room:
             text = self._texts.pop(pk, None)
             if text is not None:
-                self._bytes -= weight_of(text)
+                self._bytes -= text.weight
                 self._awaited = self._patience > 0
                 self._room.notify()
-            return text
+        return text.unpacked() if isinstance(text, PackedText) else text
 
     def _fits(self, number: int, weight: int) -> bool:
         return not self._texts or (
             len(self._texts) + number <= KEEP_TEXTS and self._bytes + weight <= KEEP_BYTES
         )
 
-
-def weight_of(text: IndexText) -> int:
-    return 512 + len(text.body) + len(text.attachment) + len(text.header) + len(text.to)

@@ -37,7 +37,7 @@ from config.errors import HoldfastError
 from search import rebuilds
 from search.documents import as_corrected, document
 from search.engine.ports import IndexDocument, IndexWriter
-from search.fresh_texts import BATCH, BATCH_BYTES, FreshTexts, weight_of
+from search.fresh_texts import BATCH, BATCH_BYTES, FreshTexts
 from search.likeness import likeness_of
 from search.row_labels import RowLabels
 
@@ -286,7 +286,7 @@ class Indexer:
                     continue
                 except (NotFound, KeyDestroyed):
                     continue  # disposed of since it was queued
-                weight += weight_of(text)
+                weight += text.weight
                 texts[pk] = text
         return texts, failures, len(pks)
 

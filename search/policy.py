@@ -250,8 +250,9 @@ class Asked:
     """A request, and all that is known of it at this moment.
 
     `granted` are the actions that live grants add to the role; `passkey`: the user has one; `required`: the
-    setting `passkeys` isn't `optional`; `locked`: an emergency of theirs wasn't reviewed in time; and the
-    `conditions` that the settings watch.
+    setting `passkeys` isn't `optional`; `locked`: an emergency of theirs was not reviewed in time; `waits`: who
+    made them a user waits for a second person's word; and the `conditions` that the settings watch.
+    `seen` is nothing to the policy: whoever gathered all that keeps it there for when the request is let through.
     """
 
     actor: Actor
@@ -262,7 +263,9 @@ class Asked:
     passkey: bool = False
     required: bool = True
     locked: bool = False
+    waits: bool = False
     conditions: tuple[Condition, ...] = ()
+    seen: object = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,6 +289,8 @@ def decide(asked: Asked) -> Decision:
     stated where content may leave; the circumstances allow it; a fresh passkey where the action asks for one.
     """
     actor, action = asked.actor, asked.action
+    if asked.waits and action not in OF_A_LINK:
+        return Decision("deny", "appointment_waits")
     if actor.emergency:
         return _in_emergency(asked)
     if action not in PERMISSIONS.get(actor.role, frozenset()) | (asked.granted & GRANTABLE):

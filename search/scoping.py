@@ -34,11 +34,12 @@ class Scoping:
         Somebody whose role doesn't read mail at all sees by a grant only what the grant covers.
         """
         with self._vault.records.read() as connection:
-            emergency = self._live.emergency(connection, actor.user_id)
+            any_of_theirs = self._live.any(connection, actor.user_id)
+            emergency = self._live.emergency(connection, actor.user_id) if any_of_theirs else None
             if emergency is not None:
                 whole = emergency.cover.everything and actor.within is None
                 return Scope(whole, covers=(emergency.cover,), within=actor.within)
-            found = self._live.grants(connection, actor.user_id)
+            found = self._live.grants(connection, actor.user_id) if any_of_theirs else []
             own = own_matters_only(actor)
             matters = _matters_of(connection, actor.user_id) if own else frozenset()
             held = None

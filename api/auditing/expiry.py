@@ -23,9 +23,10 @@ from archiver.store.schema import audit_details, audit_expiries, audit_facts, au
 from archiver.vault import Vault
 from retention.acts import by_system, change, look
 from retention.fields import SealedFields
-from retention.refusals import SecondPersonNeeded, WrongState
+from retention.refusals import WrongState
 from search.access import Gate
-from search.actors import Action, Actor
+from search.actors import PASSKEY, Action, Actor
+from search.approving.persons import check_second
 
 _CHUNK: Final = 1_000
 
@@ -58,10 +59,13 @@ class Expiries:
         with change(self._vault, self._gate, actor, Action.AUDIT_EXPIRE, "audit.expiry_ask") as act:
             before = self._before()
             waiting = act.connection.execute(
-                select(audit_expiries.c.id).where(audit_expiries.c.state.in_(("asked", "approved")))
+                select(audit_expiries.c.id).where(
+                    audit_expiries.c.state.in_(("asked", "approved")),
+                    audit_expiries.c.asked_by == actor.user_id,
+                )
             ).first()
             if waiting is not None:
-                raise WrongState("such a request is open; `holdfast audit expiries` shows it")
+                raise WrongState("such a request of yours is open; `holdfast audit expiries` shows it")
             until = self._until(act.connection, to_us(before))
             entries = act.connection.scalar(
                 select(func.count()).select_from(audit_details).where(audit_details.c.idx < until)
@@ -88,7 +92,7 @@ class Expiries:
     def approve(self, actor: Actor, expiry_id: str) -> dict[str, Any]:
         """Approve a request as a second person; a job then does it. Durable on return.
 
-        Raises NotFound, WrongState, SecondPersonNeeded, AccessDenied.
+        Raises NotFound, WrongState, SecondPersonMissing, AccessDenied.
         """
         return self._decide(actor, expiry_id, "approved", "audit.expiry_approve")
 
@@ -129,8 +133,9 @@ class Expiries:
             act.count = row.entries
             if row.state != "asked":
                 raise WrongState(f"this request is {row.state} already")
-            if state == "approved" and row.asked_by == actor.user_id:
-                raise SecondPersonNeeded("another person must approve what you have asked for")
+            if state == "approved":
+                signed = actor.method == PASSKEY
+                check_second(act.connection, self._vault.clock, row.asked_by, actor.user_id, signed=signed)
             act.connection.execute(
                 update(audit_expiries)
                 .where(audit_expiries.c.id == expiry_id)

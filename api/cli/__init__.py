@@ -112,6 +112,10 @@ _GROUPS = {
     "alert": "new mail for them",
     "tag": "the organisation's own labels",
     "note": "notes beside messages",
+    "grants": "who may see more or less than their role says",
+    "access": "who can see what",
+    "break-glass": "reading in an emergency",
+    "approval": "what takes two persons",
 }
 
 

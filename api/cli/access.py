@@ -338,19 +338,17 @@ def _configure_verify(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--signed", action="store_true", help="fail unless a passkey signed it")
 
 
-_DECIDES = ("approval.approve", "approval.void")
-
 VERBS = (
     Verb(("users", "role"), "ask for another role of a user", _role, _configure_role, ("user.role_ask",)),
     Verb(("grants", "add"), "ask for a grant", _grant, _configure_grant, ("grant.ask",)),
     Verb(("grants", "list"), "the grants in force", _grants, _configure_grants, ("grant.list",)),
-    Verb(("grants", "revoke"), "end a grant", _revoke, _configure_revoke, ("grant.revoke", "grant.end")),
+    Verb(("grants", "revoke"), "end a grant", _revoke, _configure_revoke, ("grant.revoke",)),
     Verb(
         ("access", "review"),
         "who can see what, and sign that off",
         _review,
         _configure_review,
-        ("access.review", "access.sign"),
+        ("access.review",),
     ),
     Verb(("break-glass", "begin"), "read in an emergency", _begin, _configure_begin, ("emergency.begin",)),
     Verb(("break-glass", "end"), "end it before its time", _end, acting, ("emergency.end",)),
@@ -375,7 +373,7 @@ VERBS = (
         "approve what another person asked for",
         _approve,
         _configure_one,
-        (*_DECIDES, "user.role", "grant.add", "grant.revoke"),
+        ("approval.approve",),
     ),
     Verb(("approval", "refuse"), "refuse it", _refuse, _configure_refuse, ("approval.refuse",)),
     Verb(

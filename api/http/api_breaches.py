@@ -25,7 +25,8 @@ from search.disclosing import Recipient
 router = api_router("breaches")
 
 Words = Annotated[str, Field(max_length=10_000)]
-Names = Annotated[list[Annotated[str, Field(min_length=1, max_length=64)]], Field(max_length=1_000)]
+Ids = Annotated[list[Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]], Field(max_length=1_000)]
+Names = Annotated[list[Annotated[str, Field(min_length=1, max_length=320)]], Field(max_length=1_000)]
 
 
 class _Strict(BaseModel):
@@ -47,12 +48,12 @@ class ExposureAsked(_Strict):
     that left as they lay."""
 
     users: Names = []
-    sessions: Annotated[Names, Field(description="ids of sessions or of API tokens")] = []
+    sessions: Annotated[Ids, Field(description="ids of sessions or of API tokens")] = []
     since: datetime | None = None
     until: datetime | None = None
-    messages: Names = []
-    keys: Names = []
-    taken: Names = []
+    messages: Ids = []
+    keys: Ids = []
+    taken: Ids = []
     whole: Annotated[bool, Field(description="read the whole audit log, trust no derived table")] = False
 
     @property

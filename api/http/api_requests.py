@@ -86,7 +86,9 @@ class Marking(_Strict):
     """A mark for messages of the list, or for all that have none."""
 
     mark: Annotated[str, Field(max_length=40)]
-    messages: Annotated[list[Annotated[str, Field(max_length=64)]], Field(max_length=10_000)] = []
+    messages: Annotated[
+        list[Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]], Field(max_length=10_000)
+    ] = []
     unmarked: bool = False
     reason: Annotated[str, Field(max_length=2_000)] = ""
 

@@ -34,7 +34,6 @@ NAVIGATION: Final[tuple[tuple[str, str, Action], ...]] = (
     ("/break-glass", "Break-glass", Action.EMERGENCY_READ),
     ("/access-review", "Access review", Action.ACCESS_REVIEW),
     ("/audit", "Audit", Action.AUDIT_READ),
-    ("/audit/reviews", "Reviews", Action.AUDIT_READ),
     ("/jobs", "Jobs", Action.JOB_READ),
     ("/ledger", "Ledger", Action.LEDGER_READ),
 )

@@ -14,8 +14,10 @@ from sqlalchemy import func, select
 
 from api.errors import NotReady
 from api.http import auth
+from api.http.access_samples import access_samples
 from api.http.audit_samples import audit_samples
 from api.http.auth import AppDep
+from api.http.case_samples import case_samples
 from api.http.coverage_samples import Sample, coverage_samples
 from api.http.job_samples import job_samples
 from api.http.ledger_samples import ledger_samples
@@ -86,7 +88,9 @@ def _samples(app: App) -> Iterator[Sample]:
         )
     yield from coverage_samples(app)
     yield from job_samples(app)
+    yield from case_samples(app)
     yield from audit_samples(app)
+    yield from access_samples(app)
     yield from ledger_samples(app)
     yield "holdfast_messages", "gauge", "Messages in the archive.", [({}, float(alive or 0))]
     yield "holdfast_outbox_messages", "gauge", "Messages that wait for the index.", [({}, float(waiting))]

@@ -38,7 +38,9 @@ def ledger_samples(app: App) -> Iterator[Sample]:
         [
             (
                 {"log": which.folder, "witness": client.name},
-                float(outside.history.last_cosigned(which, vault.publisher.generation(which), client.name) or 0),
+                float(
+                    outside.history.last_cosigned(which, vault.publisher.generation(which), client.name) or 0
+                ),
             )
             for client in outside.clients
             for which in Log

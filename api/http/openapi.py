@@ -7,6 +7,7 @@ from typing import Any, Final
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from api.http.problem import MEDIA_TYPE
 from api.http.routes import ROUTES
 
 SCHEMES: Final[dict[str, Any]] = {
@@ -40,8 +41,20 @@ def describe(http: FastAPI) -> dict[str, Any]:
         document["security"] = _ANY
         for path, item in document["paths"].items():
             for method, operation in item.items():
+                _say_how_it_fails(operation)
                 audited = ROUTES.get((method.upper(), path))
                 if audited is not None and audited.needs is None:
                     operation["security"] = []
+        for unused in ("HTTPValidationError", "ValidationError"):
+            document["components"].get("schemas", {}).pop(unused, None)
         http.openapi_schema = document
     return http.openapi_schema
+
+
+def _say_how_it_fails(operation: dict[str, Any]) -> None:
+    """Every failure has the one error form; what FastAPI would answer to bad input, we don't."""
+    responses = operation["responses"]
+    responses.pop("422", None)
+    content = responses.get("default", {}).get("content", {})
+    if "application/json" in content:
+        content[MEDIA_TYPE] = content.pop("application/json")

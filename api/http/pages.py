@@ -45,7 +45,12 @@ def _words(name: str) -> str:
     return name.replace("_", " ")
 
 
-_TEMPLATES.filters.update(when=_when, size=_size, words=_words)
+def _messages(count: int) -> str:
+    """A number of messages as people read it."""
+    return "1 message" if count == 1 else f"{count:,} messages"
+
+
+_TEMPLATES.filters.update(when=_when, size=_size, words=_words, messages=_messages)
 
 
 def page(template: str, status: int = 200, *, scripts: Sequence[str] = (), **values: Any) -> HTMLResponse:

@@ -14,10 +14,10 @@ _LISTS: Final = ("emergency.list",)
 ACCESS: Final[Mapping[tuple[str, str], Audited]] = {
     ("GET", f"{API}/grants"): Audited(("grant.list",), Action.GRANT_READ),
     ("POST", f"{API}/grants"): Audited(("grant.ask",), Action.GRANT_MANAGE),
-    ("POST", f"{API}/grants/{{id}}/revoke"): Audited(("grant.revoke", "grant.end"), Action.GRANT_MANAGE),
+    ("POST", f"{API}/grants/{{id}}/revoke"): Audited(("grant.revoke",), Action.GRANT_MANAGE),
     ("POST", f"{API}/users/{{id}}/role"): Audited(("user.role_ask",), Action.USER_MANAGE),
     ("GET", f"{API}/access/review"): Audited(("access.review",), Action.ACCESS_REVIEW),
-    ("POST", f"{API}/access/review"): Audited(("access.sign",), Action.ACCESS_REVIEW),
+    ("POST", f"{API}/access/review"): Audited(("access.review",), Action.ACCESS_REVIEW),
     ("GET", f"{API}/break-glass"): Audited(_LISTS, Action.EMERGENCY_READ),
     ("POST", f"{API}/break-glass"): Audited(("emergency.begin",), Action.EMERGENCY_USE),
     ("POST", f"{API}/break-glass/end"): Audited(("emergency.end",), Action.EMERGENCY_USE),
@@ -30,11 +30,11 @@ ACCESS: Final[Mapping[tuple[str, str], Audited]] = {
     ("GET", "/grants"): Audited(("grant.list",), Action.GRANT_READ),
     ("POST", "/grants"): Audited(("grant.ask", "grant.list"), Action.GRANT_MANAGE),
     ("POST", "/grants/{id}/revoke"): Audited(
-        ("grant.revoke", "grant.end", "grant.list"), Action.GRANT_MANAGE
+        ("grant.revoke", "grant.list"), Action.GRANT_MANAGE
     ),
     ("POST", "/users/{id}/role"): Audited(("user.role_ask",), Action.USER_MANAGE),
     ("GET", "/access-review"): Audited(("access.review",), Action.ACCESS_REVIEW),
-    ("POST", "/access-review"): Audited(("access.sign", "access.review"), Action.ACCESS_REVIEW),
+    ("POST", "/access-review"): Audited(("access.review",), Action.ACCESS_REVIEW),
     ("GET", "/break-glass"): Audited(_LISTS, Action.EMERGENCY_READ),
     ("POST", "/break-glass"): Audited(("emergency.begin", *_LISTS), Action.EMERGENCY_USE),
     ("POST", "/break-glass/end"): Audited(("emergency.end", *_LISTS), Action.EMERGENCY_USE),

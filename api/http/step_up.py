@@ -26,6 +26,7 @@ def offer(request: Request, app: App, actor: Actor, why: str) -> Response:
         "step_up.html",
         403,
         scripts=SCRIPTS,
+        bare=True,
         why=why,
         again=here,
         by_post=request.method == "POST",

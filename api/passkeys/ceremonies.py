@@ -61,8 +61,8 @@ class Passkeys:
         hash of what is approved. Raises TooManyAttempts, PasskeysImpossible.
         """
         party = relying_party(self._vault.settings)
-        if purpose == "sign_in" and address:
-            self._attempts.began(address)
+        if user_id or address:
+            self._attempts.began(user_id or address)
         given = self._challenges.issue(purpose, user_id, session, payload)
         known = []
         if user_id:

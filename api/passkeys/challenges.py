@@ -52,7 +52,8 @@ class Challenges:
         with self._records.write() as connection:
             connection.execute(delete(challenges).where(challenges.c.expires_us <= to_us(now)))
             if not user_id:
-                waiting = connection.scalar(select(func.count()).select_from(challenges)) or 0
+                nobodys = select(func.count()).select_from(challenges).where(challenges.c.user_id.is_(None))
+                waiting = connection.scalar(nobodys) or 0
                 if waiting >= MOST_LIVING:
                     raise TooManyAttempts(int(LIFE.total_seconds()))
             connection.execute(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, Row, and_, case, func, literal, or_, select, update
+from sqlalchemy import Connection, Row, Select, and_, case, func, literal, or_, select, update
 from webauthn.helpers.structs import AuthenticatorTransport
 
 from api.passkeys.verifying import Enrolled
@@ -88,6 +88,12 @@ def has_any(connection: Connection, user_id: str) -> bool:
     return connection.execute(found.limit(1)).first() is not None
 
 
+def ever_had(connection: Connection, user_id: str) -> bool:
+    """Whether somebody ever had a passkey, be they all removed by now."""
+    found = select(passkeys.c.id).where(passkeys.c.user_id == user_id)
+    return connection.execute(found.limit(1)).first() is not None
+
+
 def counts(connection: Connection) -> dict[str, int]:
     """How many living passkeys each user has who has any."""
     rows = connection.execute(
@@ -126,12 +132,12 @@ def remove(connection: Connection, passkey_id: str, why: str, now: datetime) -> 
     return done.rowcount == 1
 
 
-def _chosen():  # type: ignore[no-untyped-def]
+def _chosen() -> Select[Any]:
     disabled = case((users.c.disabled_us.is_(None), 0), else_=1)
     return select(passkeys, disabled.label("user_disabled")).join(users, users.c.id == passkeys.c.user_id)
 
 
-def _read(row: Row[Sequence[object]]) -> Passkey:
+def _read(row: Row[Any]) -> Passkey:
     found = row._mapping
     return Passkey(
         found["id"],

@@ -25,7 +25,7 @@ from archiver.coverage.beats import recognise
 from archiver.message.content import PIECE, head
 from archiver.message.envelope import resolve_envelope
 from archiver.message.extract import policy
-from archiver.message.indexable import IndexText, custodians_of, index_text
+from archiver.message.indexable import IndexText, PackedText, custodians_of, index_text
 from archiver.message.model import Address, Envelope, ParsedMessage
 from archiver.seal.blind import BlindIndex
 from archiver.seal.container import seal
@@ -76,14 +76,14 @@ class Prepared:
     vouched: Vouched | None
     parse_failed: bool
     unsearchable_parts: int
-    text: IndexText
+    text: IndexText | PackedText
     form: int = WHOLE
     parts: tuple[PreparedPart, ...] = ()
     heartbeat: bytes | None = None
     """The blind token of one of our own test messages, should this be one; see archiver/coverage."""
 
 
-packed_by_value(Prepared, PreparedReport, PreparedPart, Body, DataKey, IndexText, Vouched, Arrival, Receipt)
+packed_by_value(Prepared, PreparedReport, PreparedPart, Body, DataKey, PackedText, Vouched, Arrival, Receipt)
 
 
 class Preparer:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import copyreg
+import marshal
+from dataclasses import dataclass, fields
+from operator import attrgetter
 
 from archiver.classify import Classification, identifiers
 from archiver.message.conversation import joins_of
@@ -30,6 +33,32 @@ class IndexText:
     tags: tuple[str, ...]
     links: tuple[int, ...] = ()
     topic: int = 0
+
+    @property
+    def weight(self) -> int:
+        """About how many bytes of memory it takes."""
+        return 512 + len(self.body) + len(self.attachment) + len(self.header) + len(self.to)
+
+
+@dataclass(frozen=True, slots=True)
+class PackedText:
+    """An `IndexText` that came from another process: a run of bytes, handed on as it is until it is read."""
+
+    data: bytes
+    weight: int
+
+    def unpacked(self) -> IndexText:
+        """The text itself."""
+        return IndexText(*marshal.loads(self.data))  # noqa: S302
+
+
+def _packed(text: IndexText) -> tuple[type[PackedText], tuple[bytes, int]]:
+    return PackedText, (marshal.dumps(_values(text)), text.weight)
+
+
+_values = attrgetter(*(field.name for field in fields(IndexText)))
+# Only between processes of one archive, and so of one Python: whoever unpickles a text gets it packed.
+copyreg.pickle(IndexText, _packed)  # type: ignore[arg-type]
 
 
 def index_text(

@@ -9,6 +9,7 @@ NAS with snapshots, another machine's folder to which this one may only add.
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 from archiver.ledger.log import Log
@@ -54,6 +55,15 @@ class Copies:
         except OSError:
             raise OutsideError("folder_unwritable", "the folder of copies can't be written") from None
         return True
+
+    def age(self, which: Log, generation: int) -> float | None:
+        """Seconds since the newest file of a log's generation was made; None where there is none."""
+        folder = self._folder / log_folder(which, generation)
+        try:
+            newest = max(folder.glob(f"*{SUFFIX}"), default=None)
+            return None if newest is None else time.time() - newest.stat().st_mtime
+        except OSError:
+            raise OutsideError("folder_unreadable", "the folder of copies can't be read") from None
 
     def newest(self, which: Log) -> list[tuple[int, bytes]]:
         """The newest readable file of each generation of a log: `(generation, signed checkpoint)`.

@@ -40,7 +40,7 @@ class Head:
     def line(self) -> str:
         """It in words, for a person."""
         of = "" if self.generation == 1 else f" (generation {self.generation})"
-        return f"{self.by} has seen {self.size} entries of the {self.which.folder} log{of}"
+        return f"{self.by} has seen {self.size:,} entries of the {self.which.folder} log{of}"
 
 
 @dataclass(frozen=True, slots=True)

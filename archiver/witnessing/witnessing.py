@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -110,7 +111,8 @@ class Witnessing:
         # What is damaged is named by `verify`, and refused where it is needed.
         with contextlib.suppress(LedgerError, StoreError):
             self._compare(list(heads.in_folders(self._publisher, self._copies)))
-        if not self._standing.closed and ask and self.clients:
+        # Even where the archive is closed already: all that is missing is to be told, of both logs.
+        if ask and self.clients:
             self._each_witness(START_SECONDS, again=True)
         return not self._standing.closed
 
@@ -161,9 +163,9 @@ class Witnessing:
                 self._each_witness(SECONDS, again=False)
             if self._copies is not None:
                 pause = self._settings.witness_file_minutes * 60
-                self._with(COPIES, lambda: [self._copy(w) for w in Log if _due(self._copied, w, pause)])
+                self._with(COPIES, *(partial(self._copy, w) for w in Log if _due(self._copied, w, pause)))
             if self._authority is not None:
-                self._with(STAMPS, lambda: [self._stamp(w) for w in Log if _due(self._stamped, w, 60)])
+                self._with(STAMPS, *(partial(self._stamp, w) for w in Log if _due(self._stamped, w, 60)))
 
     def covering(self, which: Log, index: int) -> bytes | None:
         """See `Vouched`: a checkpoint with entry `index` under the cosignatures that the settings ask for."""
@@ -193,24 +195,27 @@ class Witnessing:
         def one(client: WitnessClient) -> None:
             name = f"witness:{client.name}"
             wait = FAILING_SECONDS if name in failing else seconds
-            self._with(name, lambda: [self._show(client, which, wait, again=again) for which in Log])
+            self._with(name, *(partial(self._show, client, which, wait, again=again) for which in Log))
 
         with ThreadPoolExecutor(len(self.clients), thread_name_prefix="witness") as pool:
             list(pool.map(one, self.clients))
 
-    def _with(self, name: str, work: Callable[[], list[bool]]) -> None:
-        """Do a watcher's turn and note what became of it; never raises for its sake."""
-        try:
-            done = work()
-        except OutsideError as error:
-            self._noted(self.watchers.failed, name, error.reason)
-        except ReadOnly:
-            return
-        except (LedgerError, StoreError) as error:
-            self._noted(self.watchers.failed, name, error.code)
-        else:
-            if any(done):
-                self._noted(self.watchers.ok, name)
+    def _with(self, name: str, *turns: Callable[[], bool]) -> None:
+        """Do a watcher's turns, each for itself, and note what became of them; never raises for its sake."""
+        failure, done = "", False
+        for turn in turns:
+            try:
+                done |= turn()
+            except OutsideError as error:
+                failure = failure or error.reason
+            except ReadOnly:
+                continue
+            except (LedgerError, StoreError) as error:
+                failure = failure or error.code
+        if failure:
+            self._noted(self.watchers.failed, name, failure)
+        elif done:
+            self._noted(self.watchers.ok, name)
 
     @staticmethod
     def _noted(note: Callable[..., object], *args: str) -> None:
@@ -226,7 +231,7 @@ class Witnessing:
 
         `again` asks even then: a restored archive doesn't know what it had asked before. Raises OutsideError.
         """
-        # Without what other witnesses have said: it is none of this one's business, and makes the request long.
+        # Without what other witnesses have said: that is none of this one's business, and long.
         note = _alone(self._publisher.published_note(which) or self._publisher.publish(which))
         checkpoint = self._open(which, note)
         generation = checkpoint.generation
@@ -246,10 +251,9 @@ class Witnessing:
             elif said.size <= checkpoint.size:
                 old = said.size
             else:
+                self._ahead(client, which, generation, said.size, seconds)
                 note = _alone(self._publisher.publish(which))
                 checkpoint = self._open(which, note)
-                if checkpoint.size < said.size:
-                    self._ahead(client, which, generation, said.size, seconds)
                 old = said.size
         raise OutsideError("bad_answer", "it names one size after the other")
 
@@ -260,11 +264,16 @@ class Witnessing:
         return open_checkpoint(note, self._publisher.signer(which).verifier)
 
     def _ahead(self, client: WitnessClient, which: Log, generation: int, size: int, seconds: float) -> None:
-        """A witness has seen more than we have. Always raises ReadOnly."""
+        """A witness has seen more than was published. Raises ReadOnly unless the records hold that, too.
+
+        Asked before anything is signed: a head that doesn't continue what was seen must never be.
+        """
         last = client.last_checkpoint(self._publisher.signer(which).verifier, seconds)
         root = last.checkpoint.root if last is not None and last.checkpoint.size == size else None
-        by = f"the witness {client.name}"
-        self._close([Head(which, generation, size, root, by, signed=root is not None)])
+        roots = roots_at(self._records, self._publisher, which, [size])
+        if size not in roots or (root is not None and roots[size] != root):
+            by = f"the witness {client.name}"
+            self._close([Head(which, generation, size, root, by, signed=root is not None)])
         self._standing.require_open()
 
     def _disagrees(self, client: WitnessClient, which: Log, ours: Checkpoint, seconds: float) -> None:
@@ -293,9 +302,13 @@ class Witnessing:
         if note is None or self._copies is None:
             return False
         checkpoint = self._open(which, note)
+        self._copied[which] = time.monotonic()
+        # By the files themselves: other processes copy, too.
+        age = self._copies.age(which, checkpoint.generation)
+        if age is not None and 0 <= age < self._settings.witness_file_minutes * 60:
+            return False
         if self._copies.add(which, checkpoint.generation, checkpoint.size, note):
             self.history.keep(which, checkpoint.generation, checkpoint.size, _alone(note))
-        self._copied[which] = time.monotonic()
         return True
 
     def _stamp(self, which: Log) -> bool:

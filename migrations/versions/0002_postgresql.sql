@@ -642,6 +642,8 @@ ALTER TABLE credentials ADD COLUMN enrol_only BOOLEAN DEFAULT false NOT NULL
 -- next
 ALTER TABLE credentials ADD COLUMN sealed_place BYTEA
 -- next
+ALTER TABLE credentials ADD COLUMN noted_us BIGINT
+-- next
 CREATE INDEX ix_credentials_session_id ON credentials (session_id)
 -- next
 CREATE TABLE disclosure_statements (

@@ -24,14 +24,16 @@ from retention.breaches.errors import BadBreach, BreachDecided, StepMissing
 from retention.breaches.exposure import KINDS, Exposure, Exposures, described
 from retention.breaches.rows import DECISIONS, FACTORS, Rows
 from retention.cases.clock import ORAL_DELAY_DAYS, HeldAs
-from retention.refusals import SecondPersonNeeded, WrongState
+from retention.cases.typed import typed
+from retention.refusals import WrongState
 from search.access import Action, Actor, Gate, Purpose
+from search.approving.persons import check_second
 
 RISKS: Final = ("low", "medium", "high")
 NOTICE_FIELDS: Final = ("what_happened", "information", "protect", "doing", "contact")
 TOLD: Final = ("individuals", "media", "hhs", "covered_entity")
 _FOR: Final = Purpose.SECURITY_INCIDENT
-_LONGEST: Final = 10_000
+LONGEST: Final = 10_000
 
 
 class Breaches:
@@ -214,7 +216,7 @@ class Breaches:
 
     def confirm(self, actor: Actor, breach_id: str, agree: bool = True, reason: str = "") -> dict[str, Any]:
         """Confirm a decision as another person than who made it; or, not agreeing, open it again with a
-        reason. Raises SecondPersonNeeded, WrongState, BadBreach."""
+        reason. Raises SecondPersonMissing, WrongState, BadBreach."""
         with change(self._vault, self._gate, actor, Action.BREACH_DECIDE, "breach.confirm") as act:
             act.purpose = _FOR
             act.reason = "agreed" if agree else "disagreed"
@@ -222,8 +224,7 @@ class Breaches:
             row = self._rows.find(act, breach_id)
             if row["decision"] is None or row["confirmed_us"] is not None:
                 raise WrongState("there is no decision that waits for a second person")
-            if row["decided_by"] == actor.user_id:
-                raise SecondPersonNeeded("you decided this; another person must confirm it")
+            check_second(act.connection, self._vault.clock, row["decided_by"], actor.user_id)
             said = None
             values: dict[str, Any] = {
                 "state": "confirmed",
@@ -371,14 +372,9 @@ class Breaches:
             raise WrongState("this breach is closed")
 
 
-def _text(field: str, value: str, most: int = _LONGEST, *, needed: bool = False) -> str:
+def _text(field: str, value: str, most: int = LONGEST, *, needed: bool = False) -> str:
     """What somebody typed, trimmed. Raises BadBreach naming the field, never the value."""
-    text = value.replace("\r\n", "\n").strip()
-    if needed and not text:
-        raise BadBreach(f"say the {field}")
-    if len(text) > most or any(not c.isprintable() and c not in "\n\t" for c in text):
-        raise BadBreach(f"the {field} has {most:,} printable characters at most")
-    return text
+    return typed(field.replace("_", " "), value, most, BadBreach, needed=needed)
 
 
 def discovered_day(row: RowMapping, rows: Rows) -> str:

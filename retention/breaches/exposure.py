@@ -143,6 +143,8 @@ class Exposures:
         """The same with users by their ids, whom people may name by their names. Raises NotThere."""
         ids = []
         for one in asked.users:
+            if not one.isprintable():
+                raise NotThere("there is no such user; `holdfast users list` shows them")
             found = connection.scalar(
                 select(users.c.id).where((users.c.id == one) | (users.c.name == one)).limit(1)
             )
@@ -298,7 +300,7 @@ class Exposures:
         except OSError:
             return f"The root key comes from {provider}; where it lies can’t be seen from here now."
         where = "on the same volume as the data" if same else "on another volume than the data"
-        return f"The root key ({provider}) lies {where}, as the system has it now; backups leave it out."
+        return f"The root key ({provider}) lies {where}, as the system has it now."
 
 
 def described(exposure: Exposure, people: Sequence[dict[str, Any]]) -> dict[str, Any]:

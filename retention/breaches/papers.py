@@ -19,11 +19,12 @@ from archiver.message.content import Raw
 from archiver.store.schema import breach_entries, breach_patients
 from archiver.vault import Vault
 from retention.acts import change, look
-from retention.breaches.breaches import NOTICE_FIELDS, _text, discovered_day
+from retention.breaches.breaches import LONGEST, NOTICE_FIELDS, discovered_day
 from retention.breaches.errors import BadBreach, StepMissing
 from retention.breaches.exposure import KINDS
 from retention.breaches.rows import Rows
 from retention.cases.paper import Letter, heading, text
+from retention.cases.typed import typed
 from retention.disclosures.book import Book
 from retention.disclosures.paper import safe_cell
 from retention.roster.matches import Matcher
@@ -86,7 +87,7 @@ class BreachPapers:
                 if name not in NOTICE_FIELDS:
                     raise BadBreach(f"a notice says {', '.join(NOTICE_FIELDS)}")
                 if value.strip():
-                    said["notice"][name] = _text(name, value)
+                    said["notice"][name] = typed(name.replace("_", " "), value, LONGEST, BadBreach)
             self._rows.change(act.connection, row, said)
             return self._notice(self._rows.find(act, breach_id))
 

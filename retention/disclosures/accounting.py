@@ -14,6 +14,7 @@ from archiver.vault import Vault
 from config.cases import zone_of
 from retention.acts import Act, change, look
 from retention.cases.clock import ACCOUNTING_YEARS, begin_of, day_of, years_before
+from retention.cases.typed import typed
 from retention.disclosures.book import UNSTATED, Book, Disclosure
 from retention.disclosures.errors import BadDisclosure
 from retention.disclosures.suspensions import Suspensions
@@ -170,11 +171,12 @@ class Disclosures:
             if before is None:
                 raise NotThere("there is no such disclosure; `holdfast disclosures list` shows them")
             act.objects.append(act_id)
-            if len(note) > 2_000 or not (basis or said.name or said.address or note):
-                raise BadDisclosure("say a legal basis, a recipient, or a note of up to 2,000 characters")
+            noted = typed("note", note, 2_000, BadDisclosure)
+            if not (basis or said.name or said.address or noted):
+                raise BadDisclosure("say a legal basis, a recipient or a note")
             kept = Recipient(said.name or before["recipient"], said.address or before["recipient_address"])
             chosen = read_basis(basis) if basis else Basis(before["legal_basis"])
-            self.book.say(act.connection, act_id, chosen, kept, note or before["note"], actor.user_id)
+            self.book.say(act.connection, act_id, chosen, kept, noted or before["note"], actor.user_id)
             after = self.book.act(act.connection, act_id)
             assert after is not None
             return after
@@ -186,10 +188,11 @@ class Disclosures:
         with change(self._vault, self._gate, actor, Action.DISCLOSURE_MANAGE, "disclosure.record") as act:
             said, chosen = recipient.checked(), read_basis(basis)
             act.detail |= {"basis": basis, "recipient": said.name, "what": what}
-            if not said.name or not what.strip() or len(what) > 500:
-                raise BadDisclosure("say who got it, and in up to 500 characters what it was")
+            described_as = typed("description", what, 500, BadDisclosure, needed=True, lines=False)
+            if not said.name:
+                raise BadDisclosure("say who got it")
             person = self.person(act, actor, whom)
-            told = Told("hand", "", actor.user_id, "", chosen, said, " ".join(what.split()), messages)
+            told = Told("hand", "", actor.user_id, "", chosen, said, described_as, messages)
             act_id = self.book.write(act.connection, told, ({person.id: messages}, 0))
             act.objects.append(act_id)
             found = self.book.act(act.connection, act_id)

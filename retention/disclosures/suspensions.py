@@ -18,6 +18,7 @@ from archiver.store.schema import disclosure_suspensions
 from archiver.vault import Vault
 from config.cases import zone_of
 from retention.cases.clock import ORAL_DELAY_DAYS, day_of
+from retention.cases.typed import typed
 from retention.disclosures.book import Disclosure
 from retention.disclosures.errors import BadDisclosure
 from retention.fields import SealedFields
@@ -102,8 +103,10 @@ class Suspensions:
                 f"on an oral statement a suspension lasts {ORAL_DELAY_DAYS} days at most (45 CFR "
                 f"164.528(a)(2)(ii))"
             )
-        if not statement.strip() or len(statement) > 5_000 or len(agency) > 320:
-            raise BadDisclosure("say who asked, and for which reason: 1 to 5,000 characters")
+        said = {
+            "agency": typed("agency", agency, 320, BadDisclosure, lines=False),
+            "statement": typed("statement", statement, 5_000, BadDisclosure, needed=True),
+        }
         suspension_id = new_id("s")
         connection.execute(
             disclosure_suspensions.insert().values(
@@ -112,9 +115,7 @@ class Suspensions:
                 basis=str(basis),
                 until_on=until,
                 written=written,
-                sealed=self._fields.seal(
-                    suspension_id, {"agency": " ".join(agency.split()), "statement": statement.strip()}
-                ),
+                sealed=self._fields.seal(suspension_id, said),
                 created_us=to_us(self._vault.clock.now()),
                 created_by=by_id,
             )

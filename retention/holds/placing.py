@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from datetime import date
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping
@@ -39,7 +40,7 @@ class Placing:
 
     def read(self, act: Act, criteria: dict[str, Any]) -> HoldScope:
         """Understand criteria and note them on the act. Raises what `read_scope` does, NotThere."""
-        act.detail["criteria"] = {name: value for name, value in criteria.items() if value}
+        act.detail["criteria"] = {name: _said(value) for name, value in criteria.items() if value}
         now = self._vault.clock.now()
         if criteria.get("sources"):
             criteria = {**criteria, "sources": source_ids(self._vault, criteria["sources"])}
@@ -128,3 +129,8 @@ class Placing:
             reason=reason,
             criteria=scope.to_json(),
         )
+
+
+def _said(value: Any) -> Any:
+    """A criterion as a refusal's record keeps it: days as text."""
+    return value.isoformat() if isinstance(value, date) else value

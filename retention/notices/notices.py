@@ -23,11 +23,14 @@ from retention.notices.reports import returned_mail
 from retention.notices.returned import Returned
 from retention.notices.telling import Telling
 from retention.refusals import BadCriteria, NotThere, WrongState
-from search.access import Action, Actor, Gate
+from search.access import Action, Actor, Gate, OutOfScope
 
 SAMPLE: Final = "(each custodian's own address)"
 _EVERY: Final = 2**31 - 1
 DAY_US: Final = 86_400_000_000
+
+
+_NO_SUCH = "there is no such notice; `holdfast hold notices` shows yours"
 
 
 class Notices:
@@ -113,9 +116,12 @@ class Notices:
         with change(self._vault, self._gate, actor, Action.HOLD_MANAGE, "notice.resend") as act:
             row = act.connection.execute(select(notices).where(notices.c.id == notice_id)).mappings().first()
             if row is None:
-                raise NotThere("there is no such notice; `holdfast hold notices` shows yours")
+                raise NotThere(_NO_SUCH)
             act.objects.append(row["id"])
-            found = versions.find(act, actor, row["hold_id"])
+            try:
+                found = versions.find(act, actor, row["hold_id"])
+            except OutOfScope:
+                raise OutOfScope(_NO_SUCH) from None
             if row["ended_us"] is not None:
                 raise WrongState("the hold has ended for this custodian")
             waits = select(notice_mails.c.id).where(

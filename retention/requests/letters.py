@@ -17,6 +17,7 @@ from archiver.vault import Vault
 from config.cases import zone_of
 from retention.acts import Act, change, look
 from retention.cases.paper import Letter
+from retention.cases.typed import typed
 from retention.fields import SealedFields
 from retention.refusals import NotThere
 from retention.requests import wording
@@ -55,11 +56,10 @@ class Letters:
             row = self._rows.find(act, request_id, open_=True)
             if kind not in BY_HAND:
                 raise BadCase(f"a letter is one of {', '.join(BY_HAND)}; the others come by themselves")
-            if len(words) > 5_000 or any(not c.isprintable() and c not in "\r\n\t" for c in words):
-                raise BadCase("your own words have 5,000 printable characters at most")
+            own = typed("own words", words, 5_000, BadCase)
             said = self._rows.opened(row)
             self._ready(act.connection, row, said, kind)
-            letter_id = self.write(act, row, said, kind, actor, words.replace("\r\n", "\n").strip())
+            letter_id = self.write(act, row, said, kind, actor, own)
             return self._told(self._find(act, request_id, letter_id))
 
     def read(self, actor: Actor, request_id: str, letter_id: str) -> dict[str, Any]:

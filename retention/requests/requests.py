@@ -16,6 +16,7 @@ from archiver.store.schema import patient_requests
 from archiver.vault import Vault
 from retention.acts import change, look
 from retention.cases.clock import ACT_DAYS, Kind, due, may_extend
+from retention.cases.typed import typed
 from retention.disclosures.book import Book
 from retention.patients.whom import Whom
 from retention.requests.errors import BadCase, NotReady, TooLate
@@ -274,9 +275,4 @@ def _kind(text: str) -> Kind:
 
 def _checked(field: str, value: str, *, needed: bool = False) -> str:
     """What somebody typed, trimmed. Raises BadCase naming the field, never the value."""
-    text = value.replace("\r\n", "\n").strip()
-    if needed and not text:
-        raise BadCase(f"say the {field}")
-    if len(text) > _LONGEST[field] or any(not c.isprintable() and c not in "\n\t" for c in text):
-        raise BadCase(f"the {field} has {_LONGEST[field]:,} printable characters at most")
-    return text
+    return typed(field.replace("_", " "), value, _LONGEST[field], BadCase, needed=needed)

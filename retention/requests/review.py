@@ -12,15 +12,17 @@ from archiver.clock import rfc3339, to_us
 from archiver.store.schema import messages, patient_requests, request_items, users
 from archiver.vault import Vault
 from retention.acts import Act, change, look
+from retention.cases.typed import typed
 from retention.disclosures.accounting import Disclosures
 from retention.disclosures.paper import as_letter, told
 from retention.patients.whom import BadPatient, Finder, Whom, tree_of
-from retention.refusals import NotThere, SecondPersonNeeded
+from retention.refusals import NotThere
 from retention.requests.errors import BadCase, NotReady
 from retention.requests.letters import ACCOUNT, Letters
 from retention.requests.marks import Mark, read_mark
 from retention.requests.rows import Rows
 from search.access import Action, Actor, Gate, Purpose
+from search.approving.persons import check_second
 from search.disclosing import Basis
 from search.language import parse
 from search.language.tree import Tag, all_of, any_of
@@ -151,20 +153,21 @@ class Review:
             act.detail |= {"mark": mark, "reason": reason}
             row = self._rows.find(act, request_id, open_=True)
             chosen = read_mark(mark)
-            if chosen is not Mark.GIVEN and not reason.strip():
+            why = typed("reason", reason, 2_000, BadCase)
+            if chosen is not Mark.GIVEN and not why:
                 raise BadCase("say why a message isn't given")
-            if len(reason) > 2_000 or len(message_ids) > MOST:
-                raise BadCase(f"a reason has 2,000 characters at most, and one call {MOST:,} messages")
+            if len(message_ids) > MOST:
+                raise BadCase(f"one call marks {MOST:,} messages at most")
             pks = self._listed(act, request_id, message_ids, unmarked)
             now_us = to_us(self._vault.clock.now())
             for pk in pks:
-                sealed = self._rows.fields.seal(f"{request_id}/{pk}", {"reason": reason.strip()})
+                sealed = self._rows.fields.seal(f"{request_id}/{pk}", {"reason": why})
                 act.connection.execute(
                     update(request_items)
                     .where(request_items.c.request_id == request_id, request_items.c.message_pk == pk)
                     .values(
                         mark=str(chosen),
-                        sealed=sealed if reason.strip() else None,
+                        sealed=sealed if why else None,
                         marked_us=now_us,
                         marked_by=actor.user_id,
                     )
@@ -186,8 +189,8 @@ class Review:
             act.purpose = _FOR
             act.detail |= {"statement": statement, "elsewhere": elsewhere}
             row = self._rows.find(act, request_id, open_=True)
-            if not statement.strip() or len(statement) > 5_000 or len(elsewhere) > 1_000:
-                raise BadCase("say in plain language, in up to 5,000 characters, why it is denied")
+            said_why = typed("statement", statement, 5_000, BadCase, needed=True)
+            keeper = typed("other keeper", elsewhere, 1_000, BadCase)
             tally = self._rows.tally(act.connection, request_id)
             if tally.unmarked or not tally.denies:
                 raise NotReady(
@@ -196,7 +199,7 @@ class Review:
                     else "nothing is denied"
                 )
             said = self._rows.opened(row)
-            said["denial"] = {"statement": statement.strip(), "elsewhere": elsewhere.strip()}
+            said["denial"] = {"statement": said_why, "elsewhere": keeper}
             self._rows.change(
                 act.connection,
                 row,
@@ -211,15 +214,14 @@ class Review:
 
     def approve(self, actor: Actor, request_id: str, sha256: str | None = None) -> dict[str, Any]:
         """Approve a denial as another person than who asked for it; `sha256` is the hash of the marks that
-        one looked at (`items.sha256`). Raises SecondPersonNeeded, NotReady (also when the marks have
+        one looked at (`items.sha256`). Raises SecondPersonMissing, NotReady (also when the marks have
         changed)."""
         with change(self._vault, self._gate, actor, Action.REQUEST_DECIDE, "request.approve") as act:
             act.purpose = _FOR
             row = self._rows.find(act, request_id, open_=True)
             if row["denial_asked_us"] is None:
                 raise NotReady("nobody has asked for a denial, or the marks have changed since")
-            if row["denial_asked_by"] == actor.user_id:
-                raise SecondPersonNeeded("you asked for this denial; another person must approve it")
+            check_second(act.connection, self._vault.clock, row["denial_asked_by"], actor.user_id)
             tally = self._rows.tally(act.connection, request_id)
             asked = bytes(row["denial_sha256"] or b"")
             if asked != tally.sha256 or (sha256 is not None and sha256.strip().lower() != asked.hex()):

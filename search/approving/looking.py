@@ -83,6 +83,7 @@ class Looking:
             "id": found.id,
             "action": found.request.action,
             "about": found.about_id,
+            "whom": self._name(str(found.request.params["user"])) if "user" in found.request.params else None,
             "params": dict(found.request.params),
             "item_set_sha256": found.request.item_set_sha256,
             "requester": found.request.requester,

@@ -13,6 +13,10 @@ from archiver.store.schema import appointments, credentials
 from search.actors import Role
 from search.approving.errors import SecondPersonMissing
 
+ADDED: Final = "user.add"
+"""Action of an approval that lets a new user begin."""
+_NOBODY: Final = frozenset({"operator", "system"})
+"""Who is no user: the operator at the home, and scheduled work."""
 APPOINTED: Final = timedelta(days=7)
 """So long an appointment, or a token or link that was made for somebody, ties the two."""
 
@@ -31,8 +35,12 @@ def check_second(
         raise SecondPersonMissing("you asked for this yourself; another person must approve it")
     if about and second == about:
         raise SecondPersonMissing("this is about yourself; another person must approve it")
+    if first in _NOBODY:
+        # Whoever commands the home appoints everybody there; they could do without any approval.
+        first = ""
     since = to_us(clock.now() - APPOINTED)
-    pairs = [(first, second), (second, first)] + ([(second, about)] if about else [])
+    pairs = [(first, second), (second, first)]
+    pairs += [(second, about), (about, second)] if about else []
     tied = select(appointments.c.id).where(
         appointments.c.at_us > since,
         or_(

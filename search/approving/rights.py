@@ -16,6 +16,7 @@ NEEDS: Final[Mapping[str, Action]] = {
     "policy.change": Action.POLICY_MANAGE,
     "export.create": Action.EXPORT,
     # Administrators, compliance and privacy officers.
+    "user.add": Action.GRANT_READ,
     "user.role": Action.GRANT_READ,
     "grant.add": Action.GRANT_READ,
     "grant.end": Action.GRANT_READ,

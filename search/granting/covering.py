@@ -99,13 +99,13 @@ class Covering:
             found.update(ids)
         return frozenset(found)
 
-    @staticmethod
-    def _sources(connection: Connection, named: Sequence[str]) -> frozenset[str]:
+    def _sources(self, connection: Connection, named: Sequence[str]) -> frozenset[str]:
         found = set()
         for which in named:
-            one = connection.scalar(
-                select(sources.c.id).where((sources.c.id == which) | (sources.c.name == which))
-            )
+            one = connection.scalar(select(sources.c.id).where(sources.c.id == which))
+            if one is None:
+                known = self.vault.sources.by_name(which)
+                one = known.id if known is not None else None
             if one is None:
                 raise BadGrant("sources: there is no such source; `holdfast source list` shows them")
             found.add(str(one))

@@ -135,7 +135,14 @@ class Grants:
                     params={"grant": grant_id, "user": row["user_id"]},
                     reason=reason,
                 )
-                self._record(connection, by, "grant.end", (grant_id, approval_id), {"reason": reason})
+                self._record(
+                    connection,
+                    by,
+                    "grant.revoke",
+                    (grant_id, approval_id),
+                    {"reason": reason},
+                    why="requested",
+                )
                 return {**self._shown(row), "approval": approval_id}
             self._end(connection, grant_id, requester)
             detail = {"reason": reason}
@@ -243,9 +250,12 @@ class Grants:
         objects: tuple[str, ...],
         detail: Mapping[str, Any],
         count: int | None = None,
+        why: str = "",
     ) -> None:
         if by is not None:
-            event = self._gate.event(by, action, "success", objects=objects, count=count, detail=detail)
+            event = self._gate.event(
+                by, action, "success", objects=objects, count=count, reason=why, detail=detail
+            )
         else:
             event = AuditEvent(
                 action=action,
@@ -255,6 +265,7 @@ class Grants:
                 client="cli",
                 objects=objects,
                 count=count,
+                reason=why,
                 detail=detail,
             )
         self._vault.audit.record_in(connection, event)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, cast
 
-from sqlalchemy import Connection, RowMapping, select
+from sqlalchemy import Connection, RowMapping, bindparam, select, union_all
 
 from archiver.clock import to_us
 from archiver.sealed_fields import SealedFields
@@ -44,12 +44,31 @@ class Emergency:
     until_us: int
 
 
+_ANY: Final = union_all(
+    select(grants.c.id).where(
+        grants.c.user_id == bindparam("user"),
+        grants.c.until_us > bindparam("now"),
+        grants.c.state == "granted",
+    ),
+    select(emergencies.c.id).where(
+        emergencies.c.user_id == bindparam("user"),
+        emergencies.c.until_us > bindparam("now"),
+        emergencies.c.ended_us.is_(None),
+    ),
+)
+
+
 class Live:
     """Reads what is in force. Safe from any thread."""
 
     def __init__(self, vault: Vault) -> None:
         self._vault = vault
         self._fields = SealedFields(vault)
+
+    def any(self, connection: Connection, user_id: str) -> bool:
+        """Whether a user has any grant or break-glass that may count: most have none."""
+        now = to_us(self._vault.clock.now())
+        return connection.execute(_ANY, {"user": user_id, "now": now}).first() is not None
 
     def grants(self, connection: Connection, user_id: str) -> list[Grant]:
         """The grants of a user that count now, oldest first."""

@@ -57,7 +57,7 @@ class AccessReview:
         report = self._report()
         remark = " ".join(remark.split())[:2_000]
         if sha256.strip().lower() != report["sha256"]:
-            self._gate.record(actor, "access.sign", "failed", reason="changed")
+            self._gate.record(actor, "access.review", "failed", reason="changed")
             raise BadGrant("access changed since you looked; look at the report again and sign that one")
         review_id = new_id("i")
         now = self._vault.clock.now()
@@ -72,7 +72,12 @@ class AccessReview:
                 )
             )
             event = self._gate.event(
-                actor, "access.sign", "success", objects=(review_id,), detail={"remark": remark}
+                actor,
+                "access.review",
+                "success",
+                objects=(review_id,),
+                reason="signed",
+                detail={"remark": remark},
             )
             self._vault.audit.record_in(connection, event)
         return {"id": review_id, "at": rfc3339(now), "by": actor.user_id, "sha256": report["sha256"]}

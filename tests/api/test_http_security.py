@@ -33,6 +33,22 @@ def _hardened(answer: httpx.Response) -> None:
     assert "server" not in answer.headers
 
 
+def test_the_headers_are_these() -> None:
+    assert HEADERS == {
+        "Content-Security-Policy": (
+            "default-src 'none'; style-src 'self'; script-src 'none'; img-src 'self'; form-action 'self'; "
+            "frame-ancestors 'none'; base-uri 'none'"
+        ),
+        "X-Content-Type-Options": "nosniff",
+        "X-Frame-Options": "DENY",
+        "Referrer-Policy": "no-referrer",
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Cross-Origin-Resource-Policy": "same-origin",
+        "Permissions-Policy": "camera=(), geolocation=(), microphone=(), publickey-credentials-get=(self)",
+        "Cache-Control": "no-store",
+    }
+
+
 def test_every_kind_of_answer_is_hardened(shared_house: House) -> None:
     client = shared_house.client(Role.COMPLIANCE_OFFICER)
     for answer, status in (
@@ -53,7 +69,8 @@ def test_every_kind_of_answer_is_hardened(shared_house: House) -> None:
 def test_https_means_hsts_and_a_host_cookie(tmp_path: Path) -> None:
     with open_house(tmp_path, messages=1, public_url="https://archive.clinic.example/") as house:
         client = house.client()
-        assert client.get("/healthz").headers["strict-transport-security"].startswith("max-age=31536000")
+        given = client.get("/healthz").headers["strict-transport-security"]
+        assert given == "max-age=31536000; includeSubDomains"
         link = house.app.accounts.link("legal-person")
         assert link.startswith("https://archive.clinic.example/sign-in/hf_")
         answer = client.post(

@@ -18,6 +18,7 @@ from sqlalchemy import delete, insert, select, update
 
 from api.accounts import Accounts
 from api.attempts import Attempts
+from api.doctor_sign_in import sign_in_findings
 from api.errors import (
     AccountError,
     LastPasskey,
@@ -476,6 +477,16 @@ def test_a_link_for_a_lost_passkey_takes_two_administrators(bench: Bench) -> Non
     assert "passkey_added" in bench.told("Olga")
 
 
+def test_a_passkey_that_was_copied_leaves_no_way_round_the_second_administrator(bench: Bench) -> None:
+    ada = _administrator(bench, "Ada")
+    bench.enrol("Olga")
+    (only,) = bench.accounts.passkeys_of("Olga")
+    assert bench.accounts.remove_passkey_of("Olga", only["id"]) == 1
+    with pytest.raises(SecondAdministratorNeeded):
+        bench.accounts.link("Olga", by=ada)
+    bench.enrol("Olga")  # by the operator's link
+
+
 def test_who_was_appointed_a_moment_ago_is_no_second_administrator(bench: Bench) -> None:
     ada, eve = _administrator(bench, "Ada"), _administrator(bench, "Eve")
     bench.enrol("Olga")
@@ -551,6 +562,20 @@ def test_mail_of_an_account_is_checked_sealed_and_told(bench: Bench) -> None:
     with bench.vault.records.read() as connection:
         rows = connection.execute(select(account_notices)).all()
     assert b"clinic" not in repr(rows).encode()
+
+
+def test_doctor_names_who_has_one_passkey_only(bench: Bench) -> None:
+    def said() -> list[tuple[bool, str]]:
+        return [(ok, good if ok else bad) for _, ok, good, bad in sign_in_findings(bench.vault)]
+
+    assert [ok for ok, _ in said()] == [True, True, True]
+    _, secret = bench.enrol("Olga")
+    actor = bench.actor(secret)
+    assert [ok for ok, _ in said()] == [True, True, False]
+    assert actor.user_id in said()[2][1]
+    spare = Authenticator(ORIGIN)
+    bench.own.enrol(actor, secret, spare.create(bench.own.begin_enrolment(actor)), "spare")
+    assert [ok for ok, _ in said()] == [True, True, True]
 
 
 # --- guards --------------------------------------------------------------------------------------

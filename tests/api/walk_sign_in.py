@@ -11,9 +11,14 @@ from search.access import Role
 from tests.api.house import House
 from tests.support.authenticator import Authenticator
 
-ROUTES = ("/passkeys/", "/account")
+_ROUTES = ("/passkeys/", "/account")
 _numbers = count(1)
 _devices: dict[str, Authenticator] = {}
+
+
+def is_ours(path: str) -> bool:
+    """Whether a route is of those that are called here."""
+    return path.startswith(_ROUTES) and not path.startswith("/account/tokens")
 
 
 def person(house: House, path: str, role: Role) -> httpx.Client:

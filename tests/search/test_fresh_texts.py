@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import threading
 import time
 from types import SimpleNamespace
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from archiver.message.indexable import IndexText
+from archiver.message.indexable import IndexText, PackedText
 from search import fresh_texts
 from search.fresh_texts import FreshTexts
 
@@ -72,3 +73,28 @@ def test_a_second_delivery_takes_its_message_out() -> None:
     texts.offer(batch(1))
     texts.offer(batch(1, fresh=False))
     assert texts.take(1) is None
+
+
+def test_a_packed_text_is_kept_packed_and_handed_out_whole() -> None:
+    texts = FreshTexts()
+    text = IndexText(7, *["word"] * 10, ("id:x",), (2**63, 5), 9)
+    packed = pickle.loads(pickle.dumps(text))
+    assert isinstance(packed, PackedText)
+    texts.put([(1, packed), (2, text)])
+    assert (texts.take(1), texts.take(2)) == (text, text)
+    assert texts.take(1) is None
+
+
+def test_a_flood_is_gathered_for_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fresh_texts, "KEEP_TEXTS", 100)
+    monkeypatch.setattr(fresh_texts, "POURING", 3)
+    monkeypatch.setattr(fresh_texts, "GATHER_SECONDS", 0.2)
+    took = []
+    for number in (1, 5):
+        texts = FreshTexts()
+        texts.offer(batch(*range(number)))
+        begun = time.monotonic()
+        texts.gather(threading.Event())
+        took.append(time.monotonic() - begun)
+    assert 0.2 <= took[0] < took[1]
+    assert took[1] >= 0.4

@@ -127,6 +127,13 @@ def test_a_missing_review_locks_break_glass_and_nothing_else() -> None:
     assert decide(ask(who, Action.SEARCH, locked=True)).allowed
 
 
+def test_who_waits_for_an_appointment_can_do_nothing_but_look_at_themselves() -> None:
+    for role, action in product(Role, Action):
+        said = decide(ask(actor(role), action, waits=True))
+        assert said.allowed == (action is Action.SESSION)
+        assert not decide(ask(actor(role, emergency=True), action, waits=True)).allowed or said.allowed
+
+
 def test_a_grant_adds_only_what_may_be_granted() -> None:
     who = actor(Role.PRIVACY_OFFICER)
     everything = frozenset(Action)

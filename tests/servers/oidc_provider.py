@@ -1,8 +1,8 @@
 """A real OpenID provider on loopback: idpyoidc's, whose forebear is certified by the OpenID Foundation.
 
-It registers clients, shows a form, checks a password, keeps a session of its own in a cookie, hands out codes,
-checks PKCE and the client's proof, signs ID tokens and tells of logouts. `Provider.twist` lies between it and
-its client, for the tests of a hostile one: what is signed is then signed with the provider's own keys.
+It registers clients, shows a form, checks a password, keeps a session of its own in a cookie, hands out
+codes, checks PKCE and the client's proof, signs ID tokens and tells of logouts. `Provider.twist` lies between
+it and its client, for the tests of a hostile one: what is signed is then signed with its own keys.
 """
 
 from __future__ import annotations
@@ -211,12 +211,12 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, *_: Any) -> None:
         """No log."""
 
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         parts = urlsplit(self.path)
         query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
         self._answer(parts.path, query, "")
 
-    def do_POST(self) -> None:  # noqa: N802
+    def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("content-length", "0"))).decode()
         form = {name: values[-1] for name, values in parse_qs(body).items()}
         self._answer(urlsplit(self.path).path, form, body)
@@ -235,6 +235,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self._verify(given)
             elif path == "/token":
                 self._token(given)
+            elif path == "/favicon.ico":
+                self._send(204, b"", {})
             else:
                 self._send(404, b"", {})
 

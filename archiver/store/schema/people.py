@@ -40,6 +40,8 @@ credentials = Table(
     Column("enrol_only", Boolean, nullable=False, server_default=text("false")),
     # From where, and with which browser, by the session's id.
     Column("sealed_place", LargeBinary),
+    # When the first use of a token was put on record.
+    Column("noted_us", BigInteger),
 )
 
 patients = Table(

@@ -11,6 +11,7 @@ from api.auditing import period as periods
 from api.auditing.period import Period
 from api.auditing.projection import Projection
 from api.errors import BadInput
+from api.jobs import work_of
 from archiver.errors import NotFound
 from archiver.ledger import log
 from archiver.ledger.log import Log
@@ -19,6 +20,11 @@ from search.access import AccessDenied, Purpose
 from tests.api.auditing.stage import JANE, JOHN, Place
 
 ALL = Period()
+
+
+@pytest.fixture
+def place(anywhere: Place) -> Place:
+    return anywhere
 
 
 def derived(place: Place) -> tuple[object, ...]:
@@ -171,3 +177,45 @@ def test_who_may_ask(place: Place) -> None:
 def test_periods_that_make_no_sense(asked: dict[str, str]) -> None:
     with pytest.raises(BadInput):
         periods.parse(ZoneInfo("UTC"), **asked)
+
+
+def test_ends_of_sessions_and_first_uses_of_tokens(place: Place) -> None:
+    """On record within a minute, although nobody meets them again."""
+    app = place.app
+    token = app.accounts.token(place.officer.user_id)
+    code = app.accounts.link(place.second.user_id).rpartition("/")[2]
+    app.accounts.redeem(code, "desk")
+    work = work_of(app)["audit.follow"]
+    counts = work(None)  # type: ignore[arg-type]
+    assert counts is not None
+    assert (counts["sessions_ended"], counts["tokens_used"]) == (0, 0)
+    app.accounts.authenticate(token, "api")
+    place.clock.pass_(minutes=16)
+    start = place.size()
+    for expected in (1, 0):
+        counts = work(None)  # type: ignore[arg-type]
+        assert counts is not None
+        assert (counts["sessions_ended"], counts["tokens_used"]) == (expected, expected)
+    told = [(one["action"], one["user"], one["reason"]) for one in place.leaves(start)]
+    assert told == [
+        ("session.end", place.second.user_id, "idle"),
+        ("token.first_use", place.officer.user_id, ""),
+    ]
+
+
+def test_changed_settings_are_on_record_at_the_start(place: Place) -> None:
+    app = place.app
+    assert app.auditing.starts.note() > 50
+    assert app.auditing.starts.note() == 0
+    app.vault.settings = app.vault.settings.model_copy(
+        update={"token_days": 7, "notice_relay": "smtp://relay.clinic.example?starttls"}
+    )
+    start = place.size()
+    assert app.auditing.starts.note() == 2
+    (entry,) = place.leaves(start)
+    assert (entry["action"], entry["count"]) == ("settings.change", 2)
+    assert entry["opened"]["changed"]["token_days"] == {"from": 90, "to": 7}
+    with app.vault.records.read() as connection:
+        (leaf,) = log.read(connection, Log.AUDIT, start, start + 1)
+    assert b"relay" not in leaf
+    assert b"token_days" not in leaf

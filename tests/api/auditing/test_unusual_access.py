@@ -14,6 +14,11 @@ from tests.api.auditing.stage import JANE, STAFF, Place
 LAST_WEEK = Period()
 
 
+@pytest.fixture
+def place(anywhere: Place) -> Place:
+    return anywhere
+
+
 def findings(place: Place, **settings: Any) -> list[dict[str, Any]]:
     if settings:
         place.app.vault.settings = place.app.vault.settings.model_copy(update=settings)

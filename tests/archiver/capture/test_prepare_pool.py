@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import pickle
 import sys
@@ -139,14 +140,18 @@ def test_prepared_together_is_prepared_alone(one: tuple[Vault, Settings]) -> Non
             alone.detail,
             alone.custodians,
         )
-        assert prepared.text.body == alone.text.body
+        assert dataclasses.replace(prepared.text, tags=()) == dataclasses.replace(alone.text, tags=())
 
 
 def test_what_is_handed_over_arrives_whole(one: tuple[Vault, Settings]) -> None:
     vault, _ = one
     prepared = vault.preparer.prepare(Arrival(raw=MAIL, source_id="s", original=b"another file"))
     assert prepared.report is not None
-    assert pickle.loads(pickle.dumps(prepared)) == prepared
+    there = pickle.loads(pickle.dumps(prepared))
+    # Its text is handed on packed, and unpacked where it is indexed.
+    assert pickle.loads(pickle.dumps(there)) == there
+    assert (there.text.weight, there.text.unpacked()) == (prepared.text.weight, prepared.text)
+    assert dataclasses.replace(there, text=prepared.text) == prepared
 
 
 def test_another_process_is_begun_once_arrivals_wait(

@@ -1,4 +1,4 @@
-"""Deadlines of requests and breaches: days where the organisation is, through leap years and clock changes."""
+"""Deadlines of requests and breaches: days of the calendar there, through leap years and clock changes."""
 
 from __future__ import annotations
 

@@ -13,9 +13,10 @@ from archiver.ledger import log
 from archiver.ledger.log import Log
 from archiver.store.schema import patient_requests, request_items
 from retention.patients.whom import BadPatient, Whom
-from retention.refusals import NotThere, SecondPersonNeeded
+from retention.refusals import NotThere
 from retention.requests.errors import BadCase, CaseClosed, NotReady, TooLate
 from search.access import AccessDenied, Purpose
+from search.approving.errors import SecondPersonMissing
 from search.errors import QueryError
 from tests.retention.case_house import ASKING, Office
 
@@ -100,7 +101,7 @@ def test_a_denial_takes_two_persons_and_says_what_the_rule_asks(office: Office) 
         cases.letters.make(officer, case, "denial")
     asked = cases.review.deny(officer, case, "These are notes of therapy sessions.")
     assert asked["denial"]["needed"]
-    with pytest.raises(SecondPersonNeeded):
+    with pytest.raises(SecondPersonMissing):
         cases.review.approve(officer, case)
     with pytest.raises(NotReady, match="looked at"):
         cases.review.approve(office.second, case, "0" * 64)
@@ -183,7 +184,7 @@ def test_the_clock_runs_where_the_organisation_is(office: Office) -> None:
     office.pass_(days=6)
     assert cases.requests.show(officer, case)["urgency"] == "overdue"
     assert cases.requests.counts()["overdue"] == 1
-    assert [one["id"] for one in cases.requests.list(officer)][0] == case
+    assert cases.requests.list(officer)[0]["id"] == case
     with pytest.raises(TooLate):
         cases.requests.extend(officer, case, "the archive is large")
     with pytest.raises(BadCase, match="still to come"):
