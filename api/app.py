@@ -339,7 +339,7 @@ def _wire(settings: Settings, vault: Vault) -> App:
         own_account=OwnAccount(vault, gate, passkeys, sessions, told),
         account_mails=told,
         dpop=Dpop(vault),
-        sso=SingleSignOn(vault, gate, accounts, sessions),
+        sso=SingleSignOn(vault, gate, accounts, sessions, attempts),
         watch=Watch(vault),
         dictionary=DictionaryJob(vault),
         corrections=Corrections(vault, gate, schedule),
@@ -356,7 +356,7 @@ def _wire(settings: Settings, vault: Vault) -> App:
         auditing=auditing_of(vault, gate),
         providers=Providers(vault, gate, room),
         cases=cases_of(vault, gate, room, exports, book),
-        ledger_gaps=Gaps(vault, gate),
+        ledger_gaps=Gaps(vault, gate, approvals),
         access=wire_access(vault, gate, approvals),
     )
 

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import func, select
 
 from api.app import App
+from api.doctor_access import access_findings
 from api.doctor_audit import audit_findings
 from api.doctor_cases import case_findings
 from api.doctor_doors import Finding, door_findings
@@ -47,6 +48,7 @@ def check_all(app: App) -> list[Check]:
         *(_check(*finding) for finding in _doors(app)),
         *(_check(*finding) for finding in ledger_findings(app.vault)),
         *(_check(*finding) for finding in sign_in_findings(app.vault)),
+        *(_check(*finding) for finding in access_findings(app.access.emergencies, app.settings)),
         *(_check(*finding) for finding in job_findings(app.vault)),
         *(_check(*finding) for finding in case_findings(app.cases, app.settings)),
         *(_check(*finding) for finding in audit_findings(app.settings, app.auditing)),

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, delete, select
 
 from api.errors import OwnEnrolmentNeeded, SecondAdministratorNeeded
 from api.passkeys import keeping
+from api.sso.identities import ever_had as had_identity
 from archiver.clock import Clock, to_us
 from archiver.ledger.audit import AuditLog
 from archiver.store import dialect
@@ -55,7 +56,8 @@ class Issuing:
     def may_have_link(self, connection: Connection, user_id: str, by: Actor | None) -> bool:
         """Whether a link is to be made now; False where it waits for a second administrator, on record."""
         # One that was copied or taken away leaves its owner as much a person as before.
-        if by is None or not keeping.ever_had(connection, user_id):
+        known = keeping.ever_had(connection, user_id) or had_identity(connection, user_id)
+        if by is None or not known:
             return True
         now = self._clock.now()
         connection.execute(delete(link_requests).where(link_requests.c.expires_us <= to_us(now)))

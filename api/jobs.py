@@ -50,6 +50,7 @@ def _notices(app: App) -> Work:
         cursor, returned = app.notices.returned.look(task.cursor)
         if cursor != task.cursor:
             task.keep(cursor)
+        app.access.emergencies.remind()
         told = app.account_mails.run()["sent"]
         return {"returned": returned, **app.notices.telling.run(), "accounts_told": told}
 

@@ -351,4 +351,5 @@ def audit_entry(index: int, leaf: Document, detail: Document, user_name: str | N
         "count": leaf["count"],
         "reason": leaf["reason"],
         "detail": {name: value for name, value in detail.items() if name != "objects"},
+        "session": leaf.get("session", ""),
     }

@@ -19,7 +19,7 @@ from archiver.witnessing import stamps, statement
 def sizes_on_record(vault: Vault, which: Log) -> set[int]:
     """The sizes at which the log's root is to be compared with what was published."""
     generation = vault.publisher.generation(which)
-    return {kept.size for kept in vault.witnessing.history.kept(which, generation)}
+    return set(vault.witnessing.history.sizes(which, generation))
 
 
 def checkpoints(vault: Vault, which: Log, roots: dict[int, bytes]) -> Iterator[Fault]:
@@ -28,7 +28,7 @@ def checkpoints(vault: Vault, which: Log, roots: dict[int, bytes]) -> Iterator[F
     generation = vault.publisher.generation(which)
     for number in range(1, generation + 1):
         log_key = vault.publisher.signer(which, number).verifier
-        for kept in outside.history.kept(which, number):
+        for kept in outside.history.all(which, number):
             where = f"{which.folder}/{kept.size}"
             try:
                 found = open_cosigned(kept.note, log_key, outside.verifiers).checkpoint

@@ -16,9 +16,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from config.access import AccessSettings
 from config.auditing import AuditSettings
 from config.cases import CaseSettings
-from config.access import AccessSettings
 from config.coverage import CoverageSettings
 from config.errors import ConfigError
 from config.notices import NoticeSettings

@@ -14,7 +14,7 @@ from datetime import timedelta
 from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import LargeBinary, Row, bindparam, case, func, select, update
+from sqlalchemy import BindParameter, LargeBinary, bindparam, case, func, select, update
 
 from archiver.clock import to_us
 from archiver.ledger.audit import AuditEvent
@@ -53,7 +53,9 @@ class _Seen:
     known: bool
 
 
-_USER, _NOW, _HOUR = bindparam("user"), bindparam("now"), bindparam("hour")
+_USER: BindParameter[str] = bindparam("user")
+_NOW: BindParameter[int] = bindparam("now")
+_HOUR: BindParameter[int] = bindparam("hour")
 _MINE = access_hours.c.user_id == _USER
 _PENDING = appointments.c.approval_id.is_not(None) & appointments.c.approved_by.is_(None)
 # One statement: it is asked for every request.
@@ -150,8 +152,7 @@ class Circumstances:
             return added(self._live.grants(connection, actor.user_id))
 
     def passed(self, asked: Asked) -> None:
-        """Count a look at a message, note which grants were used, and know a place from where somebody was let
-        in."""
+        """Count a look at a message, note which grants were used, and know a place somebody came from."""
         actor, action, seen = asked.actor, asked.action, asked.seen
         if action not in NEEDS_PURPOSE or actor.client == "job" or not isinstance(seen, _Seen):
             return
@@ -196,7 +197,7 @@ class Circumstances:
 
     # --- inside -------------------------------------------------------------------------------
 
-    def _conditions(self, actor: Actor, row: Row[Any], known: bool) -> Iterator[Condition]:
+    def _conditions(self, actor: Actor, row: Any, known: bool) -> Iterator[Condition]:
         settings = self._vault.settings
         role = str(actor.role)
         if actor.network and not in_networks(settings.access_networks, role, actor.network):

@@ -17,7 +17,8 @@ from sqlalchemy import Connection, RowMapping, func, select, update
 from archiver.capture.ids import new_id
 from archiver.clock import from_us, rfc3339, to_us
 from archiver.sealed_fields import SealedFields
-from archiver.store.schema import emergencies, users
+from archiver.store import dialect
+from archiver.store.schema import access_alarms, emergencies, users
 from archiver.vault import Vault
 from search import alarms
 from search.access import Action, Actor, Gate
@@ -160,6 +161,32 @@ class Emergencies:
             self._vault.audit.record_in(connection, event)
             reviewed = self._row(connection, emergency_id)
         return self._shown(reviewed)
+
+    def remind(self) -> int:
+        """Tell the privacy officers once of those not reviewed in time, by a job; how many notices."""
+        now = to_us(self._vault.clock.now())
+        told = 0
+        with self._vault.records.write() as connection:
+            late = connection.execute(
+                select(emergencies.c.user_id, func.max(emergencies.c.review_by_us).label("due"))
+                .where(emergencies.c.reviewed_us.is_(None), emergencies.c.review_by_us <= now)
+                .group_by(emergencies.c.user_id)
+            ).all()
+            for row in late:
+                key = {"user_id": row.user_id, "code": alarms.LATE}
+                connection.execute(dialect.insert_or_ignore(connection, access_alarms), [{**key, "at_us": 0}])
+                fresh = connection.execute(
+                    update(access_alarms)
+                    .where(
+                        access_alarms.c.user_id == row.user_id,
+                        access_alarms.c.code == alarms.LATE,
+                        access_alarms.c.at_us < row.due,
+                    )
+                    .values(at_us=now)
+                )
+                if fresh.rowcount:
+                    told += alarms.tell_officers(connection, self._vault.clock, alarms.LATE, row.user_id)
+        return told
 
     def banner(self, actor: Actor) -> dict[str, Any] | None:
         """What every page says while it lasts: `{id, until}`; None where none is on."""

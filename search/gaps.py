@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
+from datetime import timedelta
 from typing import Any, Final
 
 from sqlalchemy import RowMapping, select, update
@@ -24,11 +25,17 @@ from archiver.store.schema import ledger_gaps, ledger_generations
 from archiver.vault import Vault
 from archiver.witnessing import heads, statement
 from archiver.witnessing.heads import Head
+from config.errors import HoldfastError
 from search.access import Action, Actor, Gate
+from search.approving.approvals import Approvals
+from search.approving.kept import Signed
 
 OPERATOR: Final = "operator"
 LONGEST_REASON: Final = 2_000
 FOLDER: Final = "gaps"
+APPROVE: Final = "ledger.approve_gap"
+LIFE: Final = timedelta(days=30)
+"""An officer may be away; what they sign is compared with what is known when they do, whenever that is."""
 
 
 class NoGap(ArchiverError):
@@ -43,9 +50,11 @@ class NoGap(ArchiverError):
 class Gaps:
     """Explanations of gaps in one archive's logs."""
 
-    def __init__(self, vault: Vault, gate: Gate) -> None:
+    def __init__(self, vault: Vault, gate: Gate, approvals: Approvals) -> None:
         self._vault = vault
         self._gate = gate
+        self._approvals = approvals
+        approvals.doers[APPROVE] = lambda actor, asked, signed: self.approve(actor, asked.about_id, signed)
         self._fields = SealedFields(vault)
 
     def status(self) -> dict[str, Any]:
@@ -149,24 +158,27 @@ class Gaps:
         said = self._fields.open(gap_id, row["sealed"])
         return {**_shown(row), "reason": said["reason"], "by": said["by"]}
 
-    def approve(self, actor: Actor, gap_id: str) -> dict[str, Any]:
+    def approve(self, actor: Actor, gap_id: str, signed: Signed | None = None) -> dict[str, Any]:
         """Approve an explanation: the logs go on from the restored heads, under new origins.
 
         Durable on return, and the archive is open again in this process; others take it up at their next
-        start. Raises NotFound, NoGap where more was seen since than was explained, AccessDenied.
+        start. Raises NotFound, NoGap where more was seen since than was explained, AccessDenied, and
+        SignatureNeeded where the officer has a passkey and hasn't signed this with it.
         """
         vault = self._vault
+        if signed is None and (waiting := self._waiting(gap_id)) is not None:
+            self._approvals.ready(actor, **_asked(waiting))
         self._gate.require(actor, Action.LEDGER_DECIDE, about=(gap_id,))
-        row = self._row(actor, "ledger.approve_gap", gap_id)
+        row = self._row(actor, APPROVE, gap_id)
         vault.witnessing.look()
         try:
             if row["decided_us"] is not None:
                 raise NoGap("this explanation has been approved already; run the command that you came from")
             explained = _heads(row)
             _compare(vault.witnessing.found, explained)
-            done = self._begin(actor, row, explained)
-        except ArchiverError as error:
-            self._gate.record(actor, "ledger.approve_gap", "failed", objects=(gap_id,), reason=error.code)
+            done = self._begin(actor, row, explained, signed)
+        except HoldfastError as error:
+            self._gate.record(actor, APPROVE, "failed", objects=(gap_id,), reason=error.code)
             raise
         vault.publisher.refresh()
         vault.witnessing.forget()
@@ -182,21 +194,33 @@ class Gaps:
             AuditEvent("ledger.explain_gap", "failed", OPERATOR, OPERATOR, client="cli", reason=reason)
         )
 
-    def _row(self, actor: Actor, action: str, gap_id: str) -> RowMapping:
+    def _waiting(self, gap_id: str) -> RowMapping | None:
+        """An explanation that nobody has decided on."""
+        row = self._find(gap_id)
+        return row if row is not None and row["decided_us"] is None else None
+
+    def _find(self, gap_id: str) -> RowMapping | None:
         with self._vault.records.read() as connection:
-            row = connection.execute(select(ledger_gaps).where(ledger_gaps.c.id == gap_id)).mappings().first()
+            chosen = select(ledger_gaps).where(ledger_gaps.c.id == gap_id)
+            return connection.execute(chosen).mappings().first()
+
+    def _row(self, actor: Actor, action: str, gap_id: str) -> RowMapping:
+        row = self._find(gap_id)
         if row is None:
             self._gate.record(actor, action, "failed", reason=NotFound.audit_code)
             raise NotFound("there is no such explanation; see `holdfast ledger status`")
         return row
 
-    def _begin(self, actor: Actor, row: RowMapping, seen: list[Head]) -> dict[str, Any]:
+    def _begin(
+        self, actor: Actor, row: RowMapping, seen: list[Head], passkey: Signed | None
+    ) -> dict[str, Any]:
         """Sign the statement and begin the generations, all in one transaction."""
         vault = self._vault
         said = self._fields.open(row["id"], row["sealed"])
         reason = hashlib.sha256(bytes.fromhex(said["salt"]) + said["reason"].encode()).hexdigest()
         with vault.records.write(dialect.LOCK_ARCHIVE) as connection:
             dialect.lock(connection, dialect.LOCK_AUDIT)
+            approval = self._approvals.agree_in(connection, actor, signed=passkey, used=True, **_asked(row))
             now = to_us(vault.clock.now())
             logs: dict[str, Any] = {}
             signers, common = [], {}
@@ -226,6 +250,7 @@ class Gaps:
                     "at": now,
                     "asked_by": row["asked_by"],
                     "approved_by": actor.user_id,
+                    "approval": approval,
                     "reason": reason,
                     "logs": logs,
                 },
@@ -246,9 +271,9 @@ class Gaps:
             log.append(connection, Log.CAPTURES, [canonical.leaf({**leaf, "logs": logs})])
             event = self._gate.event(
                 actor,
-                "ledger.approve_gap",
+                APPROVE,
                 "success",
-                objects=(row["id"],),
+                objects=(row["id"], approval),
                 count=len(logs),
                 detail={"statement": signed.decode(), "reason": said["reason"], "salt": said["salt"]},
             )
@@ -262,6 +287,18 @@ class Gaps:
         durable.make_dir(folder)
         durable.write(folder / f"{row['id']}.note", signed, mode=0o644)
         return {"id": row["id"], "statement": signed.decode(), "logs": logs, "approved_at": _time(now)}
+
+
+def _asked(row: RowMapping) -> dict[str, Any]:
+    """An explanation as it is approved: exactly these heads."""
+    return {
+        "action": APPROVE,
+        "about_id": row["id"],
+        "params": {"gap": row["id"], "heads_sha256": hashlib.sha256(row["heads"]).hexdigest()},
+        "items": "",
+        "requester": row["asked_by"],
+        "life": LIFE,
+    }
 
 
 def _heads(row: RowMapping) -> list[Head]:

@@ -192,6 +192,8 @@ WHILE_READ_ONLY: Final = frozenset(
         Action.SESSION,
         Action.LEDGER_READ,
         Action.LEDGER_DECIDE,
+        Action.APPROVAL_READ,
+        Action.APPROVAL_DECIDE,
         Action.AUDIT_READ,
         Action.SOURCE_READ,
         Action.JOB_READ,
@@ -250,9 +252,9 @@ class Asked:
     """A request, and all that is known of it at this moment.
 
     `granted` are the actions that live grants add to the role; `passkey`: the user has one; `required`: the
-    setting `passkeys` isn't `optional`; `locked`: an emergency of theirs was not reviewed in time; `waits`: who
-    made them a user waits for a second person's word; and the `conditions` that the settings watch.
-    `seen` is nothing to the policy: whoever gathered all that keeps it there for when the request is let through.
+    setting `passkeys` isn't `optional`; `locked`: an emergency of theirs wasn't reviewed in time; `waits`: no
+    second person has agreed to their appointment yet; `conditions` are those that the settings watch. `seen`
+    is nothing to the policy: who gathered all this finds it there again once the request is let through.
     """
 
     actor: Actor

@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from archiver.errors import LedgerError
 from archiver.ledger import canonical
-from archiver.ledger.note import open_note, parse_vkey
+from archiver.ledger.checkpoint import open_cosigned
+from archiver.ledger.note import Verifier, open_note, parse_vkey
 from archiver.ledger.proof import parse_proof, verify_proof
 
 FIXED = frozenset({"manifest.json", "manifest.note"})
 
 
-def check_folder(directory: Path, vkey: str | None = None) -> dict[str, Any]:
+def check_folder(directory: Path, vkey: str | None = None, witnesses: Sequence[str] = ()) -> dict[str, Any]:
     """Verify an export and return `{ok, messages, faults:[{where, what}], vkey, exceptions}`.
 
     Without `vkey` the key inside the manifest is used: that proves the folder is whole and unchanged
-    since it was signed, and by which key; pinning a key obtained elsewhere proves by whom. Reads only
-    the folder; raises nothing for hostile content.
+    since it was signed, and by which key; pinning a key obtained elsewhere proves by whom. Each of
+    `witnesses` (keys in text form) must have cosigned the checkpoint of every proof. Reads only the
+    folder; raises nothing for hostile content, and LedgerError for a bad key of a witness.
     """
+    watching = [parse_vkey(key) for key in witnesses]
     faults: list[dict[str, str]] = []
 
     def fault(where: str, what: str) -> None:
@@ -52,7 +56,7 @@ def check_folder(directory: Path, vkey: str | None = None) -> dict[str, Any]:
     listed = set(FIXED)
     for item in items:
         listed |= {str(item.get("file")), str(item.get("proof"))}
-        for where, what in _check_item(directory, item, captures):
+        for where, what in _check_item(directory, item, captures, watching):
             fault(where, what)
     for path in sorted(directory.rglob("*")) if directory.is_dir() else []:
         name = path.relative_to(directory).as_posix()
@@ -67,7 +71,9 @@ def check_folder(directory: Path, vkey: str | None = None) -> dict[str, Any]:
     }
 
 
-def _check_item(directory: Path, item: dict[str, Any], captures: Any) -> list[tuple[str, str]]:
+def _check_item(
+    directory: Path, item: dict[str, Any], captures: Any, watching: Sequence[Verifier]
+) -> list[tuple[str, str]]:
     name, proof_name = str(item.get("file")), str(item.get("proof"))
     if not _plain(name, "natives/") or not _plain(proof_name, "proofs/"):
         return [("manifest.json", "an item names a file outside its folder")]
@@ -80,7 +86,10 @@ def _check_item(directory: Path, item: dict[str, Any], captures: Any) -> list[tu
         return [(name, "its bytes are not those that were exported")]
     try:
         proof = parse_proof((directory / proof_name).read_bytes())
-        verify_proof(proof, captures)
+        verify_proof(proof, captures, others=watching)
+        seen = open_cosigned(proof.checkpoint, captures, watching).witnesses
+        if missing := {key.name for key in watching} - set(seen):
+            return [(proof_name, f"its checkpoint lacks the cosignature of {', '.join(sorted(missing))}")]
         leaf: Any = canonical.loads(proof.leaf or b"")
         if leaf.get("sha256") != digest or leaf.get("id") != item.get("id"):
             return [(proof_name, "it proves another message")]

@@ -179,7 +179,8 @@ class Productions:
         return self._rows.status(export_id)
 
     def basis(self, actor: Actor, purpose: Purpose | None, export_id: str) -> Basis:
-        """The legal basis that a download would be written down with; see `Export.basis`."""
+        """The legal basis that a download would be written down with (`Export.basis`). Raises as `stream`."""
+        self._gate.require(actor, Action.EXPORT, purpose)
         return self._seen(actor, "export.download", export_id, purpose).basis(purpose)
 
     def stream(self, actor: Actor, purpose: Purpose | None, export_id: str) -> Iterator[tuple[str, Raw]]:

@@ -215,6 +215,14 @@ class ReadingRoom:
         leaving = set(self._leaving())
         return [pk for pk in self._reader.all_rowids(self.scoped(actor, tree)) if pk not in leaving]
 
+    def beyond(self, actor: Actor, tree: Query, known: Iterable[int] = ()) -> int:
+        """How many messages match outside the actor's scope, those `known` aside: for a case that must be
+        whole, so that somebody who may see them looks too. A number, and nothing of them."""
+        if self.scope(actor).everything:
+            return 0
+        seen = {*self.matching(actor, tree), *known, *self._leaving()}
+        return sum(pk not in seen for pk in self._reader.all_rowids(tree))
+
     def not_searchable(self, actor: Actor) -> dict[str, int]:
         """How many messages in scope a search can't see fully: by parts, waiting, and not indexable."""
         return self._not_searchable(self.scope(actor), self._leaving())

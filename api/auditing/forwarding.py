@@ -7,7 +7,9 @@ stands in the records, so that any process may go on; a lease keeps two from sen
 from __future__ import annotations
 
 import logging
+import os
 import secrets
+import socket
 import threading
 from collections.abc import Mapping
 from datetime import timedelta
@@ -32,8 +34,9 @@ from retention.notices.audit_mails import ALARM, AuditMails
 
 AT_ONCE: Final = 200
 """Entries of one stretch: what is in memory, and what is sent again after a failure in its middle."""
-LEASE: Final = timedelta(minutes=2)
-"""Longer than a stretch may take; a process that died with it lets another go on then."""
+LEASE: Final = timedelta(minutes=1)
+"""A process that died with it lets another go on then; one of the same machine at once. Where a stretch takes
+longer, two may send it: at least once."""
 LOOK_SECONDS: Final = 1.0
 FIRST_WAIT: Final = 1.0
 LONGEST_WAIT: Final = 300.0
@@ -59,7 +62,7 @@ class Forwarder:
         self._vault = vault
         self._mails = mails
         self._walk = Walk(vault)
-        self._owner = secrets.token_hex(8)
+        self._owner = f"{socket.gethostname()}/{os.getpid()}/{secrets.token_hex(8)}"
         self.sinks: Mapping[str, Sink] = {sink.name: sink for sink in vault.settings.sinks}
         self._senders: dict[str, Send] = {
             name: sender(sink, about(vault, projection, phi=sink.phi)) for name, sink in self.sinks.items()
@@ -170,6 +173,8 @@ class Forwarder:
                 | (audit_sinks.c.owner == self._owner)
                 | (audit_sinks.c.lease_us < now)
             )
+            if row is not None and row.owner and _dead(row.owner):
+                free |= audit_sinks.c.owner == row.owner
             taken = connection.execute(
                 update(audit_sinks)
                 .where(audit_sinks.c.name == name, free)
@@ -213,6 +218,20 @@ class Forwarder:
                 event = by_system("audit.sink", "failed", reason=error.why, detail={"sink": row.name})
                 self._vault.audit.record_in(connection, event)
                 log.error("the receiver %s of the audit log takes nothing: %s", row.name, error.why)
+
+
+def _dead(owner: str) -> bool:
+    """Whether who sent was a process of this machine that has ended."""
+    host, _, rest = owner.rpartition("/")[0].rpartition("/")
+    if host != socket.gethostname() or not rest.isdigit():
+        return False
+    try:
+        os.kill(int(rest), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        pass
+    return False
 
 
 def to_us_span(span: timedelta) -> int:

@@ -12,8 +12,9 @@ from api.errors import BadInput
 from archiver.clock import from_us, rfc3339, to_us
 
 Length = Literal["weekly", "monthly"]
-_MONTH: Final = re.compile(r"(\d{4})-(\d{2})")
-_WEEK: Final = re.compile(r"(\d{4})-W(\d{2})")
+FIRST_YEAR, LAST_YEAR = 1970, 9000
+_MONTH: Final = re.compile(r"(\d{4})-(\d{2})", re.ASCII)
+_WEEK: Final = re.compile(r"(\d{4})-W(\d{2})", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +66,10 @@ def named(zone: ZoneInfo, name: str) -> Period:
     """The month `2026-11` or the week `2026-W47` (ISO 8601). Raises BadInput."""
     try:
         if (found := _WEEK.fullmatch(name)) is not None:
-            first = date.fromisocalendar(int(found[1]), int(found[2]), 1)
+            first = _known(date.fromisocalendar(int(found[1]), int(found[2]), 1))
             return days(zone, first, first + timedelta(days=7), name)
         if (found := _MONTH.fullmatch(name)) is not None:
-            first = date(int(found[1]), int(found[2]), 1)
+            first = _known(date(int(found[1]), int(found[2]), 1))
             return days(zone, first, _next_month(first), name)
     except (ValueError, OverflowError):
         pass
@@ -89,8 +90,9 @@ def _moment(zone: ZoneInfo, text: str, *, last: bool) -> datetime:
     try:
         if "T" in text or " " in text:
             moment = datetime.fromisoformat(text)
+            _known(moment.date())
             return moment if moment.tzinfo else moment.replace(tzinfo=zone)
-        day = date.fromisoformat(text)
+        day = _known(date.fromisoformat(text))
         return _start(zone, day + timedelta(days=1) if last else day)
     except (ValueError, OverflowError):
         raise BadInput("a day is written like 2026-11-30, a time like 2026-11-30T14:00:00Z") from None
@@ -98,6 +100,13 @@ def _moment(zone: ZoneInfo, text: str, *, last: bool) -> datetime:
 
 def _start(zone: ZoneInfo, day: date) -> datetime:
     return datetime.combine(day, time(), zone)
+
+
+def _known(day: date) -> date:
+    """A day of which there can be a log, and far enough from the ends of time to reckon with."""
+    if not FIRST_YEAR <= day.year <= LAST_YEAR:
+        raise ValueError
+    return day
 
 
 def _next_month(first: date) -> date:

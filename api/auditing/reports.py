@@ -115,10 +115,7 @@ class AuditReports:
         """
         self._begin(actor, "patient", {"patient": patient, **period.to_json(), "after": after})
         with self._vault.records.read() as connection:
-            people = self._finder.find(connection, actor, Whom(patient=patient))
-            if not people:
-                raise NotFound("there is no such patient on the roster; name a record number or a roster id")
-            ids = sorted({one for person in people for one in (person.id, *person.ids)})
+            ids = self._records_of(connection, actor, patient)
             tokens = [self._projection.token(one) for one in ids]
             chosen = and_(
                 audit_facts.c.idx.in_(select(audit_patients.c.idx).where(audit_patients.c.token.in_(tokens))),
@@ -153,10 +150,7 @@ class AuditReports:
         `retention.disclosures.book.Disclosure` has it. Raises NotFound."""
         self._begin(actor, "disclosures", {"patient": patient, **period.to_json()})
         with self._vault.records.read() as connection:
-            people = self._finder.find(connection, actor, Whom(patient=patient))
-            if not people:
-                raise NotFound("there is no such patient on the roster; name a record number or a roster id")
-            ids = sorted({one for person in people for one in (person.id, *person.ids)})
+            ids = self._records_of(connection, actor, patient)
             found = self._book.of_patient(
                 connection,
                 ids,
@@ -214,9 +208,19 @@ class AuditReports:
         self._gate.record(actor, Action.AUDIT_READ, "success", reason=f"report.{kind}", detail=detail)
         self._projection.follow()
 
+    def _records_of(self, connection: Connection, actor: Actor, patient: str) -> list[str]:
+        """The roster ids of all records of a patient. Raises NotFound."""
+        # No database takes a NUL, and no number or id has one.
+        people = self._finder.find(connection, actor, Whom(patient=patient)) if patient.isprintable() else []
+        if not people:
+            raise NotFound("there is no such patient on the roster; name a record number or a roster id")
+        return sorted({one for person in people for one in (person.id, *person.ids)})
+
     def _user(self, user: str) -> tuple[str, str]:
         if user in NOBODY:
             return user, ""
+        if not user.isprintable():
+            raise NotFound("there is no such user; `holdfast users list` shows them")
         with self._vault.records.read() as connection:
             row = connection.execute(
                 select(users.c.id, users.c.name).where(or_(users.c.id == user, users.c.name == user.strip()))

@@ -51,7 +51,9 @@ class Watched:
             act.detail |= {"kind": kind, "patient": patient, "reason": reason}
             if kind not in KINDS:
                 raise BadWatch(f"watch a patient as one of {', '.join(KINDS)}")
-            people = self._finder.find(act.connection, actor, Whom(patient=patient))
+            # No database takes a NUL, and no number, id or name has one.
+            sound = patient.isprintable() and user.isprintable()
+            people = self._finder.find(act.connection, actor, Whom(patient=patient)) if sound else []
             if len(people) != 1:
                 raise NotFound("name just one patient of the roster, by record number or roster id")
             user_id = None

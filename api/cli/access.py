@@ -242,7 +242,7 @@ def _judge(context: Context, args: argparse.Namespace) -> int:
 
 def _configure_judge(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("id", help="of `break-glass list`")
-    parser.add_argument("--verdict", required=True, choices=VERDICTS)
+    parser.add_argument("--verdict", required=True, choices=VERDICTS, help="was it an emergency?")
     parser.add_argument("--text", required=True, help="what you looked at, and what you found")
     acting(parser)
 

@@ -37,7 +37,7 @@ def _list(context: Context, args: argparse.Namespace) -> int:
 
 def _line(e: dict[str, Any]) -> str:
     return (
-        f"{e['n']:>7}  {e['at']}  {e['outcome']:<8} {e['action']:<22} {_who(e):<18} {e['purpose']}"
+        f"{e['n']:>7}  {e['at']}  {e['outcome']:<8} {e['action']:<22} {e['user']:<18} {e['purpose']}"
         f"  {' '.join(e['objects'][:3])}"
     )
 

@@ -97,7 +97,7 @@ def _configure_download(parser: argparse.ArgumentParser) -> None:
 def _verify(context: Context, args: argparse.Namespace) -> int:
     if not Path(args.directory).is_dir():
         raise UsageError("there is no such folder")
-    verdict = check_folder(Path(args.directory), args.key)
+    verdict = check_folder(Path(args.directory), args.key, args.witness)
 
     def text() -> str:
         lines = [f"FAULT {f['where']}: {f['what']}" for f in verdict["faults"]]
@@ -111,6 +111,9 @@ def _verify(context: Context, args: argparse.Namespace) -> int:
 def _configure_verify(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("directory", metavar="DIR", help="a downloaded export")
     parser.add_argument("--key", metavar="VKEY", help="the archive's export key, had from elsewhere")
+    parser.add_argument(
+        "--witness", action="append", default=[], metavar="VKEY", help="whose cosignature each proof must bear"
+    )
 
 
 VERBS = (

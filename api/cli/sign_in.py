@@ -12,7 +12,8 @@ def _sessions(context: Context, args: argparse.Namespace) -> int:
     context.say_list(
         documents,
         lambda s: (
-            f"{s['id']}  {s['method']:<8} began {s['began_at']}  last used {s['last_used_at']}  {s['address']}"
+            f"{s['id']}  {s['method']:<8} began {s['began_at']}  last used {s['last_used_at']}  "
+            f"{s['address']}"
         ),
         "no living session",
     )

@@ -31,6 +31,7 @@ _WHILE_READ_ONLY: Final = frozenset(
         ("verify",),
         ("doctor",),
         ("ledger",),
+        ("approval",),
         ("audit",),
         ("users",),
         ("keys", "status"),

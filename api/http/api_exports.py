@@ -87,13 +87,17 @@ def state_recipient(app: AppDep, actor: ActorDep, id: ObjectId, body: ExportFor)
 def download_export(
     app: AppDep, actor: ActorDep, id: ObjectId, x_purpose: PurposeHeader = None
 ) -> StreamingResponse:
-    """The export as a ZIP, made while it is sent. Cut short, it has no directory and doesn't open."""
+    """The export as a ZIP, made while it is sent. Cut short, it has no directory and doesn't open.
+
+    `X-Legal-Basis` says what it was written down with; `unstated` is to be stated (`/disclosures`).
+    """
     purpose = stated_purpose(app, actor, Action.EXPORT, x_purpose)
+    basis = app.exports.basis(actor, purpose, id)
     files = app.exports.stream(actor, purpose, id)
     # The first file is asked for here, so that a refusal is still an answer and not a broken download.
     first = next(files, None)
     return StreamingResponse(
         zip_stream(chain([first] if first else [], files)),
-        headers={"Content-Disposition": f'attachment; filename="{id}.zip"'},
+        headers={"Content-Disposition": f'attachment; filename="{id}.zip"', "X-Legal-Basis": str(basis)},
         media_type="application/zip",
     )

@@ -176,7 +176,7 @@ def request_items(
     actor: ActorDep,
     id: ObjectId,
     mark: Annotated[str | None, Query(max_length=40)] = None,
-    after: Annotated[int | None, Query(ge=0)] = None,
+    after: Annotated[int | None, Query(ge=-(2**62), le=2**62)] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 100,
 ) -> dict[str, Any]:
     """A page of the list, with what reviewers said; `next` is the `after` of the following one."""

@@ -24,7 +24,7 @@ class NewUser(BaseModel):
 
     name: Annotated[str, Field(min_length=1, max_length=MAX_NAME)]
     role: Annotated[str, Field(max_length=40)]
-    mail: Annotated[str | None, Field(max_length=254, description="where to tell them of their account")] = None
+    mail: Annotated[str | None, Field(max_length=254, description="where they are told")] = None
 
 
 @router.get("/users")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
@@ -136,6 +137,9 @@ def approve(request: Request, app: AppDep, actor: ActorDep, id: ObjectId, form: 
     """Approve it, by the passkey where the approver has one."""
     try:
         signed = _signed(app, actor, id, form.get("assertion", ""))
+        if signed is not None:
+            # Whoever signs has just shown their passkey: they aren't asked for it twice.
+            actor = replace(actor, verified_us=signed.at_us)
         app.access.approvals.approve(actor, id, signed)
     except StepUpNeeded:
         raise
@@ -220,6 +224,8 @@ def begin(request: Request, app: AppDep, actor: ActorDep, form: CheckedForm) -> 
             everything=form.get("everything") == "yes",
             minutes=_number(form.get("minutes", "")),
         )
+    except StepUpNeeded:
+        raise
     except HoldfastError as error:
         return _break_glass(request, app, actor, error, form)
     return RedirectResponse("/", 303)
@@ -230,6 +236,8 @@ def end(request: Request, app: AppDep, actor: ActorDep, form: CheckedForm) -> Re
     """End it."""
     try:
         app.access.emergencies.end(actor)
+    except StepUpNeeded:
+        raise
     except HoldfastError as error:
         return _break_glass(request, app, actor, error)
     return RedirectResponse("/", 303)
@@ -240,6 +248,8 @@ def review(request: Request, app: AppDep, actor: ActorDep, id: ObjectId, form: C
     """Say whether one was justified."""
     try:
         app.access.emergencies.review(actor, id, form.get("verdict", ""), form.get("text", ""))
+    except StepUpNeeded:
+        raise
     except HoldfastError as error:
         return _break_glass(request, app, actor, error)
     return RedirectResponse("/break-glass", 303)
@@ -283,6 +293,8 @@ def sign(request: Request, app: AppDep, actor: ActorDep, form: CheckedForm) -> R
     """Sign it off."""
     try:
         app.access.review.sign(actor, form.get("sha256", ""), form.get("remark", ""))
+    except StepUpNeeded:
+        raise
     except HoldfastError as error:
         return _review(request, app, actor, error)
     return RedirectResponse("/access-review", 303)

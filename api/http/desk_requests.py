@@ -290,7 +290,9 @@ def _items(
     shown: Any = form.get("show") or None
     shown = shown if shown == "unmarked" or shown in tuple(Mark) else None
     text = form.get("after", "")
-    after = int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
+    # Mail of before 1970 has negative keys.
+    digits = text.removeprefix("-")
+    after = int(text) if digits.isascii() and digits.isdigit() and len(digits) < 19 else None
     found = app.cases.review.items(actor, request_id, mark=shown, after=after, limit=PAGE_SIZE)
     return desk_page(
         request,

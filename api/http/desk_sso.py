@@ -30,7 +30,7 @@ def start(request: Request, app: AppDep) -> Response:
     """Begin a sign-in at the provider."""
     auth.same_site(request, app)
     cross_site.check_form(request, app)
-    return _leave(app, app.sso.begin())
+    return _leave(app, app.sso.begin(address=auth.address_of(request)))
 
 
 @router.post("/sign-in/{code}/sso")
@@ -38,7 +38,7 @@ def join(request: Request, app: AppDep, code: Code) -> Response:
     """Begin a sign-in that links the provider's person to the user of an invitation, which it spends."""
     auth.same_site(request, app)
     cross_site.check_form(request, app)
-    return _leave(app, app.sso.begin("join", code))
+    return _leave(app, app.sso.begin("join", code, address=auth.address_of(request)))
 
 
 @router.post("/sso/step-up")

@@ -33,10 +33,11 @@ class Hosts:
         self._names = frozenset(name for name in names if "*" not in name)
         self._under = frozenset(name[1:] for name in names if name.startswith("*."))
 
-    def known(self, host: str, local: str | None) -> bool:
-        """Whether a Host header is ours; `local` is the address at which the connection came in.
+    def known(self, host: str) -> bool:
+        """Whether a Host header may be ours.
 
-        An address counts where it is that very one: no name was looked up, so none can have been forged.
+        A number may: no name was looked up for it, so none can have been pointed here by somebody else; and
+        behind a translation of addresses we don't know our own.
         """
         try:
             name = (urlsplit(f"//{host}").hostname or "").rstrip(".")
@@ -45,15 +46,12 @@ class Hosts:
         if not name or not _HOST.fullmatch(host):
             return False
         try:
-            address = ipaddress.ip_address(name)
-            here = ipaddress.ip_address(local) if local else None
+            ipaddress.ip_address(name)
         except ValueError:
-            pass
-        else:
-            return address == here or str(address) in self._names
-        return name in self._names or any(
-            name.endswith(under) and "." not in name.removesuffix(under) for under in self._under
-        )
+            return name in self._names or any(
+                name.endswith(under) and "." not in name.removesuffix(under) for under in self._under
+            )
+        return True
 
 
 def _certified(path: Path) -> set[str]:
@@ -63,5 +61,4 @@ def _certified(path: Path) -> set[str]:
         found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except (OSError, ValueError, x509.ExtensionNotFound):
         return set()
-    addresses = {str(address) for address in found.get_values_for_type(x509.IPAddress)}
-    return {name.lower() for name in found.get_values_for_type(x509.DNSName)} | addresses
+    return {name.lower() for name in found.get_values_for_type(x509.DNSName)}

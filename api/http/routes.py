@@ -148,7 +148,9 @@ ROUTES: Final[Mapping[tuple[str, str], Audited]] = {
     ("GET", f"{API}/exports/{{id}}/download"): Audited(("export.download",), Action.EXPORT),
     ("GET", f"{API}/ledger"): Audited(("ledger.status",), Action.LEDGER_READ),
     ("GET", f"{API}/ledger/gaps/{{id}}"): Audited(("ledger.show_gap",), Action.LEDGER_READ),
-    ("POST", f"{API}/ledger/gaps/{{id}}/approve"): Audited(("ledger.approve_gap",), Action.LEDGER_DECIDE),
+    ("POST", f"{API}/ledger/gaps/{{id}}/approve"): Audited(
+        ("ledger.approve_gap", "approval.approve"), Action.LEDGER_DECIDE
+    ),
     ("GET", f"{API}/audit"): Audited(("audit.read",), Action.AUDIT_READ),
     ("GET", f"{API}/audit/{{n}}/proof"): Audited(("audit.proof",), Action.AUDIT_READ),
     ("GET", f"{API}/sources"): Audited(("source.list",), Action.SOURCE_READ),
@@ -215,7 +217,9 @@ ROUTES: Final[Mapping[tuple[str, str], Audited]] = {
     ("POST", "/corrections/{n}/approve"): Audited(("correction.approve",), Action.CORRECTION_MAKE),
     ("POST", "/corrections/{n}/refuse"): Audited(("correction.refuse",), Action.CORRECTION_MAKE),
     ("GET", "/ledger"): Audited(("ledger.status", "ledger.show_gap"), Action.LEDGER_READ),
-    ("POST", "/ledger/gaps/{id}/approve"): Audited(("ledger.approve_gap",), Action.LEDGER_DECIDE),
+    ("POST", "/ledger/gaps/{id}/approve"): Audited(
+        ("ledger.approve_gap", "approval.approve"), Action.LEDGER_DECIDE
+    ),
     ("GET", "/jobs"): Audited(("job.list",), Action.JOB_READ),
     ("POST", "/jobs/{kind}/run"): Audited(("job.run",), Action.JOB_RUN),
     ("GET", "/retention"): Audited(("retention.forecast",), Action.RETENTION_READ),

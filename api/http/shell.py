@@ -85,8 +85,7 @@ class Shell:
         if scope["path"] in ANY_HOST:
             return True
         given = [value for name, value in scope["headers"] if name == b"host"]
-        local = scope.get("server")
-        return len(given) == 1 and self._hosts.known(given[0].decode("latin-1"), local[0] if local else None)
+        return len(given) == 1 and self._hosts.known(given[0].decode("latin-1"))
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] in _BODILESS:

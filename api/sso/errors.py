@@ -14,7 +14,7 @@ class SsoError(ApiError):
     audit_code = "sso_refused"
 
     def __init__(self, text: str, reason: str = "") -> None:
-        self.reason = reason or self.code
+        self.reason = reason or self.code.removeprefix("sso_")
         super().__init__(text)
 
 

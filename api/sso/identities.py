@@ -143,7 +143,7 @@ class Identities:
         )
 
 
-def has_any(connection: Connection, user_id: str) -> bool:
-    """Whether a user can sign in by a provider."""
-    living = select(identities.c.id).where(identities.c.user_id == user_id, identities.c.ended_us.is_(None))
-    return connection.execute(living.limit(1)).first() is not None
+def ever_had(connection: Connection, user_id: str) -> bool:
+    """Whether a user could ever sign in by a provider; an identity that was taken away counts too."""
+    had = select(identities.c.id).where(identities.c.user_id == user_id)
+    return connection.execute(had.limit(1)).first() is not None

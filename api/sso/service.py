@@ -12,6 +12,7 @@ from sqlalchemy import Connection, RowMapping, select, update
 
 from api import credentials
 from api.accounts import Accounts
+from api.attempts import Attempts
 from api.issuing import Issuing, second_needed
 from api.sessions import Opened, Sessions
 from api.sso.errors import SsoError, SsoRefused, SsoUnknown
@@ -26,6 +27,7 @@ from archiver.sealed_fields import SealedFields
 from archiver.store.schema import credentials as sessions_table
 from archiver.store.schema import sso_sessions
 from archiver.vault import Vault
+from retention.notices.account_mails import AccountMails
 from search.access import Gate
 from search.actors import OIDC, Action, Actor
 
@@ -53,6 +55,7 @@ class SingleSignOn:
         gate: Gate,
         accounts: Accounts,
         sessions: Sessions,
+        attempts: Attempts,
         provider: Provider | None = None,
     ) -> None:
         self._records = vault.records
@@ -62,7 +65,9 @@ class SingleSignOn:
         self._gate = gate
         self._accounts = accounts
         self._sessions = sessions
+        self._attempts = attempts
         self._issuing = Issuing(vault.audit, gate, vault.clock)
+        self._notices = AccountMails(vault)
         self._fields = SealedFields(vault)
         self.identities = Identities(vault)
         self.provider = provider or Provider(vault.settings)
@@ -85,12 +90,16 @@ class SingleSignOn:
 
     # --- signing in ---------------------------------------------------------------------------
 
-    def begin(self, kind: Kind = "sign_in", about: str = "") -> Begun:
+    def begin(self, kind: Kind = "sign_in", about: str = "", *, address: str = "") -> Begun:
         """Begin a sign-in; `about` is an invitation's code (join) or a session's id (step_up).
 
-        Nothing is asked of the archive, and nothing written. Raises SsoOff, SsoUnavailable, SsoRefused.
+        Nothing is asked of the archive. Counted by `address`, since whoever comes back makes us ask the
+        provider. Raises SsoOff, SsoUnavailable, SsoRefused, TooManyAttempts.
         """
-        return self._flow.begin(kind, about)
+        begun = self._flow.begin(kind, about)
+        if address:
+            self._attempts.began(address)
+        return begun
 
     def finish(
         self, query: Mapping[str, str], cookie: str | None, *, address: str = "", agent: str = ""
@@ -268,6 +277,8 @@ class SingleSignOn:
     ) -> None:
         made_by = reason or (by.user_id if by else "operator")
         identity = self.identities.link(connection, user_id, issuer, subject, made_by)
+        told_by = by.user_id if by else user_id if reason else "operator"
+        self._notices.tell(connection, user_id, "identity_linked", told_by)
         told = {"issuer": issuer, "subject": subject}
         if reason:
             event = AuditEvent(

@@ -106,6 +106,8 @@ class AuditLog:
 
     def _write(self, events: Sequence[AuditEvent]) -> list[int | Exception]:
         with self._records.write(dialect.LOCK_AUDIT) as connection:
+            if len(events) == 1:
+                return [self.record_in(connection, events[0])]
             return self._append(connection, events)
 
     def _append(self, connection: Connection, events: Sequence[AuditEvent]) -> list[int | Exception]:

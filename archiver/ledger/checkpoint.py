@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from archiver.errors import LedgerError
+from archiver.ledger.generations import same_log, split_origin
 from archiver.ledger.merkle import EMPTY_ROOT, HASH_BYTES, MAX_SIZE
 from archiver.ledger.note import Signer, Verifier, b64decode, b64encode, open_note, sign_note
 
@@ -45,33 +46,13 @@ def log_origin(archive_id: str, log: Literal["captures", "audit"]) -> str:
     return f"holdfast/{archive_id}/{log}"
 
 
-_GENERATION: Final = re.compile(r"(holdfast/[^/]+/(?:captures|audit))(?:/([2-9]|[1-9][0-9]{1,5}))?")
-
-
-def of_generation(origin: str, generation: int) -> str:
-    """The origin of a log's generation: the log's own for the first, `<origin>/<n>` for the others.
-
-    A log begins a generation when records were restored that were older than what others had seen of it:
-    a witness would refuse the shorter head under the old origin (docs/adr/0020).
-    """
-    return origin if generation == 1 else f"{origin}/{generation}"
-
-
-def split_origin(origin: str) -> tuple[str, int]:
-    """A log's first origin and the generation that an origin names; one that isn't ours is its own, and 1."""
-    found = _GENERATION.fullmatch(origin)
-    return (found[1], int(found[2] or 1)) if found else (origin, 1)
-
-
 def key_for(log: Verifier, data: bytes) -> Verifier:
     """The log's key under the name of the generation that a signed checkpoint says it is of.
 
     All generations of a log have one key; whoever trusts it for one knows it for all.
     """
     origin = data.partition(b"\n")[0].decode("utf-8", "replace")
-    if origin != log.name and split_origin(origin)[0] == split_origin(log.name)[0]:
-        return log.renamed(origin)
-    return log
+    return log.renamed(origin) if origin != log.name and same_log(origin, log.name) else log
 
 
 def parse_decimal(text: str) -> int:

@@ -11,6 +11,7 @@ from typing import Final
 
 from archiver.errors import LedgerError
 from archiver.ledger import signatures
+from archiver.ledger.generations import same_log
 from archiver.ledger.signatures import COSIGNATURE, COSIGNATURE_ML_DSA_44, ED25519, SEED_BYTES
 
 MAX_NOTE_BYTES: Final = 256 * 1024
@@ -139,7 +140,8 @@ def sign_note(text: str, signers: Sequence[Signer]) -> bytes:
 def open_note(data: bytes, known: Sequence[Verifier]) -> Note:
     """Verify a note by the known keys and return it.
 
-    Signatures of unknown keys are passed over. Raises LedgerError where the note is malformed, too
+    Signatures of unknown keys are passed over; a log's key is known under the names of all the log's
+    generations. Raises LedgerError where the note is malformed, too
     large (256 KiB, 64 signatures), has a bad signature of a known key, or no good one.
     """
     if len(data) > MAX_NOTE_BYTES:
@@ -158,7 +160,7 @@ def open_note(data: bytes, known: Sequence[Verifier]) -> Note:
     keys = {(key.name, key.key_id): key for key in known}
     signed_by: dict[Verifier, int | None] = {}
     for name, key_id, signature in [_parse_line(line) for line in lines]:
-        key = keys.get((name, key_id))
+        key = keys.get((name, key_id)) or _of_another_generation(name, key_id, known)
         if key is None:
             continue
         if not key.accepts(text.encode("utf-8"), signature):
@@ -196,6 +198,15 @@ def _parse_line(line: str) -> tuple[str, bytes, bytes]:
         raise LedgerError("the note has a malformed signature line")
     _check_name(name)
     return name, signature[:_KEY_ID_BYTES], signature[_KEY_ID_BYTES:]
+
+
+def _of_another_generation(name: str, key_id: bytes, known: Sequence[Verifier]) -> Verifier | None:
+    for key in known:
+        if key.name != name and same_log(key.name, name):
+            found = key.renamed(name)
+            if found.key_id == key_id:
+                return found
+    return None
 
 
 def _line(key: Verifier, signature: bytes) -> str:

@@ -19,10 +19,10 @@ from archiver.ledger import log
 from archiver.ledger.checkpoint import (
     Checkpoint,
     log_origin,
-    of_generation,
     open_checkpoint,
     sign_checkpoint,
 )
+from archiver.ledger.generations import of_generation
 from archiver.ledger.log import Log
 from archiver.ledger.note import Signer
 from archiver.ledger.proof import Proof, make_proof

@@ -1,9 +1,10 @@
 """The guards: triggers that are the last wall of promises 5 and 6.
 
 Whatever path asks, and whoever wrote it, the database itself refuses to destroy the key of a message that
-is held, not yet past its disposal date, or on no approved list that is being executed, and to loosen a hold
-but by its release. A date counts as reached only when it is that day everywhere on Earth (UTC-12). Each guard
-is a condition under which a row may not change so; the two databases only differ in how that is written down.
+is held, asked for by a patient, not yet past its disposal date, or on no approved list that is being
+executed, and to loosen a hold but by its release. A date counts as reached only when it is that day
+everywhere on Earth (UTC-12). Each guard is a condition under which a row may not change so; the two databases
+only differ in how that is written down.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ _PROTECTED = """EXISTS (SELECT 1 FROM messages m WHERE m.pk = OLD.message_pk AND
     OR EXISTS (SELECT 1 FROM hold_items i JOIN holds h ON h.id = i.hold_id
                WHERE i.message_pk = m.pk AND h.state <> 'released')
     OR {extended}
+    OR {requested}
     OR {unsettled}
     OR NOT {approved}
     OR EXISTS (SELECT 1 FROM holds h WHERE h.state = 'applying')
@@ -256,6 +258,7 @@ def _written(text: str, dialect: str) -> str:
     keys = f"{KEYS_SCHEMA}." if dialect == "postgresql" else ""
     return (
         text.replace("{extended}", guards_disposal.EXTENDED)
+        .replace("{requested}", guards_cases.REQUESTED)
         .replace("{approved}", guards_disposal.APPROVED)
         .replace("{unsettled}", guards_facts.UNSETTLED)
         .replace("{unconfirmed}", guards_policy.UNCONFIRMED)

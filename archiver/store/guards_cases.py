@@ -5,6 +5,10 @@ from __future__ import annotations
 
 from archiver.store.guard import Guard
 
+REQUESTED = """EXISTS (SELECT 1 FROM request_items q JOIN patient_requests r ON r.id = q.request_id
+    WHERE q.message_pk = m.pk AND r.state = 'open')"""
+"""Condition on a message `m`: a patient has asked for what is held of her, and it isn't answered yet."""
+
 _TABLES = (
     "disclosure_acts",
     "disclosures",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from sqlalchemy import func, select
 
@@ -13,6 +14,8 @@ from archiver.ledger.log import Log
 from archiver.store import dialect
 from archiver.store.records import Records
 from archiver.store.schema import ledger_checkpoints, ledger_cosignatures
+
+PAGE: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,17 @@ class History:
             )
         return int(newest) if newest is not None else None
 
+    def newest_cosigned(self, which: Log, generation: int, limit: int) -> int:
+        """The largest size up to a limit that anybody has cosigned; 0 where there is none."""
+        lines = ledger_cosignatures.c
+        with self._records.read() as connection:
+            newest = connection.scalar(
+                select(func.max(lines.size)).where(
+                    lines.log == which, lines.generation == generation, lines.size <= limit
+                )
+            )
+        return int(newest or 0)
+
     def covering(
         self, which: Log, generation: int, index: int, witnesses: Collection[str], quorum: int
     ) -> Kept | None:
@@ -127,11 +141,16 @@ class History:
             for row in rows
         ]
 
-    def newest(self, which: Log, generation: int) -> int:
-        """The largest size on record of a log's generation; 0 where there is none."""
+    def sizes(self, which: Log, generation: int) -> list[int]:
+        """The sizes of all checkpoints on record of a log's generation, smallest first."""
         points = ledger_checkpoints.c
         with self._records.read() as connection:
-            newest = connection.scalar(
-                select(func.max(points.size)).where(points.log == which, points.generation == generation)
-            )
-        return int(newest or 0)
+            chosen = select(points.size).where(points.log == which, points.generation == generation)
+            return [int(size) for size in connection.scalars(chosen.order_by(points.size))]
+
+    def all(self, which: Log, generation: int) -> Iterator[Kept]:
+        """Every checkpoint on record of a log's generation, smallest first, few at a time in memory."""
+        sizes = self.sizes(which, generation)
+        for start in range(0, len(sizes), PAGE):
+            some = sizes[start : start + PAGE]
+            yield from self.kept(which, generation, some[0], some[-1])

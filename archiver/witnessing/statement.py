@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from archiver.errors import LedgerError
 from archiver.ledger import canonical
-from archiver.ledger.checkpoint import split_origin
+from archiver.ledger.generations import split_origin
 from archiver.ledger.note import Signer, Verifier, open_note, sign_note
 
 HEADER: Final = "holdfast/log-gap/v1"

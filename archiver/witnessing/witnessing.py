@@ -144,8 +144,7 @@ class Witnessing:
         The newest cosigned checkpoint on record that isn't beyond either; at worst 0.
         """
         limit = min([size, *(head.size for head in seen if head.generation == generation)])
-        signed = [kept.size for kept in self.history.kept(which, generation, 0, limit) if kept.witnesses]
-        return max(signed, default=0)
+        return self.history.newest_cosigned(which, generation, limit)
 
     # --- each round ---------------------------------------------------------------------------
 

@@ -1179,6 +1179,8 @@ CREATE TABLE request_items (
 	CONSTRAINT fk_request_items_request_id FOREIGN KEY(request_id) REFERENCES patient_requests (id)
 )
 -- next
+CREATE INDEX ix_request_items_message_pk ON request_items (message_pk)
+-- next
 CREATE TABLE request_letters (
 	id VARCHAR NOT NULL, 
 	request_id VARCHAR NOT NULL, 
@@ -1397,6 +1399,8 @@ CREATE OR REPLACE FUNCTION holdfast_guard_data_keys_delete() RETURNS trigger LAN
                WHERE i.message_pk = m.pk AND h.state <> 'released')
     OR EXISTS (SELECT 1 FROM extensions x WHERE x.message_pk = m.pk AND x.ended_us IS NULL
     AND x.until >= (now() AT TIME ZONE 'UTC' - interval '12 hours')::date)
+    OR EXISTS (SELECT 1 FROM request_items q JOIN patient_requests r ON r.id = q.request_id
+    WHERE q.message_pk = m.pk AND r.state = 'open')
     OR EXISTS (SELECT 1 FROM name_book n WHERE n.searched_us IS NULL)
     OR (EXISTS (SELECT 1 FROM name_book n) AND EXISTS (SELECT 1 FROM outbox o WHERE o.message_pk = m.pk))
     OR EXISTS (SELECT 1 FROM redates r WHERE r.message_pk = m.pk)

@@ -31,6 +31,8 @@ from search.approving.persons import check_second
 
 RISKS: Final = ("low", "medium", "high")
 NOTICE_FIELDS: Final = ("what_happened", "information", "protect", "doing", "contact")
+EARLIEST: Final = datetime(1996, 8, 21, tzinfo=UTC)
+"""The day of HIPAA: an earlier time was mistyped."""
 TOLD: Final = ("individuals", "media", "hhs", "covered_entity")
 _FOR: Final = Purpose.SECURITY_INCIDENT
 LONGEST: Final = 10_000
@@ -74,6 +76,8 @@ class Breaches:
                 raise BadBreach(f"the mail is held as {' or '.join(get_args(HeldAs))}")
             now = self._vault.clock.now()
             moment = discovered or now
+            if moment < EARLIEST:
+                raise BadBreach("a breach is opened on the time of its discovery")
             if moment > now + timedelta(minutes=5):
                 raise BadBreach("a breach can't have been discovered at a time that is still to come")
             hours = self._vault.settings.breach_contract_hours if contract_hours is None else contract_hours
@@ -283,6 +287,8 @@ class Breaches:
                 raise StepMissing("notices follow when two persons have decided that it is a breach")
             if on > self._rows.today():
                 raise BadBreach("a notice can't have gone out on a day that is still to come")
+            if on.isoformat() < discovered_day(row, self._rows):
+                raise BadBreach("a notice can't have gone out before the breach was discovered")
             if any(
                 one.not_before and on <= one.not_before for one in self._rows.deadlines(act.connection, row)
             ):

@@ -14,11 +14,12 @@ from sqlalchemy import Connection, select
 
 from archiver.ledger import log
 from archiver.ledger.log import Log
-from archiver.store.schema import audit_facts, audit_marks, audit_objects
+from archiver.store.schema import audit_details, audit_facts, audit_marks, audit_objects
 from archiver.vault import Vault
 from retention.breaches.asked import Asked
 
 CHUNK: Final = 2_000
+_AT_ONCE: Final = 500
 _GAP: Final = 32
 """Entries so near to each other are read in one stretch."""
 Entry = tuple[int, dict[str, Any], dict[str, Any]]
@@ -80,14 +81,31 @@ class Entries:
 
     def _read(self, connection: Connection, start: int, stop: int, asked: Asked) -> Iterator[Entry]:
         """Of a stretch, what is covered; a detail is unsealed only where the leaf may be."""
+        chosen: dict[int, dict[str, Any]] = {}
         for index, raw in enumerate(log.read(connection, Log.AUDIT, start, stop), start):
             leaf = json.loads(raw)
             # Without its objects the leaf tells enough to leave most out.
-            if leaf["outcome"] != "success" or not asked.covers(leaf, asked.messages):
-                continue
-            ((_, _, detail),) = self._vault.audit.entries(connection, index, index + 1)
+            if leaf["outcome"] == "success" and asked.covers(leaf, asked.messages):
+                chosen[index] = leaf
+        details = self._details(connection, list(chosen))
+        for index, leaf in chosen.items():
+            detail = details.get(index, {})
             if asked.covers(leaf, objects_of(leaf, detail)):
                 yield index, leaf, detail
+
+    def _details(self, connection: Connection, indices: Sequence[int]) -> dict[int, dict[str, Any]]:
+        """The opened details of entries; of one that is past its term there is none. Raises SealError."""
+        found: dict[int, dict[str, Any]] = {}
+        for start in range(0, len(indices), _AT_ONCE):
+            rows = connection.execute(
+                select(audit_details.c.idx, audit_details.c.sealed).where(
+                    audit_details.c.idx.in_(indices[start : start + _AT_ONCE])
+                )
+            )
+            for row in rows:
+                if row.sealed is not None:
+                    found[row.idx] = json.loads(self._vault.audit.open_detail(row.idx, bytes(row.sealed)))
+        return found
 
 
 def objects_of(leaf: dict[str, Any], detail: dict[str, Any]) -> list[str]:

@@ -33,7 +33,7 @@ _CHUNK: Final = 500
 _EXPORTING: Final = frozenset({"export.download"})
 _OPENING: Final = frozenset({"message.read", "message.raw", "disposition.review", "disposition.opened"})
 _LISTING: Final = frozenset(
-    {"search.results", "search.unsearchable", "alert.show", "disposition.show", "tag.apply", "request.items"}
+    {"search.results", "search.unsearchable", "alert.show", "disposition.show", "tag.apply", "note.list"}
 )
 
 
@@ -106,18 +106,19 @@ class Exposures:
         seen: dict[str, Seen] = {}
         by_user: dict[str, Counter[str]] = {}
         told: dict[str, Seen] = {}
+        nameless = 0
         if asked.by_log:
             for index, leaf, detail in self._entries.find(connection, asked, whole=whole, progress=progress):
                 kind = _kind(leaf["action"])
-                named = [
-                    one for one in objects_of(leaf, detail) if not asked.messages or one in asked.messages
-                ]
                 if kind is None:
                     continue
+                named = objects_of(leaf, detail)
+                nameless += not named and bool(leaf["count"])
                 entries.append(index)
                 by_user.setdefault(leaf["user"], Counter())[kind] += 1
                 for one in named:
-                    seen.setdefault(one, Seen()).add(kind, leaf["at"])
+                    if not asked.messages or one in asked.messages:
+                        seen.setdefault(one, Seen()).add(kind, leaf["at"])
                 if not asked.messages:
                     for one in detail.get("patients", ()):
                         told.setdefault(one, Seen()).add(kind, leaf["at"])
@@ -126,6 +127,11 @@ class Exposures:
         seen = self._mail(connection, seen)
         people, unmatched = self._people(connection, seen, told)
         facts, together = self._facts(connection, asked, seen)
+        if nameless:
+            facts.append(
+                f"{nameless:,} entries say how many messages they are about and not which: their sealed "
+                "details are past the term of the audit log. What they showed is not among the above."
+            )
         times = [at for one in seen.values() for at in (one.first, one.last) if at is not None]
         return Exposure(
             entries,

@@ -68,7 +68,7 @@ class Disclosures:
         ) as act:
             person = self.person(act, actor, whom)
             asked = asked_on or self.suspensions.today()
-            first, last = _period(asked, since, until)
+            first, last = _period(asked, self.suspensions.today(), since, until)
             told = self.book.of_patient(
                 act.connection,
                 (person.id, *person.ids),
@@ -263,7 +263,7 @@ class Disclosures:
             return {"unstated": self.book.unstated(connection)}
 
 
-def _period(asked: date, since: date | None, until: date | None) -> tuple[date, date]:
+def _period(asked: date, today: date, since: date | None, until: date | None) -> tuple[date, date]:
     earliest = years_before(asked, ACCOUNTING_YEARS)
     first, last = since or earliest, until or asked
     if first < earliest:
@@ -271,6 +271,8 @@ def _period(asked: date, since: date | None, until: date | None) -> tuple[date, 
             f"an account goes back {ACCOUNTING_YEARS} years before the request, to {earliest} (45 CFR "
             f"164.528(a)(1))"
         )
+    if last > today:
+        raise BadDisclosure("the period can't end on a day that is still to come")
     if last < first:
         raise BadDisclosure("the period ends before it begins")
     return first, last

@@ -1,4 +1,4 @@
-"""What people are told of their own accounts: a new link, a new passkey, one that may have been cloned.
+"""What people are told of their accounts (a new link, a copied passkey), and of what their office asks.
 
 Written down in the transaction of what it tells of. Shown at the desk until its owner has seen it, and mailed
 by the relay of the hold notices where somebody said to which address (`users add --mail`). The mail names
@@ -28,18 +28,24 @@ KINDS: Final = {
     "passkey_added": "A passkey was added to your account.",
     "passkey_removed": "A passkey was removed from your account.",
     "passkey_cloned": "One of your passkeys may have been copied. It was removed, and your sessions ended.",
+    "identity_linked": "Your account can be signed in to by single sign-on from now on.",
     "token_issued": "An API token that acts as you was made.",
     "sessions_ended": "An administrator ended your sessions.",
     "emergency_begun": "Somebody broke the glass: they read mail in an emergency. It is yours to review.",
     "emergency_late": "A break-glass was not reviewed in time. Who used it can't again until it is.",
     "access_unusual": "Somebody read mail in an unusual way. The audit log says who, when and what.",
-    "witness_failing": "A witness, the folder of copies or the time stamps don't see the archive's checkpoints.",
+    "witness_failing": "A witness, the copies or the time stamps don't see the archive's checkpoints.",
     "archive_read_only": "The archive is read-only: others have seen more of its logs than its records hold.",
     "mail_changed": "The address to which these notices go was changed.",
 }
-"""Every kind, and what its owner reads. A kind of another package is added here, without anything typed."""
+"""Every kind, and what is read. A kind of another package is added here, without anything typed."""
+DUTIES: Final = frozenset(
+    {"emergency_begun", "emergency_late", "access_unusual", "witness_failing", "archive_read_only"}
+)
+"""Kinds that are of somebody's office, not of their account."""
 MOST: Final = 50
 SUBJECT: Final = "Holdfast: a change of your account"
+DUTY_SUBJECT: Final = "Holdfast: something to look at"
 TEXT: Final = """{what}
 
     When   {at}
@@ -48,6 +54,15 @@ TEXT: Final = """{what}
 If this was not you, or not agreed with you, tell your privacy officer at once. You see all that was done to
 your account, and can end its sessions, here:
 {link}
+"""
+DUTY_TEXT: Final = """{what}
+
+    When   {at}
+
+Look at it here, after signing in:
+{link}
+
+This mail says nothing of whose mail or which patients it is about.
 """
 
 
@@ -125,15 +140,16 @@ class AccountMails(Sending):
         if not told.get("mail"):
             return None  # shown at the desk alone
         settings = self._vault.settings
+        duty = row["kind"] in DUTIES
         return letters.message(
             sender=settings.notice_from,
             to=told["mail"],
-            subject=SUBJECT,
-            text=TEXT.format(
+            subject=DUTY_SUBJECT if duty else SUBJECT,
+            text=(DUTY_TEXT if duty else TEXT).format(
                 what=KINDS[row["kind"]],
                 at=rfc3339(from_us(row["made_us"])),
                 who=_who(row["by_id"], row["user_id"], {}),
-                link=f"{settings.url}/account",
+                link=f"{settings.url}/" if duty else f"{settings.url}/account",
             ),
             message_id=f"account-{row['id']}@{settings.smtp_domain}",
             now=self._vault.clock.now(),

@@ -150,6 +150,11 @@ class Letters:
     def _searched(self, connection: Connection, row: RowMapping, said: Mapping[str, Any]) -> Tally:
         if not said.get("search"):
             raise NotReady("search for the patient's mail first: `holdfast requests search`")
+        if beyond := said["search"].get("beyond", 0):
+            raise NotReady(
+                f"{beyond:,} messages about her are beyond what the searcher may see; let somebody search "
+                "again who may see them"
+            )
         tally = self._rows.tally(connection, row["id"])
         if tally.unmarked:
             raise NotReady(f"{tally.unmarked:,} messages aren't marked yet: `holdfast requests items`")

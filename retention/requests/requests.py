@@ -27,6 +27,8 @@ from search.disclosing import Basis, Told
 
 ASKERS: Final = ("patient", "representative")
 MOST: Final = 1_000
+EARLIEST: Final = date(1996, 8, 21)
+"""The day of HIPAA: an earlier one was mistyped."""
 _LONGEST: Final[Mapping[str, int]] = {
     "name": 320,
     "address": 1_000,
@@ -95,6 +97,8 @@ class Requests:
                 raise BadCase(f"a request is one of {', '.join(get_args(Kind))}")
             today = self._rows.today()
             day = received or today
+            if day < EARLIEST:
+                raise BadCase("a request is opened on the day it came in")
             if day > today:
                 raise BadCase("a request can't have been received on a day that is still to come")
             if identity:

@@ -1,4 +1,4 @@
-"""The work on a request for access: find the patient's mail, mark it, deny with two persons, produce it."""
+"""The work on a request for access: what was found is marked, denied with two persons, and produced."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, RowMapping, select, update
 
-from archiver.clock import rfc3339, to_us
-from archiver.store.schema import messages, patient_requests, request_items, users
+from archiver.clock import to_us
+from archiver.store.schema import messages, request_items, users
 from archiver.vault import Vault
 from retention.acts import Act, change, look
 from retention.cases.typed import typed
 from retention.disclosures.accounting import Disclosures
 from retention.disclosures.paper import as_letter, told
-from retention.patients.whom import BadPatient, Finder, Whom, tree_of
+from retention.patients.whom import Whom
 from retention.refusals import NotThere
 from retention.requests.errors import BadCase, NotReady
+from retention.requests.finding import UNDONE, Finding
 from retention.requests.letters import ACCOUNT, Letters
 from retention.requests.marks import Mark, read_mark
 from retention.requests.rows import Rows
 from search.access import Action, Actor, Gate, Purpose
 from search.approving.persons import check_second
 from search.disclosing import Basis
-from search.language import parse
-from search.language.tree import Tag, all_of, any_of
+from search.language.tree import Tag, any_of
 from search.productions import Productions
 from search.reading_room import ReadingRoom
 from search.results import Item
@@ -55,47 +55,15 @@ class Review:
         self._disclosures = disclosures
         self._letters = letters
         self._rows = Rows(vault)
-        self._finder = Finder(vault)
+        self._finding = Finding(vault, gate, room)
 
     # --- finding ------------------------------------------------------------------------------
 
     def search(
         self, actor: Actor, request_id: str, whom: Whom | None = None, query: str = "*"
     ) -> dict[str, Any]:
-        """Find the patient's mail that also matches `query` and put it on the request's list; what is there
-        already keeps its mark. Without `whom` the patient is who the request names.
-
-        Returns the request with `found` and `added`. Raises BadPatient, NotThere, QueryError, CaseClosed.
-        """
-        with change(self._vault, self._gate, actor, Action.REQUEST_WORK, "request.search") as act:
-            act.purpose = _FOR
-            act.detail["query"] = query
-            row = self._rows.find(act, request_id, open_=True)
-            said = self._rows.opened(row)
-            asked = whom if whom is not None and whom.said else Whom(**said["whom"])
-            act.detail |= asked.detail()
-            people = self._finder.find(act.connection, actor, asked)
-            if len(people) != 1:
-                raise BadPatient("name one patient: by a record number, or by an id that the roster lists")
-            person = people[0]
-            act.patients += person.ids
-            tree = all_of([tree_of(people), parse(query, now=self._vault.clock.now()).tree])
-            found = self._room.matching(actor, tree)
-            added = self._add(act.connection, request_id, found)
-            act.count = len(found)
-            said["whom"] = asked.detail()
-            said["search"] = {
-                "at": rfc3339(self._vault.clock.now()),
-                "by": actor.name,
-                "query": query,
-                "found": len(found),
-                "not_searchable": self._room.not_searchable(actor),
-            }
-            # What is produced or denied is all that was found then: a longer list opens both anew.
-            undone = _UNDONE if added else {}
-            self._rows.change(act.connection, row, said, patient_id=person.id, **undone)
-            shown = self._rows.described(act.connection, self._rows.find(act, request_id))
-            return {**shown, "found": len(found), "added": added}
+        """See `retention.requests.finding.Finding.search`."""
+        return self._finding.search(actor, request_id, whom, query)
 
     def items(
         self,
@@ -174,7 +142,7 @@ class Review:
                 )
             act.count = len(pks)
             if pks:
-                self._rows.change(act.connection, row, None, **_UNDONE)
+                self._rows.change(act.connection, row, None, **UNDONE)
             return self._rows.described(act.connection, self._rows.find(act, request_id))
 
     # --- denying ------------------------------------------------------------------------------
@@ -253,6 +221,10 @@ class Review:
                     f"{tally.unmarked:,} messages aren't marked yet" if tally.unmarked else "nothing is given"
                 )
             pks = self._rows.given(act.connection, request_id)
+            if hidden := len(pks) - len(self._room.visible(actor, pks)):
+                raise NotReady(
+                    f"{hidden:,} of them are beyond what you may see; let somebody else produce it"
+                )
         export = self._exports.create(
             actor,
             _FOR,
@@ -305,17 +277,6 @@ class Review:
 
     # --- inside -------------------------------------------------------------------------------
 
-    def _add(self, connection: Connection, request_id: str, pks: Sequence[int]) -> int:
-        there = set(
-            connection.scalars(
-                select(request_items.c.message_pk).where(request_items.c.request_id == request_id)
-            )
-        )
-        rows = [{"request_id": request_id, "message_pk": pk} for pk in pks if pk not in there]
-        for start in range(0, len(rows), 2_000):
-            connection.execute(request_items.insert(), rows[start : start + 2_000])
-        return len(rows)
-
     def _listed(self, act: Act, request_id: str, message_ids: Sequence[str], unmarked: bool) -> list[int]:
         if bool(message_ids) == unmarked:
             raise BadCase("name messages by their ids, or all that have no mark (--unmarked)")
@@ -366,9 +327,3 @@ class Review:
     def _names(connection: Connection, ids: set[str]) -> dict[str, str]:
         query = select(users.c.id, users.c.name).where(users.c.id.in_(sorted(filter(None, ids))))
         return {row.id: row.name for row in connection.execute(query)}
-
-
-_UNDONE: Final = {
-    patient_requests.c[name].name: None
-    for name in ("denial_asked_us", "denial_asked_by", "denial_sha256", "denial_us", "denial_by", "export_id")
-}

@@ -78,6 +78,8 @@ class Rows:
             raise NotThere("there is no such request; `holdfast requests list` shows them")
         if row["id"] not in act.objects:
             act.objects.append(row["id"])
+        if row["patient_id"] is not None:
+            act.patients.append(row["patient_id"])
         if open_ and row["state"] == "closed":
             raise CaseClosed("this request is closed; open another one for what is asked anew")
         return row

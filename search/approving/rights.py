@@ -15,6 +15,7 @@ NEEDS: Final[Mapping[str, Action]] = {
     "hold.sight": Action.HOLD_RELEASE,
     "policy.change": Action.POLICY_MANAGE,
     "export.create": Action.EXPORT,
+    "ledger.approve_gap": Action.LEDGER_DECIDE,
     # Administrators, compliance and privacy officers.
     "user.add": Action.GRANT_READ,
     "user.role": Action.GRANT_READ,

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import re
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
+from cryptojwt.jws.jws import JWS
 
-from tests.api.house import House
-from tests.servers.oidc_provider import PASSWORDS, Provider
+from tests.api.house import House, open_house
+from tests.servers.oidc_provider import CLIENT, MULTI_FACTOR, PASSWORDS, SECRET, Provider, foreign_key
+
+OFFICER = "compliance_officer-person"
 
 NAVIGATE = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
 OURS = {**NAVIGATE, "Sec-Fetch-Site": "same-origin"}
@@ -64,3 +73,69 @@ class Traveller:
 def query_of(url: str) -> dict[str, str]:
     """The parameters of an address."""
     return {name: values[-1] for name, values in parse_qs(urlsplit(url).query).items()}
+
+
+def opened(
+    home: Path, provider: Provider, database_url: str | None = None, **more: object
+) -> AbstractContextManager[House]:
+    """A house whose people may sign in at the provider, until the block ends."""
+    secret = home / "client-secret"
+    secret.write_text(f"{SECRET}\n")
+    given: dict[str, object] = {
+        "oidc_issuer": provider.issuer,
+        "oidc_client_id": CLIENT,
+        "oidc_client_secret": f"file:{secret}",
+        "oidc_step_up_acr": [MULTI_FACTOR],
+        **more,
+    }
+    return open_house(home, database_url, 1, **given)
+
+
+def register(house: House, provider: Provider, **more: Any) -> None:
+    """Make the house known to the provider."""
+    provider.register(f"{house.app.settings.url}/sso/return", **more)
+
+
+def reset(house: House, provider: Provider) -> None:
+    """What one test did to them is no other's."""
+    provider.twist, provider.amr = None, None
+    provider.discovery.clear()
+    house.app.attempts.forgive()
+    house.app.sso.provider._metadata = None
+    register(house, provider)
+
+
+def subject_of(house: House, provider: Provider, name: str = "ann") -> str:
+    """Who somebody is at the provider: learnt from a sign-in that is refused, as an operator learns it."""
+    start = house.audit_size()
+    Traveller(house, provider).sign_in(name)
+    told = house.entries_since(start)[-1]
+    assert told["action"] != "session.open", "linked already"
+    return str(told["opened"]["subject"])
+
+
+def linked(house: House, provider: Provider, name: str = "ann", user: str = OFFICER) -> str:
+    """The identity by which somebody signs in; linked once for a house."""
+    known = house.app.sso.of_user(user)
+    if known:
+        return known[0].id
+    return house.app.sso.link(user, None, subject_of(house, provider, name)).id
+
+
+def claiming(**claims: Any) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """A twist: the token with other claims; None takes one out."""
+    return lambda told: {k: v for k, v in {**told, **claims}.items() if v is not None}
+
+
+def signed_by_nobody(told: dict[str, Any]) -> str:
+    """A twist: `alg: none`."""
+
+    def part(value: dict[str, Any]) -> str:
+        return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
+
+    return f"{part({'alg': 'none', 'typ': 'JWT'})}.{part(told)}."
+
+
+def signed_by_another(told: dict[str, Any]) -> str:
+    """A twist: signed with a key that isn't the provider's."""
+    return str(JWS(json.dumps(told), alg="ES256").sign_compact(keys=[foreign_key()]))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from api.cli import main
 from search.access import Role
 from search.approving import offline
 from tests.api.chromium import Browser, chromium, find_chromium
@@ -42,7 +43,7 @@ def picture(browser: Browser, name: str) -> None:
 
 
 def test_an_approval_is_signed_in_the_browser_and_checked_by_a_stranger(
-    strict: House, browser: Browser
+    strict: House, browser: Browser, tmp_path: Path
 ) -> None:
     app = strict.app
     browser.authenticator()
@@ -66,6 +67,25 @@ def test_an_approval_is_signed_in_the_browser_and_checked_by_a_stranger(
     assert checked.signed
     assert checked.origin == strict.base
     assert checked.request["params"]["cover"] == {"custodians": ["ann@clinic.example"]}
+    file = tmp_path / "approval.json"
+    file.write_text(json.dumps(document))
+    assert main(["approval", "verify", str(file), "--signed"]) == 0
+    file.write_text(json.dumps({**document, "assertion": None}))
+    assert main(["approval", "verify", str(file), "--signed"]) == 2
+    # The page of a hold leads whoever has a passkey to where it signs.
+    app.accounts.add_user("Otto", Role.COMPLIANCE_OFFICER)
+    otto = app.accounts.authenticate(app.accounts.token("Otto"), "cli")
+    matter = app.matters.create(otto, "Doe v. Clinic")["id"]
+    hold = app.holds.create(otto, matter, custodians=["ann@clinic.example"])["id"]
+    app.holds.release(otto, hold, WHY)
+    browser.open(f"{strict.base}/holds/{hold}")
+    browser.do(
+        'document.querySelector(\'button[formaction$="/approve"], form[action$="/approve"] button\').click()'
+    )
+    assert browser.read("location.pathname").startswith("/approvals/")
+    browser.do(CLICK)
+    assert "used" in browser.text()
+    assert app.holds.report(otto, hold)["state"] == "cooling"
     # The token of somebody who has a passkey no longer does what asks for one.
     again = app.access.grants.add("legal-person", "add", reason=WHY)
     with strict.client(Role.COMPLIANCE_OFFICER) as client:

@@ -3,9 +3,11 @@ a case is readable in anything that was written."""
 
 from __future__ import annotations
 
+import argparse
 import io
 import json
 import re
+import sys
 import zipfile
 from collections.abc import Iterator
 from datetime import date
@@ -16,6 +18,7 @@ import httpx
 import pytest
 
 from api.cli import main
+from api.cli.verb import Context
 from archiver.capture.ports import Arrival
 from archiver.clock import rfc3339
 from retention.roster.patient import Patient
@@ -201,7 +204,8 @@ def an_account(officer: Door, privacy: Door) -> None:
     )
     assert export["legal_basis"] is None
     officer.get(f"/exports/{export['id']}/download")
-    officer.client.get(f"{API}/exports/{export['id']}/download", headers={"X-Purpose": "legal"})
+    legal = officer.client.get(f"{API}/exports/{export['id']}/download", headers={"X-Purpose": "legal"})
+    assert legal.headers["X-Legal-Basis"] == "unstated"
     (open_,) = privacy.get("/disclosures", unstated=True)["items"]
     privacy.post(f"/disclosures/{open_['id']}/statement", legal_basis="judicial", note=marker("note"))
     case = officer.post(
@@ -353,6 +357,21 @@ def test_the_commands_do_the_same(small: House, capsys: pytest.CaptureFixture[st
     assert files == seen["entries"] + 6
     assert main(["doctor"]) == 1
     assert "patients' requests" in capsys.readouterr().out
+
+
+def test_what_is_overdue_is_red_where_somebody_sits(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = Context(argparse.Namespace(json=False))
+    lines = [{"urgency": "overdue", "id": "q\x1b[2Ja"}, {"urgency": "soon", "id": "qb"}]
+
+    def say() -> list[str]:
+        context.say_list(lines, lambda one: one["id"], "none", lambda one: one["urgency"] == "overdue")
+        return capsys.readouterr().out.splitlines()
+
+    assert say() == ["q\N{REPLACEMENT CHARACTER}[2Ja", "qb"]
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert say() == ["\x1b[31mq\N{REPLACEMENT CHARACTER}[2Ja\x1b[0m", "qb"]
 
 
 @pytest.mark.skipif(COMMAND is None, reason="no `chromium` on this machine; apt install chromium")

@@ -15,8 +15,9 @@ import pytest
 from joserfc.jwk import ECKey, OKPKey
 
 from api.tokens import MadeFor
-from search.access import NotSignedIn, Role
+from search.access import NotSignedIn, Role, StepUpNeeded
 from tests.api.house import House, open_house
+from tests.support.authenticator import Authenticator
 from tests.support.dpop import DpopClient
 
 API = "/api/v1"
@@ -219,6 +220,40 @@ def test_the_address_is_our_public_one_whatever_the_host_header_says(tmp_path: P
         for htu in (f"https://ARCHIVE.clinic.example:443{API}/session?q=1#f", f"{public}/api/v1/%73ession"):
             proof = direct.proof("GET", f"{API}/session", htu=htu)
             assert direct.send("GET", f"{API}/session", proof=proof).status_code == 200
+
+
+def test_what_needs_a_fresh_passkey_needs_a_bound_token_that_names_it(tmp_path: Path) -> None:
+    with open_house(tmp_path, messages=1) as house:
+        person = house.sign_in(OFFICER)
+        device = Authenticator(house.base)
+        own, accounts = house.app.own_account, house.app.accounts
+        actor = accounts.authenticate(person.cookies["holdfast"], "desk", kind="session")
+        secret = own.enrol(
+            actor, person.cookies["holdfast"], device.create(own.begin_enrolment(actor)), "Phone"
+        )
+        export = {"query": "zebrafinch", "purpose": "legal"}
+
+        def code(answer: httpx.Response) -> tuple[int, str]:
+            return answer.status_code, answer.json().get("code", "")
+
+        # Of somebody who has a passkey, whoever has a bearer token can look, and take nothing away.
+        bearer = house.client(Role.COMPLIANCE_OFFICER)
+        assert bearer.post(f"{API}/search", json=SEARCH).status_code == 200
+        assert code(bearer.post(f"{API}/exports", json=export)) == (403, "step_up_needed")
+        _, scoped = accounts.new_token(OFFICER, None, MadeFor(actions=["export.create"]))
+        assert code(house.client(scoped).post(f"{API}/exports", json=export)) == (403, "step_up_needed")
+        # Nor does a key alone do: somebody must have said that the token is for this.
+        whole = _bound(house, ECKey.generate_key("P-256"))
+        assert code(whole.send("POST", f"{API}/exports", json=export)) == (403, "step_up_needed")
+        named = _bound(house, ECKey.generate_key("P-256"), actions=["search.query", "export.create"])
+        assert named.send("POST", f"{API}/exports", json=export).status_code == 201
+        # To make such a token a person shows their passkey, no longer than five minutes ago.
+        fresh = accounts.authenticate(secret, "desk", kind="session")
+        accounts.new_token(fresh.user_id, None, MadeFor("mine"), by=fresh)
+        house.clock.pass_(minutes=6)
+        stale = accounts.authenticate(secret, "desk", kind="session")
+        with pytest.raises(StepUpNeeded):
+            accounts.new_token(stale.user_id, None, MadeFor("mine"), by=stale)
 
 
 def test_the_command_line_cannot_use_a_bound_token(served: House) -> None:

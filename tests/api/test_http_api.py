@@ -176,7 +176,7 @@ def test_a_lawyer_sees_only_what_their_matters_hold(house: House) -> None:
     officer, lawyer = house.client(Role.COMPLIANCE_OFFICER), house.client(Role.LEGAL)
     body = {"query": "zebrafinch", "purpose": "legal"}
     assert lawyer.post(f"{API}/search", json=body).json()["total"] == 0
-    assert lawyer.get(f"{API}/messages/{house.ids[0]}", headers=LEGAL).status_code == 403
+    assert lawyer.get(f"{API}/messages/{house.ids[0]}", headers=LEGAL).status_code == 404
 
     matter = officer.post(f"{API}/matters", json={"name": "Doe v. Clinic"}).json()["id"]
     hold = officer.post(f"{API}/holds", json={"matter": matter, "messages": [house.ids[0]]})
@@ -191,7 +191,7 @@ def test_a_lawyer_sees_only_what_their_matters_hold(house: House) -> None:
     assert [item["id"] for item in page["items"]] == [house.ids[0]]
     shown = lawyer.get(f"{API}/messages/{house.ids[0]}", headers=LEGAL).json()
     assert [one["matter"] for one in shown["holds"]] == [matter]
-    assert lawyer.get(f"{API}/messages/{house.ids[1]}", headers=LEGAL).status_code == 403
+    assert lawyer.get(f"{API}/messages/{house.ids[1]}", headers=LEGAL).status_code == 404
 
 
 # --- matters, holds, retention -------------------------------------------------------------------
@@ -319,7 +319,13 @@ def test_users_are_managed_and_disabling_works_at_once(house: House) -> None:
     admin = house.client(Role.ADMINISTRATOR)
     made = admin.post(f"{API}/users", json={"name": "Rita", "role": "records"})
     assert (made.status_code, made.json()["role"]) == (201, "records_manager")
-    token = admin.post(f"{API}/users/{made.json()['id']}/token", json={"days": 1}).json()["token"]
+    # A token that acts as somebody who sees content is no administrator's to have.
+    refused = admin.post(f"{API}/users/{made.json()['id']}/token", json={"days": 1})
+    assert (refused.status_code, refused.json()["code"]) == (403, "own_enrolment_needed")
+    other = admin.post(f"{API}/users", json={"name": "Bob", "role": "admin"}).json()["id"]
+    bob = house.client(admin.post(f"{API}/users/{other}/token", json={"days": 1}).json()["token"])
+    assert bob.get(f"{API}/session").json()["role"] == "administrator"
+    token = house.app.accounts.token("Rita", 1)
     link = admin.post(f"{API}/users/{made.json()['id']}/link").json()["link"]
     assert link.startswith(f"{house.base}/sign-in/hf_")
     rita = house.client(token)

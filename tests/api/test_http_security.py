@@ -273,8 +273,10 @@ def test_a_form_is_no_script_and_a_script_no_form(shared_house: House) -> None:
         ("localhost:PORT", True),
         ("LOCALHOST:1", True),
         ("127.0.0.1:PORT", True),
-        ("127.0.0.2:PORT", False),
-        ("[::1]:PORT", False),
+        ("192.0.2.7", True),  # behind a translation of addresses
+        ("[::1]:PORT", True),
+        ("127.0.0.1.evil.example", False),
+        ("0x7f.1", False),
         ("evil.example", False),
         ("localhost.evil.example:PORT", False),
         ("evil.example:PORT@localhost", False),

@@ -159,10 +159,10 @@ def _fuzz(
 
 
 def test_nobody_is_served_without_a_credential(bench: Bench) -> None:
-    for method, path in EVERY:
-        if ROUTES[method, path].needs is None:
-            continue
-        bench.house.app.attempts.forgive()
+    guarded = [key for key in EVERY if ROUTES[key].needs is not None]
+    for number, (method, path) in enumerate(guarded):
+        if number % 8 == 0:
+            bench.house.app.attempts.forgive()
         answer = bench.session.request(
             method, bench.house.base + path.replace("{id}", "x"), json={}, timeout=30
         )

@@ -111,6 +111,28 @@ def test_a_person_enrols_signs_in_steps_up_and_adds_a_second(strict: House, brow
     assert browser.read("window.evil") is None
 
 
+def test_what_the_policy_asks_a_passkey_for_is_done_after_it(strict: House, browser: Browser) -> None:
+    browser.authenticator()
+    enrol(strict, browser, "administrator-person")
+    strict.clock.pass_(minutes=6)
+    browser.open(f"{strict.base}/")
+    assert "Add a user" in browser.text()  # looking needs no fresh passkey
+    browser.read("document.querySelector('#name').value = 'Nora <b>'")
+    browser.read("document.querySelector('#role').value = 'administrator'")
+    browser.do("document.querySelector('form[action=\"/users\"] button').click()")
+    assert "Show your passkey" in browser.text()
+    assert "Nora <b>" not in [user.name for user in strict.app.accounts.list()]
+    browser.do(CLICK)
+    assert browser.read("location.href") == f"{strict.base}/users"
+    assert "Link for Nora <b>" in browser.text()
+    assert "Nora <b>" in [user.name for user in strict.app.accounts.list()]
+    # And a link for somebody who has a passkey takes another administrator.
+    user = strict.app.accounts.find("administrator-person").id
+    browser.do(f"document.querySelector('button[formaction=\"/users/{user}/link\"]').click()")
+    assert "second_administrator_needed" in browser.text()
+    assert last(strict)[:2] == ("link.ask", "success")
+
+
 def test_refusals_in_the_browser(strict: House, browser: Browser) -> None:
     device = browser.authenticator()
     enrol(strict, browser, "legal-person")

@@ -96,6 +96,8 @@ def test_without_a_review_it_can_not_be_used_again(access: AccessHouse) -> None:
     with pytest.raises(AccessDenied, match="reviewed"):
         access.emergencies.begin(officer, reason=WHY, everything=True)
     assert access.emergencies.counts() == {"on": 0, "unreviewed": 2, "late": 2}
+    assert [access.emergencies.remind() for _ in range(3)] == [1, 0, 0], "once"
+    assert notices(access)[-1] == (access.privacy.user_id, "emergency_late")
     for one in access.emergencies.list(house.second):
         access.emergencies.review(house.second, one["id"], "unjustified", "there was no emergency")
     assert access.emergencies.begin(officer, reason=WHY, everything=True)["on"]

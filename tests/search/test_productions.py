@@ -9,10 +9,14 @@ from pathlib import Path
 import pytest
 
 from archiver.errors import NotFound
+from archiver.ledger.log import Log
+from archiver.ledger.note import Cosigner
+from archiver.witnessing.witnessing import Witnessing
 from search.access import AccessDenied, Purpose
 from search.production_check import check_folder
 from search.productions import ProductionError, Productions
 from tests.retention.whole_house import House
+from tests.support.witness import witness
 
 LEGAL = Purpose.LEGAL
 
@@ -45,8 +49,6 @@ def test_natives_are_byte_exact(folder: Path, house: House) -> None:
 
 def test_another_key_is_noticed(folder: Path, productions: Productions, house: House) -> None:
     other = house.vault.publisher.signer
-    from archiver.ledger.log import Log
-
     assert not check_folder(folder, other(Log.AUDIT).verifier.vkey)["ok"]
 
 
@@ -124,3 +126,24 @@ def test_the_download_is_on_record_with_every_message(house: House, productions:
     stream = productions.stream(house.officer, LEGAL, export["id"])
     next(stream)
     assert house.audit()[-1] == ("export.download", "success", "uofficer")
+
+
+def test_each_proof_bears_the_witnesses_word(house: House, productions: Productions, tmp_path: Path) -> None:
+    vault = house.vault
+    house.old(2, body="the evidence")
+    house.index()
+    export = productions.create(house.officer, LEGAL, query="evidence")
+    keys = [vault.publisher.signer(which).verifier.vkey for which in Log]
+    with witness(tmp_path / "witness", logs=keys) as running:
+        settings = vault.settings.model_copy(update={"witnesses": (running.setting,), "witness_quorum": 1})
+        outside = Witnessing(
+            settings, vault.archive_id, vault.records, vault.publisher, vault.standing, vault.clock
+        )
+        vault.publisher.vouched = outside
+        out = tmp_path / "out"
+        productions.write(house.officer, LEGAL, export["id"], out)
+        assert check_folder(out, witnesses=running.vkeys)["ok"]
+    stranger = Cosigner("stranger.example", b"s" * 32, b"t" * 32).verifiers[0].vkey
+    verdict = check_folder(out, witnesses=[stranger])
+    assert not verdict["ok"]
+    assert "lacks the cosignature of stranger.example" in verdict["faults"][0]["what"]

@@ -123,6 +123,8 @@ request_items = Table(
     Column("sealed", LargeBinary),
     Column("marked_us", BigInteger),
     Column("marked_by", String),
+    # Asked for every message that is to be destroyed.
+    Index("ix_request_items_message_pk", "message_pk"),
     sqlite_with_rowid=False,
 )
 

@@ -99,8 +99,13 @@ def test_one_patients_readers_by_which_query(place: Place) -> None:
     late = periods.parse(app.auditing.reports.zone, since="2026-03-02T09:30:00Z")
     found = app.auditing.reports.of_patient(place.privacy, place.roster[JANE], late)
     assert [one["user_name"] for one in found["readers"]] == ["sam second"]
-    with pytest.raises(NotFound):
-        app.auditing.reports.of_patient(place.privacy, "MRN-9999", ALL)
+    for nobody in ("MRN-9999", "MRN\0-1001"):
+        with pytest.raises(NotFound):
+            app.auditing.reports.of_patient(place.privacy, nobody, ALL)
+        with pytest.raises(NotFound):
+            app.auditing.reports.of_user(place.privacy, nobody, ALL)
+        with pytest.raises(NotFound):
+            app.auditing.watched.add(place.privacy, "vip", nobody)
 
 
 def test_one_users_month(place: Place) -> None:
@@ -172,7 +177,15 @@ def test_who_may_ask(place: Place) -> None:
 
 
 @pytest.mark.parametrize(
-    "asked", [{"month": "2026-13"}, {"since": "soon"}, {"since": "2026-02-02", "until": "2026-01-01"}]
+    "asked",
+    [
+        {"month": "2026-13"},
+        {"month": "9999-12"},
+        {"since": "soon"},
+        {"since": "0001-01-01"},
+        {"until": "9999-12-31T23:59:59-12:00"},
+        {"since": "2026-02-02", "until": "2026-01-01"},
+    ],
 )
 def test_periods_that_make_no_sense(asked: dict[str, str]) -> None:
     with pytest.raises(BadInput):

@@ -184,3 +184,25 @@ ROOT = b64encode(b"r" * 32)
 def test_malformed_checkpoints_are_refused(text: str) -> None:
     with pytest.raises(LedgerError):
         parse_checkpoint(text)
+
+
+def test_a_logs_key_is_known_under_each_generations_name() -> None:
+    """Whoever trusts a log's key can read what was signed before and after a gap; and nothing else."""
+    seed = bytes(range(32))
+    origin = log_origin("golden-archive", "captures")
+    first, second = Signer(origin, seed), Signer(f"{origin}/2", seed)
+    for signer in (first, second):
+        for key in (first.verifier, second.verifier, first.verifier.renamed(f"{origin}/11")):
+            note = open_note(sign_note("text\n", [signer]), [key])
+            assert note.signed_by == (signer.verifier,)
+            checkpoint = Checkpoint(signer.verifier.name, 7, b"r" * 32)
+            assert open_checkpoint(sign_checkpoint(checkpoint, [signer]), key) == checkpoint
+    assert (Checkpoint(f"{origin}/2", 7, b"r" * 32).generation, CHECKPOINT.generation) == (2, 1)
+    audit = log_origin("golden-archive", "audit")
+    for name in (f"{origin}/1", f"{origin}/02", f"{origin}/0", f"{origin}/2/3", f"{origin}/x", audit,
+                 log_origin("another-archive", "captures"), "log.example/captures/2"):  # fmt: skip
+        with pytest.raises(LedgerError):
+            open_note(sign_note("text\n", [Signer(name, seed)]), [first.verifier])
+    impostor = Signer(f"{origin}/2", b"i" * 32)
+    with pytest.raises(LedgerError):
+        open_note(sign_note("text\n", [impostor]), [first.verifier])

@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from archiver.capture.ids import new_id
 from archiver.clock import rfc3339
 from archiver.errors import DestructionRefused
 from archiver.ledger import log
+from archiver.ledger.audit import AuditEvent
 from archiver.ledger.log import Log
 from archiver.ledger.note import open_note, parse_vkey
 from archiver.ledger.proof import parse_proof, verify_proof
@@ -29,6 +31,7 @@ from search.access import AccessDenied, Actor, Purpose
 from search.approving.errors import SecondPersonMissing
 from search.disclosing import Recipient
 from tests.retention.case_house import Office
+from tests.retention.whole_house import tamper
 
 WHY = Purpose.TREATMENT
 FACTORS = {
@@ -247,6 +250,8 @@ def test_everybody_is_told_before_it_closes(looked: tuple[Office, list[str], Act
     office.pass_(days=82)
     day = until + timedelta(days=1)
     assert service.counts()["overdue"] == 1
+    with pytest.raises(BadBreach, match="before the breach"):
+        service.told(privacy, breach, "individuals", today - timedelta(days=1), "first-class mail")
     service.told(privacy, breach, "individuals", day, "first-class mail")
     with pytest.raises(StepMissing, match="hhs"):
         service.close(privacy, breach)
@@ -335,3 +340,20 @@ def test_rights(office: Office) -> None:
     ):
         with pytest.raises(AccessDenied):
             step()
+
+
+def test_what_an_expired_detail_no_longer_names_is_said(office: Office) -> None:
+    """A list of more messages than a leaf names, whose detail is gone: counted, and not passed over."""
+    ids = [office.put("zebra MRN-1001")]
+    office.settle()
+    event = AuditEvent("search.results", "success", office.second.user_id, objects=tuple(ids * 1), count=1)
+    many = replace(event, objects=tuple(new_id("m") for _ in range(201)), count=201)
+    for one in (event, many):
+        office.house.vault.audit.record(one)
+    with office.house.vault.records.read() as connection:
+        last = log.state(connection, Log.AUDIT).size - 1
+    tamper(office.house.vault, f"DELETE FROM audit_details WHERE idx = {last}")
+    breach = opened(office)
+    found = exposed(office, breach, users=["second"])
+    assert found["messages"] == 1
+    assert any(fact.startswith("1 entries say how many messages") for fact in found["facts"])

@@ -122,6 +122,8 @@ def test_six_years_and_no_more(mailed: Office) -> None:
     assert found["disclosures"] == []
     with pytest.raises(BadDisclosure, match="6 years"):
         account(mailed, since=date.fromisoformat(found["from"]) - timedelta(days=1))
+    with pytest.raises(BadDisclosure, match="still to come"):
+        account(mailed, until=date.max)
     with pytest.raises(BadDisclosure, match="before it begins"):
         account(mailed, since=date.fromisoformat(found["until"]), until=date.fromisoformat(found["from"]))
 

@@ -103,7 +103,7 @@ def test_only_the_matters_people_see_and_manage_its_holds(house: House, matter: 
         "hold.preview",
         "hold.report",
         "hold.release",
-        "hold.manage",
+        "hold.release",
     ]
 
 

@@ -7,7 +7,7 @@ from sqlalchemy import update
 
 from archiver.store.schema import account_notices, users
 from retention.fields import SealedFields
-from retention.notices.account_mails import KINDS, AccountMails
+from retention.notices.account_mails import DUTIES, DUTY_SUBJECT, KINDS, AccountMails
 from tests.retention.notices.conftest import Office
 
 TO = "olga@clinic.example"
@@ -37,6 +37,16 @@ def test_a_mail_says_what_was_done_and_names_nobody(office: Office, mails: Accou
     assert "/sign-in/" not in said
     assert mails.run() == {"sent": 0}
     assert office.house.audit().count(("account.tell", "success", "system")) == 1
+
+
+def test_what_an_office_asks_is_told_as_that(office: Office, mails: AccountMails) -> None:
+    vault, officer = office.house.vault, office.house.officer
+    with vault.records.write() as connection:
+        for kind in DUTIES:
+            mails.tell(connection, officer.user_id, kind, "system")
+    assert KINDS.keys() >= DUTIES
+    assert mails.run() == {"sent": len(DUTIES)}
+    assert {str(mail["Subject"]) for mail in office.relay.mails()} == {DUTY_SUBJECT}
 
 
 def test_without_an_address_it_is_shown_at_the_desk_alone(office: Office, mails: AccountMails) -> None:

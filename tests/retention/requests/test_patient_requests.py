@@ -17,8 +17,10 @@ from retention.refusals import NotThere
 from retention.requests.errors import BadCase, CaseClosed, NotReady, TooLate
 from search.access import AccessDenied, Purpose
 from search.approving.errors import SecondPersonMissing
+from search.cover import Cover, Scope
 from search.errors import QueryError
 from tests.retention.case_house import ASKING, Office
+from tests.retention.whole_house import destroyable
 
 WHOM = Whom("MRN-1001")
 
@@ -157,6 +159,42 @@ def test_nothing_was_found(office: Office) -> None:
     assert cases.requests.close(officer, case)["outcome"] == "produced"
 
 
+def test_mail_that_waits_for_the_index_is_hers_too(office: Office) -> None:
+    office.put("results of MRN-1001")
+    office.settle()
+    late = office.put("more of MRN-1001")
+    case = opened(office)
+    cases, officer = office.cases, office.officer
+    assert cases.review.search(officer, case)["found"] == 2
+    items = {one["id"]: one for one in cases.review.items(officer, case)["items"]}
+    assert items[late]["subject"] is None
+    # A query can't be asked of it: it isn't found, and the count of what can't be searched says so.
+    found = cases.review.search(officer, opened(office), query="results")
+    assert found["found"] == 1
+    assert found["search"]["not_searchable"]["waiting"] == 1
+
+
+def test_mail_beyond_the_searchers_scope_keeps_a_request_open(office: Office) -> None:
+    """Somebody whose scope is narrower finds less: the request knows, and another one must look."""
+    office.put("results of MRN-1001")
+    office.put("session notes of MRN-1001")
+    office.settle()
+    case = opened(office)
+    cases, officer = office.cases, office.officer
+    narrow = Scope(everything=False, whole=True, limits=(Cover(sent_from=date(2030, 1, 1)),))
+    room, whole = office.room, office.room.scope
+    try:
+        room.scope = lambda actor: narrow  # type: ignore[method-assign]
+        found = cases.review.search(officer, case, query="notes OR results")
+        assert (found["found"], found["search"]["beyond"]) == (0, 2)
+        with pytest.raises(NotReady, match="beyond what the searcher may see"):
+            cases.requests.close(officer, case)
+    finally:
+        room.scope = whole  # type: ignore[method-assign]
+    found = cases.review.search(officer, case)
+    assert (found["found"], found["search"]["beyond"]) == (2, 0)
+
+
 def test_a_longer_list_opens_what_was_approved_and_produced(office: Office) -> None:
     office.put("results of MRN-1001")
     office.settle()
@@ -277,6 +315,25 @@ def test_every_step_is_on_record_with_its_patient(office: Office) -> None:
     assert leaf["purpose"] == str(Purpose.PATIENT_REQUEST)
     assert len(detail["patients"]) == 1
     assert b"Jane" not in b"".join(office.house.leaves())
+
+
+def test_what_she_asks_for_isnt_destroyed_before_she_is_answered(office: Office) -> None:
+    house, cases, officer = office.house, office.cases, office.officer
+    house.confirm_all()
+    mine, other = house.old(2)
+    office.settle()
+    assert destroyable(house, mine.pk)
+    case = opened(office)
+    cases.review.search(officer, case)
+    with house.vault.records.write() as connection:  # hers by somebody's word; a roster would keep it longer
+        connection.execute(request_items.insert().values(request_id=case, message_pk=mine.pk))
+    assert not destroyable(house, mine.pk)
+    assert destroyable(house, other.pk)
+    cases.review.mark(officer, case, "given", unmarked=True)
+    office.download(cases.review.produce(officer, case)["export"])
+    cases.letters.make(officer, case, "fulfilment")
+    cases.requests.close(officer, case)
+    assert destroyable(house, mine.pk)
 
 
 def test_what_was_closed_or_approved_alone_the_database_refuses_too(office: Office) -> None:
