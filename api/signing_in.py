@@ -230,5 +230,6 @@ class SigningIn:
                 objects=(user_id,) if user_id else (),
                 count=count,
                 detail=detail or {},
+                session=by.session if by else "",
             ),
         )

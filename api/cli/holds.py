@@ -281,7 +281,7 @@ VERBS = (
         "approve, as a second person, a release or a narrower scope",
         _stepping("approve"),
         _configure_approval,
-        ("hold.approve",),
+        ("hold.approve", "approval.approve"),
     ),
     Verb(
         ("hold", "reinstate"),

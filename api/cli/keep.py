@@ -263,7 +263,7 @@ VERBS = (
         "approve, as a second person",
         _approve,
         _configure_approve,
-        ("disposition.approve",),
+        ("disposition.approve", "approval.approve"),
     ),
     Verb(("disposition", "reject"), "reject", _reject, _configure_reject, ("disposition.reject",)),
     Verb(

@@ -19,6 +19,8 @@ from search.access import Action
 
 _LISTS: Final = ("user.list", "source.list")
 """What the administrators' home page shows again after a change."""
+_AGREED: Final = "approval.approve"
+"""What a second person leaves besides, wherever they approve: docs/access.md."""
 _MATTER_PAGE: Final = ("matter.show", "hold.list", "notice.plan")
 _HOLD_PAGE: Final = ("hold.report", "hold.notices")
 """What the desk's pages of a matter and of a hold show, after a refused form too."""
@@ -46,9 +48,9 @@ ROUTES: Final[Mapping[tuple[str, str], Audited]] = {
     ("POST", f"{API}/holds"): Audited(("hold.create",), Action.HOLD_MANAGE),
     ("POST", f"{API}/holds/preview"): Audited(("hold.preview",), Action.HOLD_MANAGE),
     ("GET", f"{API}/holds/{{id}}"): Audited(("hold.report",), Action.HOLD_READ),
-    ("POST", f"{API}/holds/{{id}}/release"): Audited(("hold.release",), Action.HOLD_RELEASE),
+    ("POST", f"{API}/holds/{{id}}/release"): Audited(("hold.release", _AGREED), Action.HOLD_RELEASE),
     ("POST", f"{API}/holds/{{id}}/change"): Audited(("hold.change",), Action.HOLD_MANAGE),
-    ("POST", f"{API}/holds/{{id}}/approve"): Audited(("hold.approve",), Action.HOLD_RELEASE),
+    ("POST", f"{API}/holds/{{id}}/approve"): Audited(("hold.approve", _AGREED), Action.HOLD_RELEASE),
     ("POST", f"{API}/holds/{{id}}/reinstate"): Audited(("hold.reinstate",), Action.HOLD_MANAGE),
     ("POST", f"{API}/holds/{{id}}/review"): Audited(("hold.review",), Action.HOLD_MANAGE),
     ("GET", f"{API}/holds/{{id}}/receipt"): Audited(("hold.receipt",), Action.HOLD_READ),
@@ -74,7 +76,7 @@ ROUTES: Final[Mapping[tuple[str, str], Audited]] = {
     ("GET", f"{API}/retention/policy/previews/{{id}}"): Audited(
         ("retention.preview",), Action.RETENTION_READ
     ),
-    ("POST", f"{API}/retention/policy/changes"): Audited(("policy.change",), Action.POLICY_MANAGE),
+    ("POST", f"{API}/retention/policy/changes"): Audited(("policy.change", _AGREED), Action.POLICY_MANAGE),
     ("POST", f"{API}/retention/policy/entries/{{id}}/refuse"): Audited(
         ("policy.refuse",), Action.POLICY_MANAGE
     ),
@@ -97,7 +99,7 @@ ROUTES: Final[Mapping[tuple[str, str], Audited]] = {
     ("GET", f"{API}/dispositions"): Audited(("disposition.list",), Action.DISPOSITION_READ),
     ("GET", f"{API}/dispositions/{{id}}"): Audited(("disposition.show",), Action.DISPOSITION_READ),
     ("POST", f"{API}/dispositions/{{id}}/approve"): Audited(
-        ("disposition.approve",), Action.DISPOSITION_DECIDE
+        ("disposition.approve", _AGREED), Action.DISPOSITION_DECIDE
     ),
     ("POST", f"{API}/dispositions/{{id}}/reject"): Audited(
         ("disposition.reject",), Action.DISPOSITION_DECIDE
@@ -136,7 +138,7 @@ ROUTES: Final[Mapping[tuple[str, str], Audited]] = {
         ("disposition.review", "disposition.opened"), Action.READ
     ),
     ("POST", "/dispositions/{id}/mark/{message}"): Audited(("disposition.mark",), Action.DISPOSITION_DECIDE),
-    ("POST", "/dispositions/{id}/approve"): Audited(("disposition.approve",), Action.DISPOSITION_DECIDE),
+    ("POST", "/dispositions/{id}/approve"): Audited(("disposition.approve", _AGREED), Action.DISPOSITION_DECIDE),
     ("POST", "/dispositions/{id}/reject"): Audited(("disposition.reject",), Action.DISPOSITION_DECIDE),
     ("POST", "/dispositions/{id}/execute"): Audited(("disposition.execute",), Action.DISPOSITION_EXECUTE),
     ("POST", "/dispositions/{id}/certificate"): Audited(
@@ -237,7 +239,7 @@ ROUTES: Final[Mapping[tuple[str, str], Audited]] = {
     ),
     ("GET", "/retention/policy/previews/{id}"): Audited(("retention.preview",), Action.RETENTION_READ),
     ("POST", "/retention/policy/change"): Audited(
-        ("policy.change", "policy.show", "policy.list"), Action.POLICY_MANAGE
+        ("policy.change", _AGREED, "policy.show", "policy.list"), Action.POLICY_MANAGE
     ),
     ("POST", "/retention/policy/entries/{id}/refuse"): Audited(
         ("policy.refuse", "policy.show", "policy.list"), Action.POLICY_MANAGE
@@ -255,7 +257,7 @@ ROUTES: Final[Mapping[tuple[str, str], Audited]] = {
     ("GET", "/holds/{id}/receipt"): Audited(("hold.receipt",), Action.HOLD_READ),
     ("GET", "/holds/{id}/report.pdf"): Audited(_HOLD_PAPER, Action.HOLD_READ),
     **{
-        ("POST", f"/holds/{{id}}/{step}"): Audited((f"hold.{step}", *_HOLD_PAGE), needs)
+        ("POST", f"/holds/{{id}}/{step}"): Audited((f"hold.{step}", _AGREED, *_HOLD_PAGE), needs)
         for step, needs in (
             ("change", Action.HOLD_MANAGE),
             ("release", Action.HOLD_RELEASE),
