@@ -112,7 +112,7 @@ def _configure_verify(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("directory", metavar="DIR", help="a downloaded export")
     parser.add_argument("--key", metavar="VKEY", help="the archive's export key, had from elsewhere")
     parser.add_argument(
-        "--witness", action="append", default=[], metavar="VKEY", help="whose cosignature each proof must bear"
+        "--witness", action="append", default=[], metavar="VKEY", help="who must have cosigned each proof"
     )
 
 

@@ -343,7 +343,7 @@ VERBS = (
         "approve what another person asked for",
         _by_id(APPROVE),
         _configure_id,
-        _CHANGED,
+        (*_CHANGED, "approval.approve"),
     ),
     Verb(
         ("retention", "policy", "refuse"),

@@ -138,7 +138,9 @@ ROUTES: Final[Mapping[tuple[str, str], Audited]] = {
         ("disposition.review", "disposition.opened"), Action.READ
     ),
     ("POST", "/dispositions/{id}/mark/{message}"): Audited(("disposition.mark",), Action.DISPOSITION_DECIDE),
-    ("POST", "/dispositions/{id}/approve"): Audited(("disposition.approve", _AGREED), Action.DISPOSITION_DECIDE),
+    ("POST", "/dispositions/{id}/approve"): Audited(
+        ("disposition.approve", _AGREED), Action.DISPOSITION_DECIDE
+    ),
     ("POST", "/dispositions/{id}/reject"): Audited(("disposition.reject",), Action.DISPOSITION_DECIDE),
     ("POST", "/dispositions/{id}/execute"): Audited(("disposition.execute",), Action.DISPOSITION_EXECUTE),
     ("POST", "/dispositions/{id}/certificate"): Audited(

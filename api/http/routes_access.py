@@ -29,9 +29,7 @@ ACCESS: Final[Mapping[tuple[str, str], Audited]] = {
     ("POST", f"{API}/approvals/{{id}}/refuse"): Audited(("approval.refuse",), Action.APPROVAL_DECIDE),
     ("GET", "/grants"): Audited(("grant.list",), Action.GRANT_READ),
     ("POST", "/grants"): Audited(("grant.ask", "grant.list"), Action.GRANT_MANAGE),
-    ("POST", "/grants/{id}/revoke"): Audited(
-        ("grant.revoke", "grant.list"), Action.GRANT_MANAGE
-    ),
+    ("POST", "/grants/{id}/revoke"): Audited(("grant.revoke", "grant.list"), Action.GRANT_MANAGE),
     ("POST", "/users/{id}/role"): Audited(("user.role_ask",), Action.USER_MANAGE),
     ("GET", "/access-review"): Audited(("access.review",), Action.ACCESS_REVIEW),
     ("POST", "/access-review"): Audited(("access.review",), Action.ACCESS_REVIEW),

@@ -7,6 +7,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final, Generic, TypeVar
 
+from archiver.errors import StoreError
+
 T = TypeVar("T")
 R = TypeVar("R")
 MOST: Final = 256
@@ -81,7 +83,10 @@ class Together(Generic[T, R]):
 
 
 def _copy(error: BaseException) -> BaseException:
-    """The same error for another thread: one object would gather the traces of all."""
+    """The same error for another thread: one object would gather the traces of all. What ends a thread, as an
+    interrupt does, is for the one it came to; the others hear that their piece wasn't done."""
+    if not isinstance(error, Exception):
+        return StoreError("whoever was to write this was interrupted; try again")
     try:
         copy = type(error)(*error.args)
     except TypeError:

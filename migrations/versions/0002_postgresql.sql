@@ -1,3 +1,17 @@
+CREATE TABLE access_hours (
+	user_id VARCHAR NOT NULL, 
+	hour BIGINT NOT NULL, 
+	views INTEGER NOT NULL, 
+	CONSTRAINT pk_access_hours PRIMARY KEY (user_id, hour)
+)
+-- next
+CREATE TABLE access_places (
+	user_id VARCHAR NOT NULL, 
+	token BYTEA NOT NULL, 
+	first_us BIGINT NOT NULL, 
+	CONSTRAINT pk_access_places PRIMARY KEY (user_id, token)
+)
+-- next
 CREATE TABLE access_reviews (
 	id VARCHAR NOT NULL, 
 	at_us BIGINT NOT NULL, 
@@ -495,22 +509,6 @@ CREATE TABLE access_alarms (
 	at_us BIGINT NOT NULL, 
 	CONSTRAINT pk_access_alarms PRIMARY KEY (user_id, code), 
 	CONSTRAINT fk_access_alarms_user_id FOREIGN KEY(user_id) REFERENCES users (id)
-)
--- next
-CREATE TABLE access_hours (
-	user_id VARCHAR NOT NULL, 
-	hour BIGINT NOT NULL, 
-	views INTEGER NOT NULL, 
-	CONSTRAINT pk_access_hours PRIMARY KEY (user_id, hour), 
-	CONSTRAINT fk_access_hours_user_id FOREIGN KEY(user_id) REFERENCES users (id)
-)
--- next
-CREATE TABLE access_places (
-	user_id VARCHAR NOT NULL, 
-	token BYTEA NOT NULL, 
-	first_us BIGINT NOT NULL, 
-	CONSTRAINT pk_access_places PRIMARY KEY (user_id, token), 
-	CONSTRAINT fk_access_places_user_id FOREIGN KEY(user_id) REFERENCES users (id)
 )
 -- next
 CREATE TABLE account_notices (

@@ -15,8 +15,11 @@ from search.granting.errors import BadGrant
 
 
 def addresses_of(vault: Vault, connection: Connection, which: str) -> Sequence[str]:
-    """What a unit, by id or name, is said to be at this moment. Raises NotThere, and BadGrant where it is said
-    by domains: the index knows whole addresses only, and a grant of less than the unit would mislead."""
+    """What a unit, by id or name, is said to be at this moment.
+
+    Raises NotThere, and BadGrant where it is said by domains: the index knows whole addresses only, and a
+    grant of less than the unit would mislead.
+    """
     row = find_unit(vault, connection, which)
     latest = connection.execute(
         select(unit_facts)

@@ -37,7 +37,7 @@ def browser(tmp_path: Path) -> Iterator[Browser]:
 
 def picture(browser: Browser, name: str) -> None:
     """Keep a picture of the page where somebody wants to look at it."""
-    if folder := os.environ.get("HOLDFAST_PICTURES"):
+    if folder := os.environ.get("DESK_PICTURES"):
         shot = browser.call("Page.captureScreenshot", format="png", captureBeyondViewport=True)
         (Path(folder) / f"{name}.png").write_bytes(base64.b64decode(shot["data"]))
 

@@ -209,7 +209,7 @@ CALLS: dict[str, Call] = {
             "it would impede us",
         ),
     ),
-    "breach told": privacy("@breach_told", "individuals", "--on", "2026-01-02", "--how", "by post"),
+    "breach told": privacy("@breach_told", "individuals", "--on", TODAY, "--how", "by post"),
     "breach notice": privacy("@breach_package", "--doing", "All passwords were changed."),
     "breach package": privacy("@breach_package", "--out", "@out"),
     "breach close": privacy("@breach_close"),

@@ -95,6 +95,8 @@ def test_no_page_has_script_inline_style_or_anything_from_elsewhere(house: House
             "/account",
             *(path for path, _, _ in NAVIGATION),
             *RETENTION,
+            "/approvals?every=true",
+            *(f"/requests?state={state}" for state in ("open", "closed", "all")),
         }
         assert 'method="get"' not in page.text.lower()
         assert "<form" not in re.sub(r'<form[^>]*method="post"', "", page.text)

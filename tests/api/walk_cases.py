@@ -3,6 +3,7 @@ far as it needs to be, made by other people than who then calls."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from api.app import App
@@ -21,7 +22,7 @@ NOBODY = Whom("MRN-9")
 _PATIENT = {"patient": {"patient": "MRN-1"}}
 _BY_HAND = {"legal_basis": "oversight", "recipient": "State Board"}
 _FACTOR = {"answer": "none was read", "risk": "low"}
-_DAY = "2026-01-02"
+_DAY = datetime.now(UTC).date().isoformat()
 
 JSON: dict[str, dict[str, Any]] = {
     "requests": {"name": "Jane Roe", **_PATIENT},

@@ -81,6 +81,10 @@ def test_only_what_is_named_is_allowed(role: Role, action: Action) -> None:
         wanted = "deny" if not said.allowed else "step_up" if action in STEP_UP else "allow"
         assert shown.outcome == wanted
     assert decide(ask(actor(role, PASSKEY, FRESH), action, passkey=True)).allowed == said.allowed
+    # A provider's session must be proved anew too, by whatever it has; a program's token is as before.
+    by_provider = decide(ask(actor(role, OIDC, None), action))
+    assert by_provider.allowed == (said.allowed and action not in STEP_UP)
+    assert decide(ask(actor(role, OIDC, FRESH), action)).allowed == said.allowed
     # A clock that was set back makes no assertion fresh for ever.
     ahead = decide(ask(actor(role, PASSKEY, NOW + 60_000_000), action, passkey=True))
     assert not said.allowed or action not in STEP_UP or ahead.outcome == "step_up"

@@ -99,7 +99,7 @@ access_hours = Table(
     "access_hours",
     metadata,
     # How many messages somebody opened in an hour, counted from the epoch.
-    Column("user_id", String, ForeignKey("users.id"), primary_key=True),
+    Column("user_id", String, primary_key=True),
     Column("hour", BigInteger, primary_key=True, autoincrement=False),
     Column("views", Integer, nullable=False),
 )
@@ -108,7 +108,7 @@ access_places = Table(
     "access_places",
     metadata,
     # Networks somebody was seen in: a blind token of the prefix.
-    Column("user_id", String, ForeignKey("users.id"), primary_key=True),
+    Column("user_id", String, primary_key=True),
     Column("token", LargeBinary, primary_key=True),
     Column("first_us", BigInteger, nullable=False),
 )

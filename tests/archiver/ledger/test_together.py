@@ -95,6 +95,31 @@ def test_all_hear_of_a_failure_and_the_next_goes_on() -> None:
     assert at_once(12, together) == list(range(12))
 
 
+def test_an_interrupt_is_for_the_one_it_came_to() -> None:
+    def work(items: Sequence[int]) -> list[int | Exception]:
+        time.sleep(0.02)
+        if 0 in items:
+            raise KeyboardInterrupt
+        return list(items)
+
+    together = Together(work)
+    found: list[Any] = [None] * 8
+
+    def call(number: int) -> None:
+        try:
+            found[number] = together(number)
+        except BaseException as error:
+            found[number] = error
+
+    threads = [threading.Thread(target=call, args=(number,)) for number in range(8)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join(10)
+    assert sum(isinstance(one, KeyboardInterrupt) for one in found) == 1
+    assert all(isinstance(one, int | StoreError | KeyboardInterrupt) for one in found)
+
+
 def test_entries_of_many_threads_share_commits(vault: Vault) -> None:
     commits = 0
 

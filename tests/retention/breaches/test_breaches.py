@@ -34,6 +34,8 @@ from tests.retention.case_house import Office
 from tests.retention.whole_house import tamper
 
 WHY = Purpose.TREATMENT
+ONE_DATABASE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+"""Of what no database makes a difference to."""
 FACTORS = {
     name: {"answer": f"answer to {name}", "risk": "low"}
     for name in ("nature", "who", "acquired", "mitigated")
@@ -157,6 +159,7 @@ def test_what_lay_under_a_key_and_where_the_root_key_was(looked: tuple[Office, l
     assert exposed(office, breach, keys=[epoch], taken=["packs", "root_key"])["keys_with_data"] is True
 
 
+@ONE_DATABASE
 def test_more_than_500_of_a_state(office: Office) -> None:
     many = [Patient(f"MRN-5{n:04}", f"Person {n}", state="CA") for n in range(501)]
     office.house.patients.import_roster([*many])
@@ -260,6 +263,7 @@ def test_everybody_is_told_before_it_closes(looked: tuple[Office, list[str], Act
     assert service.counts() == {"in_time": 0, "soon": 0, "overdue": 0}
 
 
+@ONE_DATABASE
 def test_an_associate_tells_the_covered_entity_within_its_contract(office: Office) -> None:
     breach = opened(office, held_as="business_associate", contract_hours=48)
     (clock,) = office.cases.breaches.show(office.privacy, breach)["clocks"]
@@ -268,6 +272,7 @@ def test_an_associate_tells_the_covered_entity_within_its_contract(office: Offic
     assert clock["days_left"] <= 2
 
 
+@ONE_DATABASE
 def test_the_notice_says_what_it_lacks(looked: tuple[Office, list[str], Actor]) -> None:
     office, _, thief = looked
     breach = opened(office)
@@ -327,6 +332,7 @@ def test_a_stranger_can_check_the_package(looked: tuple[Office, list[str], Actor
     assert her["for_staff"]["left_out"]["operations"] == 1
 
 
+@ONE_DATABASE
 def test_rights(office: Office) -> None:
     breach = opened(office)
     service = office.cases.breaches

@@ -23,6 +23,8 @@ from tests.retention.case_house import ASKING, Office
 from tests.retention.whole_house import destroyable
 
 WHOM = Whom("MRN-1001")
+ONE_DATABASE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+"""Of what no database makes a difference to."""
 
 
 def opened(office: Office, **more: Any) -> str:
@@ -133,6 +135,7 @@ def test_a_denial_takes_two_persons_and_says_what_the_rule_asks(office: Office) 
     assert "withheld" in letters(office, case)["fulfilment"]
 
 
+@ONE_DATABASE
 def test_all_of_it_denied(office: Office) -> None:
     office.put("session notes MRN-1001")
     office.settle()
@@ -229,6 +232,7 @@ def test_the_clock_runs_where_the_organisation_is(office: Office) -> None:
         opened(office, received=today + timedelta(days=30))
 
 
+@ONE_DATABASE
 def test_one_extension_with_its_letter(office: Office) -> None:
     cases, officer = office.cases, office.officer
     case = opened(office)
@@ -245,6 +249,7 @@ def test_one_extension_with_its_letter(office: Office) -> None:
         cases.requests.extend(officer, case, "again")
 
 
+@ONE_DATABASE
 def test_who_asks_must_be_known_first(office: Office) -> None:
     office.put("results of MRN-1001")
     office.settle()
@@ -268,6 +273,7 @@ def test_who_asks_must_be_known_first(office: Office) -> None:
         opened(office, asker="representative", relation="")
 
 
+@ONE_DATABASE
 def test_bad_input_is_refused_by_name(office: Office) -> None:
     case = opened(office)
     cases, officer = office.cases, office.officer
@@ -287,6 +293,7 @@ def test_bad_input_is_refused_by_name(office: Office) -> None:
         cases.requests.change(officer, case, fee_cents=-1)
 
 
+@ONE_DATABASE
 def test_rights(office: Office) -> None:
     case = opened(office)
     cases = office.cases
