@@ -16,11 +16,11 @@ from archiver.classify.classify import Classifier
 from archiver.classify.model import PHI_TYPES
 from archiver.message.parse import parse as parse_message
 from search.access import Action, Purpose, Role
-from search.policy import PERMISSIONS, SHOWN_FOR, shows_identifiers
 from search.excerpts import TEXT, Excerpts
 from search.language import parse
 from search.language.highlight import as_text, snippet
 from search.masking import MARKS, Mask, asked_words
+from search.policy import PERMISSIONS, SHOWN_FOR, shows_identifiers
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 CLASSIFIER = Classifier()

@@ -16,8 +16,7 @@ from retention.dating.explain import Explainer
 from retention.dating.run import RetentionRun
 from retention.disposition.dispositions import Dispositions
 from retention.law.schedules import Schedule, default_schedule
-from retention.policy.errors import PreviewNeeded
-from retention.policy.errors import BadPolicy, ReasonNeeded
+from retention.policy.errors import BadPolicy, PreviewNeeded, ReasonNeeded
 from retention.policy.terms import read_term
 from retention.refusals import NotThere, SecondPersonNeeded, WrongState
 from search.access import AccessDenied
