@@ -112,4 +112,3 @@ class FreshTexts:
         return not self._texts or (
             len(self._texts) + number <= KEEP_TEXTS and self._bytes + weight <= KEEP_BYTES
         )
-

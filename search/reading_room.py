@@ -175,7 +175,9 @@ class ReadingRoom:
         self._gate.require(actor, Action.SEARCH, purpose)
         name = f"message.{by}"
         pk = self._permitted(actor, purpose, name, object_id)
-        begun = self._gate.record(actor, name, "begun", purpose, objects=(object_id,), detail={"limit": limit})
+        begun = self._gate.record(
+            actor, name, "begun", purpose, objects=(object_id,), detail={"limit": limit}
+        )
         if not self._vault.archive.describe([pk]):
             error = KeyDestroyed("this message was disposed of; its certificate says when and by which rule")
             self._gate.record(actor, name, "failed", purpose, objects=(object_id,), reason=error.audit_code)
