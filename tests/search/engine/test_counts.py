@@ -1,4 +1,4 @@
-"""Counts are remembered until something below their bound comes, changes or leaves; never of another question."""
+"""Counts are remembered until something below their bound comes, changes or leaves."""
 
 from __future__ import annotations
 
