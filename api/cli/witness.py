@@ -93,7 +93,7 @@ def _configure_serve(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--log", action="append", metavar="VKEY", help="a log to know, besides those listed")
     parser.add_argument("--tls-cert", metavar="PEM", help="needed beyond loopback")
-    parser.add_argument("--tls-key", metavar="PEM")
+    parser.add_argument("--tls-key", metavar="PEM", help="the private key of that certificate")
 
 
 def _configure_key(parser: argparse.ArgumentParser) -> None:
