@@ -1,3 +1,10 @@
+CREATE TABLE access_alarms (
+	user_id VARCHAR NOT NULL, 
+	code VARCHAR NOT NULL, 
+	at_us BIGINT NOT NULL, 
+	CONSTRAINT pk_access_alarms PRIMARY KEY (user_id, code)
+)
+-- next
 CREATE TABLE access_hours (
 	user_id VARCHAR NOT NULL, 
 	hour BIGINT NOT NULL, 
@@ -501,14 +508,6 @@ CREATE TABLE watch_pauses (
 	from_us BIGINT NOT NULL, 
 	until_us BIGINT NOT NULL, 
 	CONSTRAINT pk_watch_pauses PRIMARY KEY (from_us)
-)
--- next
-CREATE TABLE access_alarms (
-	user_id VARCHAR NOT NULL, 
-	code VARCHAR NOT NULL, 
-	at_us BIGINT NOT NULL, 
-	CONSTRAINT pk_access_alarms PRIMARY KEY (user_id, code), 
-	CONSTRAINT fk_access_alarms_user_id FOREIGN KEY(user_id) REFERENCES users (id)
 )
 -- next
 CREATE TABLE account_notices (
