@@ -123,6 +123,10 @@ class _Parser(argparse.ArgumentParser):
     """Says in one line what is wrong and where to read on."""
 
     def error(self, message: str) -> None:  # type: ignore[override]
+        told, unknown, words = message.partition("unrecognized arguments: ")
+        if unknown:  # what follows an option may be a token or a search: only options are repeated
+            options = [word.partition("=")[0] for word in words.split() if word.startswith("--")]
+            message = told + (unknown + " ".join(options) if options else "too many arguments")
         self.exit(2, f"holdfast: {message}; see `{self.prog} --help`\n")
 
 

@@ -122,7 +122,7 @@ def test_a_proof_of_something_else_is_refused(served: House, reason: str) -> Non
 @pytest.mark.parametrize(
     "changes",
     [
-        {"iat": NOW + 7_200},
+        pytest.param({"iat": NOW + 7_200}, id="iat two hours ahead"),
         {"iat": None},
         {"iat": "now"},
         {"iat": float("nan")},
