@@ -12,9 +12,9 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from api.app import App, open_app
+from api.capturing import Capturing, open_capturing
 from archiver.capture import garbage
 from archiver.capture.beside import Post, begin, ends, received
 from archiver.capture.prepare import Prepared
@@ -22,7 +22,9 @@ from archiver.commit import Committed
 from config.errors import HoldfastError
 from config.settings import Settings
 from search.fresh_texts import FreshTexts, News, news_of
-from search.indexer import Indexer
+
+if TYPE_CHECKING:
+    from search.indexer import Indexer
 
 WAITING = 2
 """Committed batches that wait to be handed to the indexer's process; then committing waits."""
@@ -44,21 +46,35 @@ class Indexing(Protocol):
 
 
 @contextmanager
-def indexing(app: App, *, beside: bool) -> Iterator[Indexing]:
+def indexing(capturing: Capturing, *, beside: bool) -> Iterator[Indexing]:
     """Index what is offered until the block ends; `beside`: in a process of its own."""
     if beside:
-        other = _Beside(app)
+        other = _Beside(capturing)
         try:
             yield other
         finally:
             other.close()
         return
-    with app.indexing() as found:
+    with _here(capturing) as found:
         within = _Within(found)
         try:
             yield within
         finally:
             within.close()
+
+
+@contextmanager
+def _here(capturing: Capturing) -> Iterator[tuple[Indexer, FreshTexts] | None]:
+    """The indexer in this process, unless a server has it."""
+    # Loaded where it is used: beside an import the other process has all of it.
+    from api.searchable import searchable
+
+    found = searchable(capturing.settings, capturing.vault)
+    try:
+        with found.indexing() as pair:
+            yield pair
+    finally:
+        found.reader.close()
 
 
 class _Within:
@@ -93,8 +109,8 @@ class _Beside:
     Losing that process loses nothing: the outbox knows what isn't indexed, and `finish` does it here.
     """
 
-    def __init__(self, app: App) -> None:
-        self._app = app
+    def __init__(self, capturing: Capturing) -> None:
+        self._capturing = capturing
         self._beside = begin(__name__)
         self._post = Post(self._beside.tells)
         self._news: queue.Queue[News | None] = queue.Queue(WAITING)
@@ -116,7 +132,7 @@ class _Beside:
                     else:
                         progress(number)
         if not ended:
-            with self._app.indexing() as found:
+            with _here(self._capturing) as found:
                 if found is not None:
                     progress(found[0].drain(progress))
 
@@ -135,7 +151,7 @@ class _Beside:
     def _run(self) -> None:
         gone = False
         try:
-            self._post.send(self._app.settings)
+            self._post.send(self._capturing.settings)
         except OSError:
             gone = True
         while (news := self._news.get()) is not None:
@@ -156,9 +172,9 @@ def main(told_descriptor: int, said_descriptor: int) -> None:
     # is told then.
     with contextlib.suppress(EOFError, OSError, HoldfastError):
         settings: Settings = next(received(told))
-        app = open_app(settings)
+        capturing = open_capturing(settings)
         try:
-            with app.indexing() as found:
+            with _here(capturing) as found:
                 garbage.rarely()
                 stop = threading.Event()
                 beside = threading.Thread(target=found[0].run, args=(stop,), name="index") if found else None
@@ -174,7 +190,7 @@ def main(told_descriptor: int, said_descriptor: int) -> None:
                     post.send(found[0].drain(post.send))
                 post.send(None)
         finally:
-            app.close()
+            capturing.close()
 
 
 def _take(told: Connection, fresh: FreshTexts | None) -> None:

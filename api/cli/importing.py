@@ -13,7 +13,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from api.app import App
+from api.capturing import Capturing
 from api.cli.verb import Context, UsageError, Verb
 from api.indexing import indexing
 from archiver.capture.checkpoints import RecordsImportJournal
@@ -35,32 +35,32 @@ def _import(context: Context, args: argparse.Namespace) -> int:
     for path in paths:
         if not path.exists():
             raise UsageError("a path given to import is not there; check the spelling")
-    app = context.app
+    capturing = context.capturing
     name = args.source or "import"
-    source = app.vault.sources.by_name(name)
+    source = capturing.vault.sources.by_name(name)
     meter = Meter()
     if args.dry_run:
-        result = _dry_run(context, app, source, paths, args, meter)
+        result = _dry_run(capturing, source, paths, args, meter)
         objects = [source.id] if source else []
-        app.operator_event("import.run", objects=objects, count=0, reason="dry_run")
+        capturing.operator_event("import.run", objects=objects, count=0, reason="dry_run")
     else:
-        source = source or _new_source(app, name)
+        source = source or _new_source(capturing, name)
         believed = {"journal_reports": True} if args.journal_reports else None
-        app.operator_event("import.run", "begun", objects=[source.id], detail=believed)
-        result = run_import(context, app, source, paths, args, meter)
+        capturing.operator_event("import.run", "begun", objects=[source.id], detail=believed)
+        result = run_import(capturing, source, paths, args, meter)
         detail = {"containers": [digest for _, digest in meter.containers]} if meter.containers else None
-        app.operator_event("import.run", objects=[source.id], count=result.stored, detail=detail)
+        capturing.operator_event("import.run", objects=[source.id], count=result.stored, detail=detail)
     document = {"source": source.id if source else None, "dry_run": args.dry_run, **_document(result, meter)}
     context.say(document, lambda: _text(result, dry=args.dry_run))
     return 0
 
 
-def _new_source(app: App, name: str) -> Source:
+def _new_source(capturing: Capturing, name: str) -> Source:
     try:
-        return app.vault.sources.add("import", name)
+        return capturing.vault.sources.add("import", name)
     except ArchiverError:
         # Another import, begun at the same time, may have made it.
-        source = app.vault.sources.by_name(name)
+        source = capturing.vault.sources.by_name(name)
         if source is None:
             raise
         return source
@@ -96,15 +96,15 @@ def _text(result: ImportResult, *, dry: bool) -> str:
 
 
 def run_import(
-    context: Context, app: App, source: Source, paths: list[Path], args: argparse.Namespace, meter: Meter
+    capturing: Capturing, source: Source, paths: list[Path], args: argparse.Namespace, meter: Meter
 ) -> ImportResult:
     """Import with progress, indexing beside it when no server does."""
     given = _given(source.id, args)
-    journal = _journal(app, given)
+    journal = _journal(capturing, given)
     small = all(p.is_file() for p in paths) and sum(p.stat().st_size for p in paths) < SMALL
-    with indexing(app, beside=not small) as indexer, _progress(paths, meter) as (bar, told):
-        with app.intake(indexer, 0 if small else processes_for(app.settings)) as intake:
-            items = open_items(paths, args.format, meter, spool=app.settings.spool_dir)
+    with indexing(capturing, beside=not small) as indexer, _progress(paths, meter) as (bar, told):
+        with capturing.intake(indexer, 0 if small else processes_for(capturing.settings)) as intake:
+            items = open_items(paths, args.format, meter, spool=capturing.settings.spool_dir)
             result = ImportRun(given, items, intake, journal, told).run()
         told(result)
         indexed = bar.add_task("indexing", total=None, messages=0)
@@ -113,8 +113,7 @@ def run_import(
 
 
 def _dry_run(
-    context: Context,
-    app: App,
+    capturing: Capturing,
     source: Source | None,
     paths: list[Path],
     args: argparse.Namespace,
@@ -122,10 +121,10 @@ def _dry_run(
 ) -> ImportResult:
     """Read and parse everything, and write nothing of it."""
     given = _given(source.id if source else "", args)
-    journal = DryJournal(_journal(app, given) if source else None)
+    journal = DryJournal(_journal(capturing, given) if source else None)
     with _progress(paths, meter) as (_, told):
-        items = open_items(paths, args.format, meter, spool=app.settings.spool_dir)
-        return ImportRun(given, items, DryIntake(app.vault.records), journal, told).run()
+        items = open_items(paths, args.format, meter, spool=capturing.settings.spool_dir)
+        return ImportRun(given, items, DryIntake(capturing.vault.records), journal, told).run()
 
 
 def _given(source_id: str, args: argparse.Namespace) -> ImportSource:
@@ -138,10 +137,10 @@ def _given(source_id: str, args: argparse.Namespace) -> ImportSource:
     )
 
 
-def _journal(app: App, given: ImportSource) -> RecordsImportJournal:
+def _journal(capturing: Capturing, given: ImportSource) -> RecordsImportJournal:
     return RecordsImportJournal(
-        app.vault.records,
-        app.vault.blind,
+        capturing.vault.records,
+        capturing.vault.blind,
         given.id,
         # A file imported as plain mail must be read again once it is said to hold reports.
         (*given.custodians, *(["journal-reports"] if given.reports else [])),

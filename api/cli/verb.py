@@ -8,16 +8,19 @@ import os
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from api.app import App, open_app
+from api.capturing import Capturing, open_capturing
 from api.errors import ApiError
 from config import settings as settings_module
 from config.settings import Settings
 from search.access import Actor, NotSignedIn, Purpose, PurposeMissing, read_purpose
+
+if TYPE_CHECKING:
+    from api.app import App
 
 EVERY: Final = 2**31 - 1
 """The limit of a list that is printed whole: nothing is left out silently."""
@@ -81,6 +84,7 @@ class Context:
     def __init__(self, args: argparse.Namespace) -> None:
         self._args = args
         self._app: App | None = None
+        self._capturing: Capturing | None = None
         self._settings: Settings | None = None
 
     @property
@@ -96,15 +100,27 @@ class Context:
         """The opened archive. Raises ReadOnly, on record, where others have seen more than it holds and the
         command isn't one for that."""
         if self._app is None:
+            # Loaded where it is used: to bring all services takes longer than most imports of mail.
+            from api.app import open_app
+
             self._app = open_app(self.settings)
-            verb = getattr(self._args, "verb", None)
-            if not self._app.vault.witnessing.look() and not (verb and verb.while_read_only):
-                command = " ".join(verb.path) if verb else ""
-                self._app.operator_event(
-                    "archive.use", "denied", reason="read_only", detail={"command": command}
-                )
-                self._app.vault.standing.require_open()
+            self._check_standing(self._app)
         return self._app
+
+    @property
+    def capturing(self) -> Capturing:
+        """The archive, opened for taking mail in alone. Raises as `app`."""
+        if self._capturing is None:
+            self._capturing = open_capturing(self.settings)
+            self._check_standing(self._capturing)
+        return self._capturing
+
+    def _check_standing(self, opened: Capturing) -> None:
+        verb = getattr(self._args, "verb", None)
+        if not opened.vault.witnessing.look() and not (verb and verb.while_read_only):
+            command = " ".join(verb.path) if verb else ""
+            opened.operator_event("archive.use", "denied", reason="read_only", detail={"command": command})
+            opened.vault.standing.require_open()
 
     def actor(self) -> Actor:
         """Who the token says we are. Raises NotSignedIn, on record."""
@@ -128,10 +144,11 @@ class Context:
 
     def close(self) -> None:
         """Release the archive, publishing what was recorded."""
-        if self._app is not None:
-            self._app.publish()
-            self._app.vault.witnessing.run(at_once=True)
-            self._app.close()
+        for opened in (self._app, self._capturing):
+            if opened is not None:
+                opened.publish()
+                opened.vault.witnessing.run(at_once=True)
+                opened.close()
 
     # --- output -------------------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from api.app import App, initialise
-from api.cli import VERBS
+from api.cli import verbs
 from api.cli.verb import Verb
 from api.passkeys import keeping
 from api.passkeys.verifying import Enrolled
@@ -345,7 +345,7 @@ CALLS: dict[str, Call] = {
     "backup verify": operator(codes=(2,)),
     "restore": operator(codes=(2,)),
 }
-NAMES = {" ".join(verb.path): verb for verb in VERBS}
+NAMES = {" ".join(verb.path): verb for verb in verbs()}
 SIGNED = [name for name, call in CALLS.items() if call.role]
 
 
