@@ -55,7 +55,7 @@ class FtsReader:
         self._idle: list[tuple[_Place, apsw.Connection]] = []
         self._closed = False
         self._tables = Tables()
-        self._counts = Counts()
+        self._counts = Counts(another=self._snapshot, middle=self._tables.middle)
 
     def _place(self) -> _Place:
         folder = in_use(self._folder)

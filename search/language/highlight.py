@@ -20,7 +20,7 @@ from search.language.words import clean
 LOOK: Final = 1 << 18
 """How many characters of a text are looked at; a hit further on leaves the excerpt unmarked."""
 
-_WINDOW: Final = 1 << 13
+_WINDOW: Final = 1 << 11
 _BREAK: Final = re.compile(r"\s")
 _BLANKS: Final = re.compile(r"\s+")
 # Controls and direction overrides would let mail rewrite a terminal or the text around a snippet.

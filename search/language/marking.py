@@ -65,7 +65,6 @@ class Marks:
         self._begins, self._ends = tuple(begins), tuple(ends)
         self._forms = [re.compile(form) for form in forms]
         self._literals = tuple(literals)
-        self._is_loose = bool(begins or ends or forms or self._fuzzy)
 
     def possible(self, window: str) -> bool:
         """False when nothing can be in the window: far cheaper to tell than to cut it into words.
@@ -88,7 +87,10 @@ class Marks:
         # Most words of a text come again and again.
         distinct = {word for _, _, word in placed}
         hits = distinct & self._exact
-        if self._is_loose:
+        if self._begins or self._ends:
+            begins, ends = self._begins, self._ends
+            hits.update([word for word in distinct if word.startswith(begins) or word.endswith(ends)])
+        if self._forms or self._fuzzy:
             hits.update(filter(self._matches, distinct))
         begin = hits.union(distinct & self._rows.keys())
         for number, (start, end, word) in enumerate(placed):
@@ -116,8 +118,6 @@ class Marks:
         return longest
 
     def _matches(self, word: str) -> bool:
-        if word.startswith(self._begins) or word.endswith(self._ends):
-            return True
         if len(word) > _LONGEST:
             return False
         return any(form.match(word) for form in self._forms) or any(

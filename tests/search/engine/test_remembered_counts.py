@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,7 +11,7 @@ import apsw
 import pytest
 
 from archiver.store.rowid import make_rowid
-from search.engine import columns
+from search.engine import columns, counts, table
 from search.engine.counts import Counts
 from search.engine.ports import IndexDocument
 from search.engine.reader import FtsReader
@@ -120,3 +122,42 @@ def test_what_changes_without_a_message_is_counted_every_time(engine: Any) -> No
         assert counted(reader, text)[0] == before + {"alpha NOT tag:t": -1, "alpha OR tag:t": 0}.get(text, 1)
         writer.relabel({row(48, 3): ()}, ("tag",))
         assert counted(reader, text)[0] == before, text
+
+
+def test_much_is_counted_in_two_halves_of_one_state(engine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(table, "HALVED", 10)
+    writer, reader, _ = opened(engine)
+    writer.add([IndexDocument(row(48, n), n, body=f"alpha b{n % 3} c{n}") for n in range(60)])
+    reader.warm()
+    bounds: list[tuple[int, int]] = []
+    count = counts._count
+
+    def counted_here(db: apsw.Connection, select: Any) -> int:
+        bounds.append((id(db), count(db, select)))
+        return bounds[-1][1]
+
+    monkeypatch.setattr(counts, "_count", counted_here)
+    reader._counts = Counts(lambda: NOW.timestamp(), reader._snapshot, reader._tables.middle)
+    for text, number in {"alpha": 60, "b1": 20, "alpha NOT b1": 40, "*": 60, "c5*": 11, "nothing": 0}.items():
+        bounds.clear()
+        assert reader.count(tree(text)) == number
+        assert len({db for db, _ in bounds}) == 2, text
+    assert sum(some > 0 for _, some in bounds) == 0
+
+
+def test_a_half_of_another_state_is_not_taken(engine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mail that comes between the two snapshots would be in one half of the count and not in the page."""
+    monkeypatch.setattr(table, "HALVED", 10)
+    writer, reader, _ = opened(engine)
+    writer.add([IndexDocument(row(48, n), n, body="alpha") for n in range(60)])
+    reader.warm()
+
+    @contextmanager
+    def later() -> Iterator[apsw.Connection]:
+        writer.add([IndexDocument(row(48, 60 + n), n, body="alpha") for n in range(40)])
+        with reader._snapshot() as db:
+            yield db
+
+    reader._counts = Counts(lambda: NOW.timestamp(), later, reader._tables.middle)
+    assert reader.count(tree("alpha")) == 60
+    assert reader.count(tree("alpha")) == 100
