@@ -11,7 +11,7 @@ import json
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, select
+from sqlalchemy import BindParameter, Connection, RowMapping, bindparam, select
 
 from archiver import destroying, record_types
 from archiver.capture.prepare import Prepared, Preparer
@@ -40,6 +40,12 @@ from archiver.store.schema import (
     messages,
     reports,
 )
+
+# Made once: building a statement takes as long as running it for a page of messages.
+_PKS: BindParameter[Sequence[int]] = bindparam("pks", expanding=True)
+_ALIVE = select(messages).where(messages.c.pk.in_(_PKS), messages.c.disposed_us.is_(None))
+_ARRIVED = select(deliveries).where(deliveries.c.message_pk.in_(_PKS)).order_by(deliveries.c.seq)
+_KEYS = select(data_keys).where(data_keys.c.message_pk.in_(_PKS))
 
 
 class Archive:
@@ -208,13 +214,10 @@ class Archive:
         for start in range(0, len(wanted), 500):
             chunk = wanted[start : start + 500]
             with self._records.read() as connection:
-                alive = messages.c.pk.in_(chunk) & messages.c.disposed_us.is_(None)
-                rows = connection.execute(select(messages).where(alive)).mappings().all()
+                rows = connection.execute(_ALIVE, {"pks": chunk}).mappings().all()
                 keys = self._unwrap(connection, [(r["pk"], r["id"]) for r in rows])
                 arrived: dict[int, list[RowMapping]] = {}
-                for d in connection.execute(
-                    select(deliveries).where(deliveries.c.message_pk.in_(chunk)).order_by(deliveries.c.seq)
-                ).mappings():
+                for d in connection.execute(_ARRIVED, {"pks": chunk}).mappings():
                     arrived.setdefault(d["message_pk"], []).append(d)
                 said = record_types.said_of(connection, chunk)
             for row in rows:
@@ -258,7 +261,7 @@ class Archive:
 
     def _unwrap(self, connection: Connection, wanted: Sequence[tuple[int, str]]) -> dict[int, bytes]:
         ids = dict(wanted)
-        rows = connection.execute(select(data_keys).where(data_keys.c.message_pk.in_(list(ids)))).all()
+        rows = connection.execute(_KEYS, {"pks": list(ids)}).all()
         return {
             row.message_pk: self._keyring.unwrap_data_key(ids[row.message_pk], row.epoch_id, row.wrapped)
             for row in rows

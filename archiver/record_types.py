@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, delete, exists, select
+from sqlalchemy import BindParameter, Connection, bindparam, delete, exists, select
 
 from archiver.seal.container import open_sealed, seal
 from archiver.seal.context import object_context
@@ -20,6 +20,13 @@ from archiver.store.schema import corrections, found_types, learnt_models, learn
 
 IN_FORCE: Final = "in_force"
 BY_RULES, BY_LEARNING, BY_PERSON = "rules", "learnt", "person"
+# Made once: building a statement takes as long as running it for a page of messages.
+_PKS: BindParameter[Sequence[int]] = bindparam("pks", expanding=True)
+_LEARNT = select(learnt_types).where(learnt_types.c.message_pk.in_(_PKS))
+_FOUND = select(found_types).where(found_types.c.message_pk.in_(_PKS))
+_CORRECTED = select(corrections.c.message_pk, corrections.c.id, corrections.c.sealed).where(
+    corrections.c.message_pk.in_(_PKS), corrections.c.state == IN_FORCE
+)
 Open = Callable[[bytes, str], Any]
 """Opens a sealed value, given what it was sealed as."""
 
@@ -64,16 +71,12 @@ class Said:
 def said_of(connection: Connection, pks: Sequence[int]) -> dict[int, Said]:
     """What is said of those messages of which anything is."""
     said: dict[int, Said] = {}
-    for row in connection.execute(select(learnt_types).where(learnt_types.c.message_pk.in_(pks))):
+    among = {"pks": list(pks)}
+    for row in connection.execute(_LEARNT, among):
         said.setdefault(row.message_pk, Said()).learnt = row.sealed
-    for row in connection.execute(select(found_types).where(found_types.c.message_pk.in_(pks))):
+    for row in connection.execute(_FOUND, among):
         said.setdefault(row.message_pk, Said()).found = row.sealed
-    rows = connection.execute(
-        select(corrections.c.message_pk, corrections.c.id, corrections.c.sealed).where(
-            corrections.c.message_pk.in_(pks), corrections.c.state == IN_FORCE
-        )
-    )
-    for row in rows:
+    for row in connection.execute(_CORRECTED, among):
         said.setdefault(row.message_pk, Said()).correction = (row.id, row.sealed)
     return said
 

@@ -40,7 +40,9 @@ def run(run: Run) -> None:
 
 
 def _warm(app: App) -> None:
-    """Open connections and load code; the queries that count are others."""
+    """Open connections, load code and read the facts, as a server does when it starts; the queries that count
+    are others."""
+    app.reader.warm()
     for text in ("warm", "from:warm", "warm*"):
         app.room.search(_ACTOR, Purpose.AUDIT, text, limit=PAGE)
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import exists, func, select
+from sqlalchemy import ScalarSelect, Table, exists, func, select
 from whoosh.query import Query
 
 from archiver.archive import Opened, Record
@@ -236,19 +236,15 @@ class ReadingRoom:
         # looked for afterwards: one that has left by then is counted rather than taken off twice.
         partly = self._reader.count(tree)
         gone = self._reader.matching(tree, leaving) if leaving else ()
+
+        def count(table: Table) -> ScalarSelect[int]:
+            # Few are listed there of very many messages: each is looked up, whatever the planner thinks.
+            of_it = exists().where(messages.c.pk == table.c.message_pk, alive, in_scope(scope))
+            return select(func.count()).select_from(table).where(of_it).scalar_subquery()
+
         with self._vault.records.read() as connection:
-
-            def count(table: Any) -> int:
-                # Few are listed there of very many messages: each is looked up, whatever the planner thinks.
-                of_it = exists().where(messages.c.pk == table.c.message_pk, alive, in_scope(scope))
-                query = select(func.count()).select_from(table).where(of_it)
-                return int(connection.scalar(query) or 0)
-
-            return {
-                "partly": partly - len(gone),
-                "waiting": count(outbox),
-                "unindexed": count(unindexed),
-            }
+            waiting, unknown = connection.execute(select(count(outbox), count(unindexed))).one()
+        return {"partly": partly - len(gone), "waiting": waiting, "unindexed": unknown}
 
     # --- read ---------------------------------------------------------------------------------
 

@@ -5,12 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, exists, select, update
+from sqlalchemy import Connection, bindparam, delete, exists, select, update
 
 from archiver.store.packs import Place
 from archiver.store.schema import part_keys, part_refs, parts
 
 _CHUNK = 500
+# Made once: building a statement takes as long as running it for a page of messages.
+_HELD = (
+    select(part_refs.c.message_pk, parts, part_keys.c.epoch_id, part_keys.c.wrapped)
+    .join_from(part_refs, parts, parts.c.id == part_refs.c.part_id)
+    .join(part_keys, part_keys.c.part_id == parts.c.id)
+    .where(part_refs.c.message_pk.in_(bindparam("pks", expanding=True)))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +50,7 @@ def alive(connection: Connection, tokens: Iterable[bytes]) -> dict[bytes, tuple[
 def of_messages(connection: Connection, pks: Sequence[int]) -> dict[int, dict[bytes, PartRow]]:
     """The parts that messages refer to, by message and token; at most 500 messages at a time."""
     found: dict[int, dict[bytes, PartRow]] = {pk: {} for pk in pks}
-    rows = connection.execute(
-        select(part_refs.c.message_pk, parts, part_keys.c.epoch_id, part_keys.c.wrapped)
-        .join_from(part_refs, parts, parts.c.id == part_refs.c.part_id)
-        .join(part_keys, part_keys.c.part_id == parts.c.id)
-        .where(part_refs.c.message_pk.in_(list(pks)))
-    )
+    rows = connection.execute(_HELD, {"pks": list(pks)}) if pks else ()
     for row in rows:
         token = bytes(row.token)
         found[row.message_pk][token] = PartRow(
