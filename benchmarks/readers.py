@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import queue
 import smtplib
+import sys
 import threading
 import time
+from datetime import UTC, datetime
 from itertools import count, islice
 
 from api.app import App, open_app
+from archiver.capture import garbage
+from archiver.capture.intake import SWITCH_SECONDS
 from benchmarks.corpus import enron
-from benchmarks.home import Home, Serving, waiting
+from benchmarks.home import Serving
 from benchmarks.measure import percentile
 from benchmarks.memory import grow
 from benchmarks.queries import questions
 from benchmarks.run import Run
 from search.access import Actor, Purpose, Role
 from search.engine.views import FACETS, Ask
+from search.language.parser import parse
 
 READERS = 20
 SECONDS = 30.0
@@ -36,11 +42,15 @@ def run(run: Run) -> None:
     asked = questions(islice(enron(run.corpora), SAMPLE))
     address = home.run("source", "add", "journal", f"readers-{time.time_ns()}")["address"]
     app = open_app(home.settings)
+    # As in a server, which takes mail in beside its readers.
+    sys.setswitchinterval(SWITCH_SECONDS)
+    garbage.rarely()
     try:
+        app.reader.warm()
         for text in ("warm", "from:warm", "warm*"):
             app.room.search(_ACTOR, Purpose.AUDIT, text, limit=PAGE, ask=Ask(FACETS, 6, True))
         with home.serving("smtp,index") as server:
-            pages, views, lag = _together(home, server, address, app, asked)
+            pages, views, lags = _together(server, address, app, asked)
     finally:
         app.close()
     note = f"{READERS} readers, a question a second each, {MAIL_A_SECOND} new messages a second, {run.size:,}"
@@ -48,16 +58,20 @@ def run(run: Run) -> None:
     run.add("readers", "page of results, p95", percentile(pages, 0.95), "ms", target=TARGET_MS, lower=True)
     run.add("readers", "facets and time line, p50", percentile(views, 0.5), "ms")
     run.add("readers", "facets, p95", percentile(views, 0.95), "ms", target=FACETS_MS, lower=True)
-    run.add("readers", "last 250 until searchable", lag, "ms", target=SEARCHABLE_MS, lower=True)
+    note = f"one message a second, {len(lags)} in all"
+    run.add("readers", "from 250 to found by a search, slowest", max(lags), "ms", note=note)
+    run.add("readers", "the same, p95", percentile(lags, 0.95), "ms", target=SEARCHABLE_MS, lower=True)
 
 
 def _together(
-    home: Home, server: Serving, address: str, app: App, asked: list[str]
-) -> tuple[list[float], list[float], float]:
+    server: Serving, address: str, app: App, asked: list[str]
+) -> tuple[list[float], list[float], list[float]]:
+    """Times of pages and of facet views, and from each sought message's 250 until a search finds it (ms)."""
     pages: list[float] = []
     views: list[float] = []
+    lags: list[float] = []
+    sought: queue.Queue[tuple[str, float] | None] = queue.Queue()
     until = time.monotonic() + SECONDS
-    done = threading.Event()
 
     def read(number: int) -> None:
         # Each begins elsewhere in the mix and in the second.
@@ -75,22 +89,26 @@ def _together(
     def send() -> None:
         with smtplib.SMTP("127.0.0.1", server.smtp_port) as client:
             for number in count():
-                if done.is_set():
+                if time.monotonic() > until:
+                    sought.put(None)
                     return
-                body = f"Subject: live {number}\r\n\r\nnew mail {time.time_ns()}\r\n".encode()
-                client.sendmail("a@bench.test", [address], body)
+                word = f"live{time.time_ns()}"
+                client.sendmail("a@bench.test", [address], f"Subject: new\r\n\r\n{word}\r\n".encode())
+                if number % MAIL_A_SECOND == 0:
+                    sought.put((word, time.perf_counter()))
                 time.sleep(1 / MAIL_A_SECOND)
 
-    sender = threading.Thread(target=send)
-    readers = [threading.Thread(target=read, args=(number,)) for number in range(READERS)]
-    for thread in (sender, *readers):
+    def seek() -> None:
+        while (one := sought.get()) is not None:
+            word, answered = one
+            while not app.reader.count(parse(word, now=datetime.now(UTC)).tree):
+                time.sleep(0.01)
+            lags.append((time.perf_counter() - answered) * 1_000)
+
+    threads = [threading.Thread(target=work) for work in (send, seek)]
+    threads += [threading.Thread(target=read, args=(number,)) for number in range(READERS)]
+    for thread in threads:
         thread.start()
-    for thread in readers:
+    for thread in threads:
         thread.join()
-    done.set()
-    sender.join()
-    ended = time.perf_counter()
-    with home.records() as records:
-        while waiting(records):
-            time.sleep(0.005)
-    return pages, views, (time.perf_counter() - ended) * 1_000
+    return pages, views, lags
