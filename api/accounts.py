@@ -24,7 +24,7 @@ from api.errors import (
     UnknownRole,
     UserDisabled,
 )
-from api.issuing import second_needed, sees_content
+from api.issuing import is_person, second_needed, sees_content
 from api.passkeys import keeping
 from api.sessions import Session
 from api.signing_in import SigningIn
@@ -34,7 +34,7 @@ from archiver.clock import from_us, rfc3339, to_us
 from archiver.store.schema import credentials as credentials_table
 from archiver.store.schema import passkeys, users
 from config.relay import is_address
-from search.actors import OIDC, PASSKEY, Action, Actor, Role
+from search.actors import Action, Actor, Role
 from search.approving.persons import ADDED, appointed
 
 ALIASES: Final = {
@@ -243,6 +243,7 @@ class Accounts(SigningIn):
                 "created_at": rfc3339(from_us(one.created_us)),
                 "last_used_at": rfc3339(from_us(one.last_used_us)) if one.last_used_us else None,
                 "synced": one.backup_eligible,
+                "vouched": bool(keeping.model_in(self._fields, one)),
             }
             for one in living
         ]
@@ -265,19 +266,27 @@ class Accounts(SigningIn):
     # --- inside -------------------------------------------------------------------------------
 
     def _appoint(self, connection: Connection, user: User, by: Actor | None, now_us: int) -> None:
-        """Keep who made somebody a user. Where a person who signed in as people do makes somebody of a role
-        that sees content, they can do nothing before another person has approved it."""
+        """Keep who made somebody a user.
+
+        Of a role that sees content they can do nothing before another person has approved it; where a program
+        appoints, which is no person, the privacy officers are told instead.
+        """
         requester = by.user_id if by is not None else "operator"
         approval_id = None
-        if by is not None and by.method in (PASSKEY, OIDC) and sees_content(user.role):
-            approval_id = self._waiting.ask_in(
-                connection,
-                action=ADDED,
-                requester=requester,
-                about_id=user.id,
-                params={"user": user.id, "role": str(user.role)},
-            )
+        alone = False
+        if by is not None and sees_content(user.role):
+            alone = not is_person(connection, by)
+            if not alone:
+                approval_id = self._waiting.ask_in(
+                    connection,
+                    action=ADDED,
+                    requester=requester,
+                    about_id=user.id,
+                    params={"user": user.id, "role": str(user.role)},
+                )
         appointed(connection, user.id, user.role, by=requester, at_us=now_us, approval_id=approval_id)
+        if by is not None and alone:
+            self._issuing.tell_alone(connection, by, user.id)
 
     def _may_look(self, by: Actor | None) -> None:
         # Looking changes nothing: nobody is asked for their passkey for it.

@@ -144,7 +144,7 @@ def open_app(settings: Settings, clock: Clock | None = None) -> App:
 
 def _wire(settings: Settings, vault: Vault) -> App:
     reader = FtsReader(settings.index_dir, vault.keyring.branch_key("index"))
-    gate = Gate(vault.audit, Circumstances(vault), vault.standing)
+    gate = Gate(vault.audit, Circumstances(vault, reader), vault.standing)
     approvals = Approvals(vault, gate)
     schedule = default_schedule()
     patients = PatientStore(vault)
@@ -208,7 +208,7 @@ def _wire(settings: Settings, vault: Vault) -> App:
         patient_mail=PatientMail(vault, gate, room),
         auditing=auditing_of(vault, gate),
         providers=Providers(vault, gate, room),
-        cases=cases_of(vault, gate, room, exports, book),
+        cases=cases_of(vault, gate, room, exports, book, approvals),
         ledger_gaps=Gaps(vault, gate, approvals),
         access=wire_access(vault, gate, approvals),
     )

@@ -6,15 +6,19 @@ from dataclasses import dataclass
 
 from archiver.vault import Vault
 from retention.breaches.breaches import Breaches
+from retention.breaches.letters import BreachLetters
 from retention.breaches.papers import BreachPapers
+from retention.breaches.reports import BreachReports
 from retention.breaches.rows import Rows as BreachRows
 from retention.cases.reminders import Reminders, open_requests
 from retention.disclosures.accounting import Disclosures
 from retention.disclosures.book import Book
+from retention.requests.appeals import Appeals
 from retention.requests.letters import Letters
 from retention.requests.requests import Requests
 from retention.requests.review import Review
 from search.access import Gate
+from search.approving.approvals import Approvals
 from search.productions import Productions
 from search.reading_room import ReadingRoom
 
@@ -26,9 +30,12 @@ class Cases:
     requests: Requests
     review: Review
     letters: Letters
+    appeals: Appeals
     disclosures: Disclosures
     breaches: Breaches
     papers: BreachPapers
+    breach_letters: BreachLetters
+    reports: BreachReports
     reminders: Reminders
     breach_rows: BreachRows
     vault: Vault
@@ -38,17 +45,23 @@ class Cases:
         return self.reminders.run([*open_requests(self.vault), *self.breach_rows.due()])
 
 
-def cases_of(vault: Vault, gate: Gate, room: ReadingRoom, exports: Productions, book: Book) -> Cases:
+def cases_of(
+    vault: Vault, gate: Gate, room: ReadingRoom, exports: Productions, book: Book, approvals: Approvals
+) -> Cases:
     """Wire them."""
     letters = Letters(vault, gate)
     disclosures = Disclosures(vault, gate, book)
+    breach_letters = BreachLetters(vault, gate)
     return Cases(
         requests=Requests(vault, gate, book, letters),
-        review=Review(vault, gate, room, exports, disclosures, letters),
+        review=Review(vault, gate, room, exports, disclosures, letters, approvals),
         letters=letters,
+        appeals=Appeals(vault, gate, letters),
         disclosures=disclosures,
-        breaches=Breaches(vault, gate),
-        papers=BreachPapers(vault, gate, book),
+        breaches=Breaches(vault, gate, approvals),
+        papers=BreachPapers(vault, gate, book, breach_letters),
+        breach_letters=breach_letters,
+        reports=BreachReports(vault, gate),
         reminders=Reminders(vault),
         breach_rows=BreachRows(vault),
         vault=vault,

@@ -20,8 +20,6 @@ Kind = Literal["api", "link", "session"]
 """A token for programs; a single-use sign-in link; a browser's session."""
 
 PREFIX: Final = "hf_"
-SESSIONS_EACH: Final = 2
-"""Sessions a person may have at once (OWASP ASVS 5.0, 7.1.2); the oldest gives way."""
 TOUCH_EVERY: Final = timedelta(seconds=30)
 """How often a session's last use is written down: each one is a transaction. It may end this much early."""
 
@@ -94,11 +92,12 @@ def spend_link(connection: Connection, secret: str, now: datetime) -> bool:
     return spent.rowcount == 1
 
 
-def touch(connection: Connection, hashed: bytes, now: datetime) -> None:
-    """Write down that a credential was used."""
-    connection.execute(
-        update(credentials).where(credentials.c.hash == hashed).values(last_used_us=to_us(now))
-    )
+def touch(connection: Connection, hashed: bytes, now: datetime, sealed_place: bytes | None = None) -> None:
+    """Write down that a credential was used, and, of its first use, from where."""
+    values: dict[str, object] = {"last_used_us": to_us(now)}
+    if sealed_place is not None:
+        values["sealed_place"] = sealed_place
+    connection.execute(update(credentials).where(credentials.c.hash == hashed).values(**values))
 
 
 def revoke(connection: Connection, now: datetime, user_id: str, kind: Kind | None = None) -> int:
@@ -119,19 +118,3 @@ def revoke_secret(connection: Connection, secret: str, now: datetime) -> bool:
         ).rowcount
         == 1
     )
-
-
-def trim_sessions(connection: Connection, user_id: str, now: datetime) -> None:
-    """Make room for one more session by ending the oldest."""
-    alive = connection.scalars(
-        select(credentials.c.hash)
-        .where(
-            credentials.c.user_id == user_id,
-            credentials.c.kind == "session",
-            credentials.c.revoked_us.is_(None),
-            credentials.c.expires_us > to_us(now),
-        )
-        .order_by(credentials.c.created_us.desc())
-    ).all()
-    for old in alive[SESSIONS_EACH - 1 :]:
-        connection.execute(update(credentials).where(credentials.c.hash == old).values(revoked_us=to_us(now)))

@@ -21,6 +21,8 @@ from api.doctor_jobs import job_findings
 from api.doctor_ledger import ledger_findings
 from api.doctor_policy import policy_findings
 from api.doctor_sign_in import sign_in_findings
+from api.doctor_sso import sso_findings
+from archiver.errors import StoreError
 from archiver.ledger.log import Log
 from archiver.message.extract import policy
 from archiver.message.extract.client import POOL
@@ -48,6 +50,7 @@ def check_all(app: App) -> list[Check]:
         *(_check(*finding) for finding in _doors(app)),
         *(_check(*finding) for finding in ledger_findings(app.vault)),
         *(_check(*finding) for finding in sign_in_findings(app.vault)),
+        *(_check(*finding) for finding in sso_findings(app.settings, app.sso.provider, app.clock)),
         *(_check(*finding) for finding in access_findings(app.access.emergencies, app.settings)),
         *(_check(*finding) for finding in job_findings(app.vault)),
         *(_check(*finding) for finding in case_findings(app.cases, app.settings)),
@@ -155,16 +158,16 @@ def _people(app: App) -> Check:
 
 
 def _published(app: App) -> Check:
+    fault = "a log doesn't match its published checkpoint; run `holdfast verify --full`"
     try:
         app.publish()
         ok = all(app.vault.publisher.published(which) is not None for which in Log)
+    except StoreError as error:
+        ok, fault = False, str(error)
     except HoldfastError:
         ok = False
     return _check(
-        "164.312(b) audit controls",
-        ok,
-        "both logs are published and match their checkpoints",
-        "a log doesn't match its published checkpoint; run `holdfast verify --full`",
+        "164.312(b) audit controls", ok, "both logs are published and match their checkpoints", fault
     )
 
 

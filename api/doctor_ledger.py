@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from api.doctor_doors import Finding
 from archiver.vault import Vault
+from archiver.witnessing.watchers import READ_ONLY
 
 _CONTROL = "164.312(c)(1) integrity"
 
@@ -26,12 +27,14 @@ def ledger_findings(vault: Vault) -> Iterator[Finding]:
         "nobody outside sees the logs' checkpoints, so whoever owns this machine could rewrite them; set "
         "witnesses, witness_file or timestamp_url (docs/witnesses.md)",
     )
-    failing = [watcher.name for watcher in outside.watchers.failing() if watcher.name != "read-only"]
+    failing = {watcher.name for watcher in outside.watchers.failing() if watcher.name != READ_ONLY}
+    failing |= {f"witness:{client.name}" for client in outside.late()}
     yield (
         "164.312(b) audit controls",
         not failing,
         "everybody who is to see the checkpoints does",
-        f"these don't see the checkpoints: {', '.join(failing)}; `holdfast ledger status` says since when",
+        f"these don't see the checkpoints: {', '.join(sorted(failing))}; `holdfast ledger status` says since "
+        "when, and where it names no failure nobody has shown them any: is `holdfast serve` running?",
     )
     below = len(outside.clients) > 0 and vault.settings.witness_quorum == 0
     yield (

@@ -159,10 +159,22 @@ class PasskeyRefused(PasskeyError):
 
     code = "passkey_refused"
 
+    text = "this passkey was not accepted; try again, or use another one"
+
     def __init__(self, reason: str, user_id: str = "") -> None:
         self.reason = reason
         self.user_id = user_id
-        super().__init__("this passkey was not accepted; try again, or use another one")
+        super().__init__(self.text)
+
+
+class HardwareKeyNeeded(PasskeyRefused):
+    """The passkey is good, and lies on no device that the archive takes (`passkeys = "hardware"`)."""
+
+    code = "hardware_key_needed"
+    text = (
+        "this archive takes security keys of certain models alone; use one of them, or ask the operator for "
+        "a link to add one"
+    )
 
 
 class PasskeyNeeded(PasskeyError):
@@ -203,7 +215,8 @@ class NoSuchToken(AccountError):
 
 
 class PasskeysImpossible(ApiError):
-    """The desk's address is an IP number: browsers make passkeys for names only."""
+    """No passkey can be made: the desk's address is an IP number, for which browsers make none, or the roots
+    of the makers whose word is asked for can't be read."""
 
     code = "passkeys_impossible"
     exit_code = 3

@@ -19,20 +19,30 @@ from api.sso.identities import ever_had as had_identity
 from archiver.clock import Clock, to_us
 from archiver.ledger.audit import AuditLog
 from archiver.store import dialect
-from archiver.store.schema import appointments, link_requests, users
+from archiver.store.schema import link_requests, users
+from search import alarms
 from search.access import Gate
-from search.actors import Action, Actor, Role
+from search.actors import OIDC, PASSKEY, Action, Actor, Role
+from search.approving.errors import SecondPersonMissing
+from search.approving.persons import check_second
 from search.policy import NEEDS_PURPOSE, actions_of
 
 ASKED_FOR: Final = timedelta(hours=1)
 """How long an administrator's wish waits for a second one's."""
-APPOINTED: Final = timedelta(days=7)
-"""Nobody is a second administrator for whoever made them one so short a time ago."""
 
 
 def sees_content(role: Role) -> bool:
     """Whether a role can see mail, patients, or what others looked for."""
     return bool(actions_of(role) & (NEEDS_PURPOSE | {Action.AUDIT_READ}))
+
+
+def is_person(connection: Connection, actor: Actor) -> bool:
+    """Whether somebody signs in as people do, now or otherwise: a token of theirs is theirs."""
+    return (
+        actor.method in (PASSKEY, OIDC)
+        or keeping.ever_had(connection, actor.user_id)
+        or had_identity(connection, actor.user_id)
+    )
 
 
 class Issuing:
@@ -79,21 +89,23 @@ class Issuing:
         self._audit.record_in(connection, event)
         return False
 
+    def tell_alone(self, connection: Connection, by: Actor, user_id: str) -> None:
+        """Tell the privacy officers that a program gave somebody sight of content, with no second person."""
+        count = alarms.tell_officers(connection, self._clock, alarms.APPOINTED, by.user_id)
+        event = self._gate.event(
+            by, "access.alert", "success", objects=(user_id,), count=count, reason="appointed_alone"
+        )
+        self._audit.record_in(connection, event)
+
     def _independent(self, connection: Connection, first: str, second: str) -> bool:
         """Whether two administrators are two: neither is the other's recent creation, nor disabled since."""
-        if first == second:
-            return False
         alive = select(users.c.id).where(users.c.id == first, users.c.disabled_us.is_(None))
-        since = to_us(self._clock.now() - APPOINTED)
-        made = select(appointments.c.id).where(
-            appointments.c.at_us > since,
-            (appointments.c.by_id == first) & (appointments.c.user_id == second)
-            | (appointments.c.by_id == second) & (appointments.c.user_id == first),
-        )
-        return (
-            connection.execute(alive).first() is not None
-            and connection.execute(made.limit(1)).first() is None
-        )
+        try:
+            # Whether either's link was made by the other says nothing here: both are asking in person.
+            check_second(connection, self._clock, first, second, signed=True)
+        except SecondPersonMissing:
+            return False
+        return connection.execute(alive).first() is not None
 
 
 def second_needed() -> SecondAdministratorNeeded:

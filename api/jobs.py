@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from api.app import App
+from api.token_uses import note_first_uses
 from archiver.ledger.audit import Outcome
 from retention.acts import by_system
 from retention.jobs.checks import StoreChecks
@@ -59,7 +60,7 @@ def _notices(app: App) -> Work:
 
 def _audit(app: App) -> Work:
     def run(_: Task) -> Counts:
-        ended, used = app.sessions.end_past(), app.sessions.note_first_uses()
+        ended, used = app.sessions.end_past(), note_first_uses(app.vault)
         return {"sessions_ended": ended, "tokens_used": used, **app.auditing.upkeep()}
 
     return run

@@ -14,6 +14,7 @@ from api import credentials
 from api.errors import AccountError, BadInput, LastPasskey, NoSuchPasskey, PasskeyRefused
 from api.passkeys import Passkeys, keeping
 from api.sessions import Sessions
+from api.whence import whence
 from archiver.clock import from_us, rfc3339, to_us
 from archiver.store.schema import credentials as table
 from archiver.store.schema import users
@@ -31,13 +32,19 @@ MOST_PASSKEYS: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class OwnPasskey:
-    """A passkey as its owner sees it; `synced`: its maker keeps copies of it on their other devices."""
+    """A passkey as its owner sees it.
+
+    `synced`: its maker keeps copies of it on their other devices; `vouched`: its device is of a model that
+    the archive asks for, by its maker's word; `accepted`: one can sign in with it.
+    """
 
     id: str
     label: str
     created_at: str
     last_used_at: str | None
     synced: bool
+    vouched: bool
+    accepted: bool
 
     def to_json(self) -> dict[str, Any]:
         """The document that lists print."""
@@ -88,7 +95,7 @@ class OwnAccount:
         )
         now = self._clock.now()
         passkey_id = keeping.new_passkey_id()
-        sealed = self._fields.seal(passkey_id, {"label": label})
+        sealed = keeping.seal(self._fields, passkey_id, label, made.model)
         try:
             with self._records.write() as connection:
                 before = keeping.of_user(connection, actor.user_id)
@@ -98,7 +105,8 @@ class OwnAccount:
                 keeping.add(connection, actor.user_id, made, now, passkey_id, sealed)
                 opened = self._sessions.renew(connection, secret, verified_us=to_us(now), method=PASSKEY)
                 if by_link and before:
-                    self._end_others(connection, actor)
+                    others = (table.c.user_id == actor.user_id) & (table.c.session_id != actor.session)
+                    self._sessions.retire(connection, others, "passkey_added", actor.client)
                 if before:
                     self._notices.tell(connection, actor.user_id, "passkey_added", actor.user_id)
                 event = self._gate.event(
@@ -107,7 +115,13 @@ class OwnAccount:
                     "success",
                     objects=(passkey_id,),
                     count=len(before) + 1,
-                    detail={"label": label, "aaguid": made.aaguid, "synced": made.backup_eligible},
+                    detail={
+                        "label": label,
+                        "aaguid": made.aaguid,
+                        "vouched": bool(made.model),
+                        "synced": made.backup_eligible,
+                        **whence(actor.network),
+                    },
                 )
                 self._audit.record_in(connection, event)
         except IntegrityError:
@@ -118,11 +132,11 @@ class OwnAccount:
         """Take a passkey of one's own out of use; never the last. Raises StepUpNeeded, NoSuchPasskey."""
         self._fresh(actor, "passkey.remove")
         with self._records.write() as connection:
-            living = [one.id for one in keeping.of_user(connection, actor.user_id)]
-            if passkey_id not in living:
+            living = keeping.of_user(connection, actor.user_id)
+            if passkey_id not in [one.id for one in living]:
                 raise NoSuchPasskey("you have no such passkey, or it was removed")
-            if len(living) == 1:
-                raise LastPasskey("this is your only passkey; add another one first")
+            if not any(self._let_in(one) for one in living if one.id != passkey_id):
+                raise LastPasskey("this is the only passkey that you can sign in with; add another one first")
             keeping.remove(connection, passkey_id, "user", self._clock.now())
             self._notices.tell(connection, actor.user_id, "passkey_removed", actor.user_id)
             event = self._gate.event(
@@ -189,21 +203,12 @@ class OwnAccount:
         self._gate.record(actor, action, "denied", reason="step_up")
         raise StepUpNeeded("show your passkey to change your account; it must be no older than five minutes")
 
+    def _let_in(self, one: keeping.Passkey) -> bool:
+        return keeping.let_in(self._fields, self._vault.settings, one)
+
     def _enrol_only(self, connection: Connection, secret: str) -> bool:
         hashed = credentials.hash_secret(secret)
         return bool(connection.scalar(select(table.c.enrol_only).where(table.c.hash == hashed)))
-
-    def _end_others(self, connection: Connection, actor: Actor) -> None:
-        connection.execute(
-            update(table)
-            .where(
-                table.c.user_id == actor.user_id,
-                table.c.kind == "session",
-                table.c.session_id != actor.session,
-                table.c.revoked_us.is_(None),
-            )
-            .values(revoked_us=to_us(self._clock.now()))
-        )
 
     def _own(self, one: keeping.Passkey) -> OwnPasskey:
         return OwnPasskey(
@@ -212,4 +217,6 @@ class OwnAccount:
             rfc3339(from_us(one.created_us)),
             rfc3339(from_us(one.last_used_us)) if one.last_used_us else None,
             one.backup_eligible,
+            bool(keeping.model_in(self._fields, one)),
+            self._let_in(one),
         )

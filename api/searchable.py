@@ -91,5 +91,5 @@ class Searchable(Capturing):
 def searchable(settings: Settings, vault: Vault) -> Searchable:
     """The same of an opened vault, which closes with it."""
     reader = FtsReader(settings.index_dir, vault.keyring.branch_key("index"))
-    gate = Gate(vault.audit, Circumstances(vault), vault.standing)
+    gate = Gate(vault.audit, Circumstances(vault, reader), vault.standing)
     return Searchable(settings, vault, reader, gate, Holds(vault, gate, reader), People(vault, reader))

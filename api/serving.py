@@ -176,6 +176,8 @@ class Server:
                 self._app.publish()
             except HoldfastError as error:
                 log.error("publishing checkpoints failed: %s", error.code)
+            except Exception:  # whatever it is, the next second must find this thread alive
+                log.exception("publishing checkpoints failed")
 
     def _witness(self) -> None:
         """Show what was published to those who are to see it, and tell people who doesn't. A thread of its

@@ -11,10 +11,11 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, RowMapping, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, func, or_, select, update
 
 from api import credentials
 from api.errors import NoSuchSession
+from api.whence import MOST_ADDRESS, MOST_AGENT, whence
 from archiver.capture.prepare import new_id
 from archiver.clock import from_us, rfc3339, to_us
 from archiver.ledger.audit import AuditEvent
@@ -28,7 +29,8 @@ from search.actors import Actor
 
 ENROL_LIFE: Final = timedelta(minutes=30)
 """How long a session may live that can do nothing but enrol a passkey."""
-MOST_AGENT: Final = 300
+SESSIONS_EACH: Final = 2
+"""Sessions a person may have at once (OWASP ASVS 5.0, 7.1.2); the oldest gives way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,19 +85,19 @@ class Sessions:
         agent: str = "",
         verified_us: int | None = None,
         previous: str | None = None,
+        replaces: str = "",
         enrol_only: bool = False,
     ) -> Opened:
         """Begin a session in the caller's transaction, on record, and end the one the browser had before.
 
-        Whoever calls has proved who the user is, and that they aren't disabled. Of more than two sessions the
-        oldest ends.
+        That one is named by its secret, `previous`, or its id, `replaces`. Whoever calls has proved who the
+        user is, and that they aren't disabled. Of more than two sessions the oldest ends.
         """
         now = self._clock.now()
-        if previous:
-            credentials.revoke_secret(connection, previous, now)
-        credentials.trim_sessions(connection, user_id, now)
+        replaced = self._replaced(connection, user_id, previous, replaces)
+        self.retire(connection, table.c.hash.in_(replaced), "replaced", client)
         session_id = new_id("n")
-        place = {"address": address, "agent": agent[:MOST_AGENT]}
+        place = {"address": address[:MOST_ADDRESS], "agent": agent[:MOST_AGENT]}
         life = ENROL_LIFE if enrol_only else timedelta(hours=self._settings.session_hours)
         secret = credentials.add(connection, user_id, "session", now, now + life, ever_used=True)
         connection.execute(
@@ -120,7 +122,7 @@ class Sessions:
                 client=client,
                 objects=(user_id,),
                 reason=method,
-                detail=place,
+                detail=whence(address, agent),
                 session=session_id,
             ),
         )
@@ -155,6 +157,50 @@ class Sessions:
             )
         )
         return Opened(fresh, row["session_id"])
+
+    def retire(self, connection: Connection, which: ColumnElement[bool], reason: str, client: str) -> int:
+        """End the living sessions among those chosen, each on record; how many. In the caller's transaction.
+
+        For those that end by the way, as something else is done: each has its end in the log all the same
+        (ASTM E2147-18, 7.1.1).
+        """
+        now = to_us(self._clock.now())
+        living = (table.c.kind == "session", table.c.revoked_us.is_(None))
+        rows = connection.execute(
+            select(table.c.hash, table.c.user_id, table.c.session_id, users.c.role)
+            .join(users, users.c.id == table.c.user_id)
+            .where(which, *living)
+        ).all()
+        # First all rows, then the log, whose lock is taken last everywhere; one that somebody else ended
+        # meanwhile is on record by them.
+        ended = [
+            row
+            for row in rows
+            if connection.execute(
+                update(table).where(table.c.hash == row.hash, *living).values(revoked_us=now)
+            ).rowcount
+        ]
+        for row in ended:
+            event = AuditEvent(
+                action="session.end",
+                outcome="success",
+                user_id=row.user_id,
+                role=row.role,
+                client=client,
+                objects=_objects(row.user_id, row.session_id),
+                reason=reason,
+                session=row.session_id or "",
+            )
+            self._audit.record_in(connection, event)
+        return len(ended)
+
+    def id_of(self, secret: str | None) -> str:
+        """The id of a secret's session, be it alive or not; empty for what is no session's."""
+        if not secret:
+            return ""
+        with self._records.read() as connection:
+            row = credentials.look_up(connection, secret, "session")
+        return str(row["session_id"] or "") if row is not None else ""
 
     # --- seeing and ending --------------------------------------------------------------------
 
@@ -209,27 +255,8 @@ class Sessions:
 
     def met_ended(self, row: RowMapping, reason: str, client: str) -> None:
         """Put on record, once, that a session ended by itself: it is met again after its time."""
-        now = self._clock.now()
         with self._records.write() as connection:
-            done = connection.execute(
-                update(table)
-                .where(table.c.hash == row["hash"], table.c.revoked_us.is_(None))
-                .values(revoked_us=to_us(now))
-            )
-            if done.rowcount == 1:
-                self._audit.record_in(
-                    connection,
-                    AuditEvent(
-                        action="session.end",
-                        outcome="success",
-                        user_id=row["user_id"],
-                        role=row["role"],
-                        client=client,
-                        objects=_objects(row["user_id"], row["session_id"]),
-                        reason=reason,
-                        session=row["session_id"] or "",
-                    ),
-                )
+            self.retire(connection, table.c.hash == row["hash"], reason, client)
 
     def end_past(self) -> int:
         """End, on record, sessions that nobody has used for too long or that are past their time; how many.
@@ -254,32 +281,30 @@ class Sessions:
             self.met_ended(row, "expired" if row["expires_us"] <= to_us(now) else "idle", "system")
         return len(rows)
 
-    def note_first_uses(self) -> int:
-        """Put on record which API tokens have begun to be used; how many. What each is used for is on record
-        by itself, and before it is done."""
-        now = self._clock.now()
-        fresh = (table.c.kind == "api", table.c.last_used_us.is_not(None), table.c.noted_us.is_(None))
-        with self._records.read() as connection:
-            rows = connection.execute(select(table.c.hash, table.c.user_id).where(*fresh).limit(500)).all()
-        for row in rows:
-            with self._records.write() as connection:
-                noted = connection.execute(
-                    update(table)
-                    .where(table.c.hash == row.hash, table.c.noted_us.is_(None))
-                    .values(noted_us=to_us(now))
-                )
-                if noted.rowcount:
-                    event = AuditEvent(
-                        action="token.first_use",
-                        outcome="success",
-                        user_id=row.user_id,
-                        client="system",
-                        objects=(row.user_id,),
-                    )
-                    self._audit.record_in(connection, event)
-        return len(rows)
-
     # --- inside -------------------------------------------------------------------------------
+
+    def _replaced(
+        self, connection: Connection, user_id: str, previous: str | None, replaces: str
+    ) -> list[bytes]:
+        """The living sessions that give way to a new one of a user: the browser's own, and the oldest."""
+        own = credentials.hash_secret(previous) if previous else None
+        rows = connection.execute(
+            select(table.c.hash, table.c.user_id, table.c.session_id, table.c.expires_us)
+            .where(
+                table.c.kind == "session",
+                table.c.revoked_us.is_(None),
+                or_(table.c.user_id == user_id, table.c.hash == own, table.c.session_id == replaces),
+            )
+            .order_by(table.c.created_us.desc(), table.c.session_id)
+        ).all()
+        gone = [row.hash for row in rows if row.hash == own or (replaces and row.session_id == replaces)]
+        now = to_us(self._clock.now())
+        others = [
+            row.hash
+            for row in rows
+            if row.user_id == user_id and row.hash not in gone and row.expires_us > now
+        ]
+        return gone + others[SESSIONS_EACH - 1 :]
 
     def _living(self, connection: Connection, user_id: str, current: str) -> list[Session]:
         now = self._clock.now()

@@ -18,7 +18,9 @@ from api.credentials import Kind
 from api.errors import PasskeyNeeded
 from api.issuing import Issuing, sees_content
 from api.sessions import Sessions
+from api.token_uses import seal_place
 from api.tokens import Limits, Tokens
+from api.whence import whence
 from archiver.clock import from_us, to_us
 from archiver.ledger.audit import AuditEvent
 from archiver.vault import Vault
@@ -94,8 +96,9 @@ class SigningIn:
             raise NotSignedIn("sign in, or present a valid token (header Authorization: Bearer, or --token)")
         last = row["last_used_us"]
         if last is None or to_us(now) - last >= credentials.TOUCH_EVERY // timedelta(microseconds=1):
+            place = seal_place(self._fields, limits.id, address) if last is None else None
             with self._records.write() as connection:
-                credentials.touch(connection, row["hash"], now)
+                credentials.touch(connection, row["hash"], now, place)
         actor = Actor(
             row["user_id"],
             row["name"],
@@ -111,7 +114,7 @@ class SigningIn:
             bound=limits.jkt is not None,
         )
         if row["enrol_only"] and not enrolling:
-            self._gate.record(actor, Action.SESSION, "denied", reason="enrol_first")
+            self._gate.record(actor, Action.SESSION, "denied", reason="enrol_first", detail=whence(address))
             raise PasskeyNeeded("this link is for adding a passkey: do that on the page Account first")
         return actor
 
@@ -129,6 +132,9 @@ class SigningIn:
         with self._records.write() as connection:
             row = credentials.look_up(connection, code, "link")
             reason = self._refusal(row, code, now)
+            if reason == "expired":
+                # For good: a clock that is set back must not wake it.
+                credentials.revoke_secret(connection, code, now)
             if row is not None and not reason and not credentials.spend_link(connection, code, now):
                 reason = "spent"
             if row is not None and not reason:
@@ -169,7 +175,10 @@ class SigningIn:
         row: RowMapping | None = None,
         detail: Mapping[str, Any] | None = None,
     ) -> None:
-        """Record a failed sign-in, never the credential. Raises TooManyAttempts instead, past the limit."""
+        """Record a failed sign-in and, sealed, from where; never the credential.
+
+        Raises TooManyAttempts instead, past the limit.
+        """
         count = self._attempts.failed(address)
         self._audit.record(
             AuditEvent(
@@ -180,7 +189,7 @@ class SigningIn:
                 count=count,
                 reason=reason,
                 session=(row["session_id"] or "") if row else "",
-                detail=detail or {},
+                detail={**whence(address), **(detail or {})},
             )
         )
 
@@ -206,7 +215,7 @@ class SigningIn:
 
     def _enrol_only(self, row: RowMapping) -> bool:
         """Whether the session of a link is for enrolling alone."""
-        if self._settings.passkeys == "required":
+        if self._settings.passkeys != "optional":
             return True
         return row["issued_by"] not in (None, "operator") and sees_content(Role(row["role"]))
 
@@ -225,7 +234,7 @@ class SigningIn:
                 action=action,
                 outcome="success",
                 user_id=by.user_id if by else "operator",
-                role=str(by.role) if by else "",
+                role=str(by.role) if by else "operator",
                 client=by.client if by else "cli",
                 objects=(user_id,) if user_id else (),
                 count=count,

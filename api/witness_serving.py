@@ -16,12 +16,17 @@ from typing import Final
 
 import uvicorn
 from starlette.types import Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from archiver.ledger.witness.request import MAX_BODY
 from archiver.ledger.witness.witness import Answer, Witness
 from config.errors import HoldfastError
 from config.settings import Endpoint
 
+HEAD_SECONDS: Final = 10.0
+"""For the first request of a connection."""
+LIFE_SECONDS: Final = 75.0
+"""Of a connection: it may be used again (the specification asks for that), but not kept for good."""
 BODY_SECONDS: Final = 10.0
 MOST_AT_ONCE: Final = 64
 """Connections; more are told to come again (503)."""
@@ -75,6 +80,19 @@ class WitnessApp:
         return Answer(404, b"nothing is served here\n")
 
 
+class Bounded(H11Protocol):
+    """A connection that has so long to ask and so long to live: silent ones would soon be all there are."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.loop.call_later(HEAD_SECONDS, self._end_if_silent)
+        self.loop.call_later(LIFE_SECONDS, self.shutdown)
+
+    def _end_if_silent(self) -> None:
+        if not self.cycle:  # no request has come
+            self.transport.close()
+
+
 async def _body(receive: Receive) -> bytes | None:
     """The whole body; None once it is over the limit, whatever its header says."""
     body = bytearray()
@@ -107,10 +125,10 @@ async def serve(
             port=listen.port,
             ssl_certfile=tls[0] if tls else None,
             ssl_keyfile=tls[1] if tls else None,
-            http="h11",
+            http=Bounded,
             h11_max_incomplete_event_size=16_384,
             limit_concurrency=MOST_AT_ONCE,
-            timeout_keep_alive=75,
+            timeout_keep_alive=int(LIFE_SECONDS),
             timeout_graceful_shutdown=5,
             access_log=False,
             log_config=None,

@@ -25,7 +25,7 @@ def details(vault: Vault, progress: Callable[[str, int, int], None]) -> Iterator
             size = log.state(connection, Log.AUDIT).size
         except LedgerError:
             return
-        ended = _ended(connection)
+        ended = _ended(connection, size)
     for start in range(0, size, CHUNK):
         stop = min(start + CHUNK, size)
         with vault.records.read() as connection:
@@ -57,7 +57,7 @@ def details(vault: Vault, progress: Callable[[str, int, int], None]) -> Iterator
         progress("audit details", stop, size)
 
 
-def _ended(connection: Connection) -> int:
+def _ended(connection: Connection, size: int) -> int:
     """Before which entry details have ended by the word of two persons, which the log itself tells of."""
     rows = connection.execute(
         select(audit_expiries.c.until_idx, audit_expiries.c.audit_index, audit_expiries.c.id).where(
@@ -66,9 +66,26 @@ def _ended(connection: Connection) -> int:
     ).all()
     ended = 0
     for row in rows:
+        # One that is being carried out has no entry of its end yet, but that of its approval.
         if row.audit_index is not None:
-            leaf = json.loads(log.read(connection, Log.AUDIT, row.audit_index, row.audit_index + 1)[0])
-            if leaf["action"] != "audit.expire" or row.id not in leaf["objects"]:
-                continue
-        ended = max(ended, int(row.until_idx))
+            told = _tells(connection, row.audit_index, row.audit_index + 1, "audit.expire", row.id)
+        else:
+            told = any(
+                _tells(connection, max(0, stop - CHUNK), stop, "audit.expiry_approve", row.id)
+                for stop in range(size, 0, -CHUNK)
+            )
+        if told:
+            ended = max(ended, int(row.until_idx))
     return ended
+
+
+def _tells(connection: Connection, start: int, stop: int, action: str, about: str) -> bool:
+    """Whether an entry of a stretch of the log says that this was done."""
+    try:
+        leaves = log.read(connection, Log.AUDIT, start, stop)
+    except LedgerError:
+        return False  # named with the log itself
+    said = (json.loads(leaf) for leaf in leaves if about.encode() in leaf)
+    return any(
+        one["action"] == action and one["outcome"] == "success" and about in one["objects"] for one in said
+    )

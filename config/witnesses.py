@@ -70,6 +70,7 @@ class WitnessSettings(BaseModel):
     witnesses: tuple[str, ...]
     witness_quorum: Annotated[int, Field(ge=0, le=16)]
     witness_seconds: Annotated[int, Field(ge=1, le=3_600)]
+    witness_alarm_minutes: Annotated[int, Field(ge=1, le=1_440)]
     witness_file: str
     witness_file_minutes: Annotated[int, Field(ge=0, le=1_440)]
     timestamp_url: str

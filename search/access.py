@@ -5,7 +5,7 @@ A denial is itself recorded (promise 4). Rights are looked up at every request, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final, Protocol
 
 from archiver.ledger.audit import AuditEvent, AuditLog, Outcome
@@ -15,6 +15,10 @@ from search import policy
 from search.actors import Action, Actor, Purpose, Role
 from search.cover import Scope
 from search.policy import Asked, Decision
+from search.purposes import purpose_of
+
+NO_SUCH_MESSAGE: Final = "there is no message with this id; search again for its id"
+"""What is said of a message that isn't there, and of one that is out of somebody's scope."""
 
 
 class AccessError(HoldfastError):
@@ -90,6 +94,14 @@ class Facts(Protocol):
         """The actions that live grants add to what the actor's role can do."""
         ...
 
+    def visible(self, actor: Actor, pks: Collection[int] | None, *, holding: bool) -> set[int] | None:
+        """See `Gate.visible`."""
+        ...
+
+    def patients(self, actor: Actor) -> frozenset[str] | None:
+        """See `Gate.patients`."""
+        ...
+
 
 _WHY: Final[Mapping[str, str]] = {
     "enrol_first": "this session can only enrol a passkey; do that on the page Account, then sign in with it",
@@ -152,6 +164,26 @@ class Gate:
         """The actions that are somebody's to ask for, live grants included: see `search.policy.rights`."""
         return policy.rights(actor, self._facts.granted(actor) if self._facts else frozenset())
 
+    def visible(self, actor: Actor, pks: Collection[int] | None, *, holding: bool = False) -> set[int] | None:
+        """Those of the messages with these keys that are in the actor's scope at this moment; None for every
+        one. Without keys: None where the scope is the whole archive, else no message.
+
+        `holding`: the scope in which a hold is weighed (`search.scoping.Scoping.holding`).
+        """
+        return None if self._facts is None else self._facts.visible(actor, pks, holding=holding)
+
+    def patients(self, actor: Actor) -> frozenset[str] | None:
+        """The ids of the roster that the actor may see at this moment; None for all of it."""
+        return None if self._facts is None else self._facts.patients(actor)
+
+    def must_see(
+        self, actor: Actor, pks: Collection[int], said: str = NO_SUCH_MESSAGE, *, holding: bool = False
+    ) -> None:
+        """Raise OutOfScope, with the words `said` for what isn't there, unless all of them are in scope."""
+        seen = self.visible(actor, pks, holding=holding)
+        if seen is not None and len(seen) < len(set(pks)):
+            raise OutOfScope(said)
+
     def record(
         self,
         actor: Actor,
@@ -193,7 +225,10 @@ class Gate:
         detail: Mapping[str, Any] | None = None,
         patients: tuple[str, ...] = (),
     ) -> AuditEvent:
-        """The same as a value, for recording inside a transaction."""
+        """The same as a value, for recording inside a transaction. Its purpose is the one stated, or that of
+        the work (`search.purposes.WORK_FOR`)."""
+        if purpose is None and reason not in ("no_purpose", "bad_purpose"):
+            purpose = purpose_of(str(action))
         return AuditEvent(
             action=str(action),
             outcome=outcome,

@@ -14,6 +14,7 @@ from archiver.store import dialect
 from archiver.vault import Vault
 from config.errors import HoldfastError
 from search.access import AccessError, Action, Actor, Gate, OutOfScope, Purpose
+from search.purposes import purpose_of
 
 
 @dataclass(slots=True)
@@ -71,6 +72,7 @@ def look(
 
 def by_system(action: str, outcome: Outcome, user_id: str = "system", **rest: Any) -> AuditEvent:
     """The event of scheduled work (`system`) or of a command that acts on the home (`operator`)."""
+    rest.setdefault("purpose", str(purpose_of(action) or ""))
     return AuditEvent(action=action, outcome=outcome, user_id=user_id, **rest)
 
 
@@ -91,7 +93,8 @@ def _event(gate: Gate, actor: Actor, name: str, outcome: Outcome, act: Act) -> A
 def _refused(gate: Gate, actor: Actor, name: str, seen: list[Act], error: HoldfastError) -> None:
     objects = tuple(seen[0].objects) if seen else ()
     detail = seen[0].detail if seen else {}
-    outcome: Outcome = "denied" if isinstance(error, AccessError) else "failed"
+    denied = isinstance(error, AccessError) and error.audit_code == AccessError.audit_code
+    outcome: Outcome = "denied" if denied else "failed"
     purpose = seen[0].purpose if seen else None
     reason = "scope" if isinstance(error, OutOfScope) else error.code
     gate.record(actor, name, outcome, purpose, objects=objects, reason=reason, detail=detail)

@@ -18,6 +18,7 @@ from search.access import Action
 from search.policy import roles_with
 
 BEGUN, LATE, UNUSUAL = "emergency_begun", "emergency_late", "access_unusual"
+APPOINTED = "appointed_alone"
 _LOG: Final = logging.getLogger("holdfast.access")
 
 

@@ -8,7 +8,7 @@ read its mail may be in worse trouble than one that is told.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Final, Literal
@@ -32,8 +32,10 @@ from archiver.vault import Vault
 from config.access import in_hours, in_networks
 from search import alarms
 from search.access import Action, Actor, Purpose
+from search.engine.ports import IndexReader
 from search.granting.live import Live, added
 from search.policy import NEEDS_PURPOSE, Asked, Condition, Decision
+from search.scoping import Scoping
 
 _HOUR_US: Final = 3_600_000_000
 _MONTH: Final = timedelta(days=30)
@@ -106,9 +108,10 @@ _LOOK: Final = select(
 class Circumstances:
     """The facts of the gate of one archive. Safe from any thread."""
 
-    def __init__(self, vault: Vault) -> None:
+    def __init__(self, vault: Vault, reader: IndexReader) -> None:
         self._vault = vault
         self._live = Live(vault)
+        self._scoping = Scoping(vault, reader)
 
     def of(self, actor: Actor, action: Action, purpose: Purpose | None) -> Asked:
         """See `search.access.Facts`."""
@@ -150,6 +153,17 @@ class Circumstances:
         """See `search.access.Facts`."""
         with self._vault.records.read() as connection:
             return added(self._live.grants(connection, actor.user_id))
+
+    def visible(self, actor: Actor, pks: Collection[int] | None, *, holding: bool) -> set[int] | None:
+        """See `search.access.Facts`."""
+        scope = self._scoping.holding(actor) if holding else self._scoping.of(actor)
+        if scope.everything:
+            return None
+        return self._scoping.visible(actor, pks or (), scope=scope)
+
+    def patients(self, actor: Actor) -> frozenset[str] | None:
+        """See `search.access.Facts`."""
+        return self._scoping.patients(actor)
 
     def passed(self, asked: Asked) -> None:
         """Count a look at a message, note which grants were used, and know a place somebody came from."""

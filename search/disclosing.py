@@ -124,6 +124,10 @@ class Told:
     what: str
     messages: int
 
+    def sealed(self) -> dict[str, str]:
+        """What the audit entry of it says in its sealed detail."""
+        return {"legal_basis": str(self.basis), "recipient": self.recipient.name}
+
 
 class Discloser(Protocol):
     """The book of disclosures, as productions need it."""

@@ -22,6 +22,8 @@ from archiver.store.schema import access_alarms, emergencies, users
 from archiver.vault import Vault
 from search import alarms
 from search.access import Action, Actor, Gate
+from search.actors import PASSKEY
+from search.acts import change
 from search.approving.persons import check_second
 from search.granting.covering import Covering
 from search.granting.errors import BadGrant, NoSuchGrant, WrongGrantState
@@ -54,26 +56,25 @@ class Emergencies:
         `cover` names what is needed (`search.granting.covering`); `everything` says that it can't be named.
         Raises BadGrant, WrongGrantState (it is on already), AccessDenied (also while a review is missing).
         """
-        self._gate.require(actor, Action.EMERGENCY_USE)
-        reason = " ".join(reason.split())[:2_000]
-        if len(reason) < LEAST_REASON:
-            raise BadGrant(f"reason: say what the emergency is, in at least {LEAST_REASON} characters")
-        most = self._vault.settings.break_glass_minutes
-        minutes = most if minutes is None else minutes
-        if not 1 <= minutes <= most:
-            raise BadGrant(f"minutes: it lasts 1 to {most} minutes")
-        now = self._vault.clock.now()
-        emergency_id = new_id("e")
-        with self._vault.records.write() as connection:
-            read = self._covering.read(connection, cover or {})
+        with change(self._vault, self._gate, actor, Action.EMERGENCY_USE, "emergency.begin") as act:
+            reason = " ".join(reason.split())[:2_000]
+            if len(reason) < LEAST_REASON:
+                raise BadGrant(f"reason: say what the emergency is, in at least {LEAST_REASON} characters")
+            most = self._vault.settings.break_glass_minutes
+            minutes = most if minutes is None else minutes
+            if not 1 <= minutes <= most:
+                raise BadGrant(f"minutes: it lasts 1 to {most} minutes")
+            read = self._covering.read(act.connection, cover or {})
             if read.everything and not everything:
                 raise BadGrant(
                     "say whose mail is needed: a patient, a custodian ..., or that it is everything"
                 )
-            if self._running(connection, actor.user_id) is not None:
+            if self._running(act.connection, actor.user_id) is not None:
                 raise WrongGrantState("break-glass is on already; end it first, or go on reading")
+            now = self._vault.clock.now()
+            emergency_id = new_id("e")
             told = {"cover": {} if everything else read.to_json(), "reason": reason}
-            connection.execute(
+            act.connection.execute(
                 emergencies.insert().values(
                     id=emergency_id,
                     user_id=actor.user_id,
@@ -84,30 +85,24 @@ class Emergencies:
                     review_by_us=to_us(next_business_day(now)),
                 )
             )
-            officers = alarms.tell_officers(connection, self._vault.clock, alarms.BEGUN, actor.user_id)
-            event = self._gate.event(
-                actor, "emergency.begin", "success", objects=(emergency_id,), count=officers, detail=told
-            )
-            self._vault.audit.record_in(connection, event)
-            row = self._row(connection, emergency_id)
-        return self._shown(row)
+            act.count = alarms.tell_officers(act.connection, self._vault.clock, alarms.BEGUN, actor.user_id)
+            act.objects.append(emergency_id)
+            act.detail |= told
+            return self._shown(self._row(act.connection, emergency_id))
 
     def end(self, actor: Actor) -> dict[str, Any]:
         """End one's own before its time. Raises NoSuchGrant where none is on."""
-        self._gate.require(actor, Action.EMERGENCY_USE)
-        with self._vault.records.write() as connection:
-            row = self._running(connection, actor.user_id)
-            if row is not None:
-                connection.execute(
-                    update(emergencies)
-                    .where(emergencies.c.id == row["id"])
-                    .values(ended_us=to_us(self._vault.clock.now()))
-                )
-                event = self._gate.event(actor, "emergency.end", "success", objects=(row["id"],))
-                self._vault.audit.record_in(connection, event)
-                return self._shown(self._row(connection, row["id"]))
-        self._gate.record(actor, "emergency.end", "failed", reason=NoSuchGrant.code)
-        raise NoSuchGrant("break-glass isn't on")
+        with change(self._vault, self._gate, actor, Action.EMERGENCY_USE, "emergency.end") as act:
+            row = self._running(act.connection, actor.user_id)
+            if row is None:
+                raise NoSuchGrant("break-glass isn't on")
+            act.objects.append(row["id"])
+            act.connection.execute(
+                update(emergencies)
+                .where(emergencies.c.id == row["id"])
+                .values(ended_us=to_us(self._vault.clock.now()))
+            )
+            return self._shown(self._row(act.connection, row["id"]))
 
     def list(self, actor: Actor) -> list[dict[str, Any]]:
         """Those one may review, or one's own; newest first. On record."""
@@ -126,21 +121,24 @@ class Emergencies:
 
         Raises BadGrant, NoSuchGrant, WrongGrantState, SecondPersonMissing, AccessDenied.
         """
-        self._gate.require(actor, Action.EMERGENCY_REVIEW)
-        text = " ".join(text.split())[:2_000]
-        if verdict not in VERDICTS:
-            raise BadGrant(f"verdict: use {' or '.join(VERDICTS)}")
-        if len(text) < LEAST_REASON:
-            raise BadGrant(f"text: say what you looked at, in at least {LEAST_REASON} characters")
-        with self._vault.records.write() as connection:
-            row = self._row(connection, emergency_id)
-            check_second(connection, self._vault.clock, row["user_id"], actor.user_id)
+        with change(self._vault, self._gate, actor, Action.EMERGENCY_REVIEW, "emergency.review") as act:
+            text = " ".join(text.split())[:2_000]
+            if verdict not in VERDICTS:
+                raise BadGrant(f"verdict: use {' or '.join(VERDICTS)}")
+            if len(text) < LEAST_REASON:
+                raise BadGrant(f"text: say what you looked at, in at least {LEAST_REASON} characters")
+            row = self._row(act.connection, emergency_id)
+            act.objects += [emergency_id, row["user_id"]]
+            act.reason = verdict
+            act.detail["text"] = text
+            signed = actor.method == PASSKEY
+            check_second(act.connection, self._vault.clock, row["user_id"], actor.user_id, signed=signed)
             if row["reviewed_us"] is not None:
                 raise WrongGrantState("this emergency was reviewed already")
             now = to_us(self._vault.clock.now())
             if row["ended_us"] is None and row["until_us"] > now:
                 raise WrongGrantState("this emergency isn't over yet")
-            connection.execute(
+            act.connection.execute(
                 update(emergencies)
                 .where(emergencies.c.id == emergency_id, emergencies.c.reviewed_us.is_(None))
                 .values(
@@ -150,17 +148,7 @@ class Emergencies:
                     sealed_review=self._fields.seal(f"{emergency_id}/review", {"text": text}),
                 )
             )
-            event = self._gate.event(
-                actor,
-                "emergency.review",
-                "success",
-                objects=(emergency_id, row["user_id"]),
-                reason=verdict,
-                detail={"text": text},
-            )
-            self._vault.audit.record_in(connection, event)
-            reviewed = self._row(connection, emergency_id)
-        return self._shown(reviewed)
+            return self._shown(self._row(act.connection, emergency_id))
 
     def remind(self) -> int:
         """Tell the privacy officers once of those not reviewed in time, by a job; how many notices."""

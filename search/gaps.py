@@ -83,6 +83,9 @@ class Gaps:
                         or 0
                         for client in out.clients
                     },
+                    "unseen_since": {
+                        client.name: _time(out.unseen_since(client, which)) for client in out.clients
+                    },
                 }
                 for which in Log
             ],

@@ -166,7 +166,8 @@ PERMISSIONS: Final[Mapping[Role, frozenset[Action]]] = {
 NEEDS_PURPOSE: Final = frozenset(
     {Action.SEARCH, Action.READ, Action.EXPORT, Action.ROSTER_READ, Action.NOTE_READ}
 )
-"""Actions by which content may leave."""
+"""Actions by which content may leave: what stands in mail, in notes beside it, or on the roster. Each asks
+for a purpose."""
 
 STEP_UP: Final = frozenset(
     {

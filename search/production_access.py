@@ -9,6 +9,8 @@ why. 42 CFR 2.31 and 2.32 want a written consent or a court's order for records 
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, Final
@@ -19,6 +21,7 @@ from archiver.store.schema import exports
 from archiver.vault import Vault
 from search.access import AccessDenied, Actor, Gate
 from search.approving.approvals import Approvals
+from search.approving.errors import ApprovalVoid
 from search.approving.kept import Approval, Signed
 from search.approving.request import items_sha256
 from search.production_rows import Export, Rows
@@ -53,6 +56,15 @@ class ExportAccess:
             connection, about_id=export_id, requester=actor.user_id, life=self._life(), **asked
         )
 
+    def restated(self, connection: Connection, actor: Actor, export_id: str) -> None:
+        """Ask anew where somebody else is to get it, or by another right, before it was ever downloaded: an
+        approval is for one recipient."""
+        done = connection.scalar(select(exports.c.downloaded_us).where(exports.c.id == export_id))
+        if done is None:
+            self.made(
+                connection, actor, export_id, [pk for pk, _ in self._rows.items_in(connection, export_id)]
+            )
+
     def check(self, export_id: str) -> str | None:
         """The approval under which an export may be downloaded; None where it needs none, or where it was
         downloaded under one. Raises ApprovalNeeded, ApprovalVoid."""
@@ -86,6 +98,8 @@ class ExportAccess:
             select(exports.c.format, exports.c.matter_id, exports.c.purpose).where(exports.c.id == export_id)
         ).one()
         ids = [one for _, one in self._rows.items_in(connection, export_id)]
+        spec = self._rows.spec_in(connection, export_id)
+        to = json.dumps([spec.get(name, "") for name in ("recipient", "address", "basis")]).encode()
         return {
             "action": CREATE,
             "params": {
@@ -94,17 +108,22 @@ class ExportAccess:
                 "matter": row.matter_id,
                 "purpose": row.purpose,
                 "messages": len(ids),
+                # Keyed: an approval's file is for strangers, and a recipient may be a patient.
+                "to": self._vault.blind.token("recipient", hashlib.sha256(to).hexdigest()).hex(),
             },
             "items": items_sha256(ids),
         }
 
     def _approve(self, actor: Actor, asked: Approval, signed: Signed | None) -> None:
         with self._vault.records.write() as connection:
+            now = self._asked(connection, asked.about_id)
+            if not asked.request.same(now["params"], now["items"]):
+                raise ApprovalVoid("this isn't what would be exported any more; look at the newer request")
             self._approvals.agree_in(
                 connection,
                 actor,
                 about_id=asked.about_id,
                 requester=asked.request.requester,
                 signed=signed,
-                **self._asked(connection, asked.about_id),
+                **now,
             )

@@ -86,8 +86,13 @@ class Rows:
             row = connection.execute(select(exports).where(exports.c.id == export_id)).mappings().first()
         if row is None:
             raise NotFound(NO_SUCH_EXPORT)
-        spec = json.loads(open_sealed(self._key, self._context(export_id), row["sealed_spec"]))
+        spec = self._opened(export_id, row["sealed_spec"])
         return Export(row["id"], row["format"], row["matter_id"], row["created_us"], spec)
+
+    def spec_in(self, connection: Connection, export_id: str) -> dict[str, Any]:
+        """What people typed of an export, in the caller's transaction."""
+        query = select(exports.c.sealed_spec).where(exports.c.id == export_id)
+        return self._opened(export_id, connection.execute(query).scalar_one())
 
     def newest(self, limit: int) -> Sequence[str]:
         """Ids of the newest exports."""
@@ -153,7 +158,7 @@ class Rows:
             count = connection.scalar(
                 select(func.count()).select_from(export_items).where(export_items.c.export_id == export_id)
             )
-        spec = json.loads(open_sealed(self._key, self._context(export_id), row["sealed_spec"]))
+        spec = self._opened(export_id, row["sealed_spec"])
         return {
             "id": row["id"],
             "state": row["state"],
@@ -169,6 +174,10 @@ class Rows:
 
     def _sealed(self, export_id: str, spec: Mapping[str, Any]) -> bytes:
         return seal(self._key, self._context(export_id), json.dumps(spec).encode())
+
+    def _opened(self, export_id: str, sealed: bytes) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(open_sealed(self._key, self._context(export_id), sealed))
+        return found
 
     def _context(self, export_id: str) -> bytes:
         return object_context(self._vault.archive_id, export_id, "field")

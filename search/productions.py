@@ -174,6 +174,7 @@ class Productions:
         said = _said((recipient or Recipient()).checked(), basis)
         with self._vault.records.write() as connection:
             self._rows.respecify(connection, export, **{name: one for name, one in said.items() if one})
+            self._access.restated(connection, actor, export_id)
             event = self._gate.event(actor, "export.recipient", "success", objects=(export_id,), detail=said)
             self._vault.audit.record_in(connection, event)
         return self._rows.status(export_id)
@@ -275,21 +276,20 @@ class Productions:
     ) -> None:
         """The look and the disclosure, in one transaction: neither is on record without the other."""
         patients = self._discloser.patients_in(pks) if self._discloser else None
-        basis = export.basis(purpose)
         seen = self._room.patients_of(pks)
         with self._vault.records.write() as connection:
+            told = Told(
+                kind="export",
+                about_id=export.id,
+                by_id=actor.user_id,
+                purpose=str(purpose or ""),
+                basis=export.basis(purpose),
+                recipient=export.recipient,
+                what=f"e-mail messages, {len(pks):,} in export {export.id}",
+                messages=len(pks),
+            )
             act: tuple[str, ...] = ()
             if self._discloser is not None and patients is not None:
-                told = Told(
-                    kind="export",
-                    about_id=export.id,
-                    by_id=actor.user_id,
-                    purpose=str(purpose or ""),
-                    basis=basis,
-                    recipient=export.recipient,
-                    what=f"e-mail messages, {len(pks):,} in export {export.id}",
-                    messages=len(pks),
-                )
                 act = (self._discloser.write(connection, told, patients),)
             event = self._gate.event(
                 actor,
@@ -298,7 +298,7 @@ class Productions:
                 purpose,
                 objects=(export.id, *act, *(message_id for _, message_id in items)),
                 count=len(items),
-                detail={"legal_basis": str(basis), "recipient": export.recipient.name},
+                detail=told.sealed(),
                 patients=seen,
             )
             self._vault.audit.record_in(connection, event)

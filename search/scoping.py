@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from sqlalchemy import Connection, func, select
 
@@ -65,11 +66,41 @@ class Scoping:
             within=actor.within,
         )
 
-    def visible(self, actor: Actor, pks: Iterable[int]) -> set[int]:
+    def holding(self, actor: Actor) -> Scope:
+        """The scope in which somebody weighs what a hold would cover, before there is one.
+
+        Lawyers place holds on anybody's mail and, with the setting `hold_sight` at `at_once`, see what they
+        hold: they weigh it in the whole archive. What bounds them besides their matters bounds this too.
+        """
+        scope = self.of(actor)
+        if not own_matters_only(actor) or scope.holds is not None:
+            return scope
+        bounded = scope.limits or scope.withheld or scope.within
+        return replace(scope, whole=True, everything=not bounded)
+
+    def patients(self, actor: Actor) -> frozenset[str] | None:
+        """The ids of the roster that somebody may see; None for all of it.
+
+        Whose role reads the roster sees all of it but what limits and a token's bounds name patients for;
+        anybody else the patients that grants of `roster.read` name.
+        """
+        with self._vault.records.read() as connection:
+            found = self._live.grants(connection, actor.user_id)
+        limits = [one.cover.patients for one in found if one.kind == "limit" and one.cover.patients]
+        bounds = [frozenset().union(*limits)] if limits else []
+        if actor.within is not None and actor.within.patients:
+            bounds.append(actor.within.patients)
+        if not may(replace(actor, emergency=False, actions=None), Action.ROSTER_READ):
+            adds = [one.cover for one in found if one.kind == "add" and Action.ROSTER_READ in one.names]
+            if not any(cover.everything for cover in adds):
+                bounds.append(frozenset().union(*(cover.patients for cover in adds)))
+        return frozenset.intersection(*bounds) if bounds else None
+
+    def visible(self, actor: Actor, pks: Iterable[int], *, scope: Scope | None = None) -> set[int]:
         """Those of the messages that are in the actor's scope: by the records, and by the index where only it
         knows. A message that it doesn't know yet is then none."""
         wanted = list(pks)
-        scope = self.of(actor)
+        scope = scope or self.of(actor)
         if scope.everything:
             return set(wanted)
         seen: set[int] = set()

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import gc
+import shutil
 from collections.abc import Iterator
+from multiprocessing.util import Finalize
 from pathlib import Path
 
 import pytest
 
 from archiver.vault import Vault, create, open_vault
 from config.settings import Settings, load
-from tests.servers.postgres import migrated_database, postgres_server
+from tests.servers.postgres import drop_database, migrated_database, postgres_server
+from tests.support import scratch
+from tests.support.blank import lay_out
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -18,10 +23,36 @@ FIRST = ("faults", "e2e", "search/oracle", "retention/test_")
 """Few tests that take long: begun last, one worker would do them while the others have nothing left."""
 
 
+_scratch = pytest.StashKey[Path]()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Give the run its folder; workers are told of it by their controller."""
+    if not hasattr(config, "workerinput"):
+        config.stash[_scratch] = folder = scratch.begin()
+        config.option.basetemp = config.option.basetemp or str(folder / "t")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Remove it, unless somebody wants to look why a test failed."""
+    folder = session.config.stash.get(_scratch, None)
+    if folder is not None and exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+        # After multiprocessing has removed its own files in there, which it does at -100.
+        Finalize(None, shutil.rmtree, (folder,), {"ignore_errors": True}, exitpriority=-200)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the files that take longest first; those of one file stay together and in their order."""
     here = Path(__file__).parent
     items.sort(key=lambda item: not item.path.relative_to(here).as_posix().startswith(FIRST))
+
+
+def pytest_collection_finish() -> None:
+    """Thousands of tests and all of the program stay until the end: looking through them frees nothing."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
@@ -41,11 +72,16 @@ def postgres() -> Iterator[str]:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A database without an archive, once of each kind; PostgreSQL's has the schema, which takes long."""
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A database without an archive, once of each kind; it has the schema already, which takes long."""
     if request.param == "postgresql":
-        return migrated_database(request.getfixturevalue("postgres"))
-    return f"sqlite:///{tmp_path / 'home' / 'records.db'}"
+        url = migrated_database(request.getfixturevalue("postgres"))
+        yield url
+        drop_database(url)
+    else:
+        url = f"sqlite:///{tmp_path / 'home' / 'records.db'}"
+        lay_out(url)
+        yield url
 
 
 @pytest.fixture

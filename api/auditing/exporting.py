@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import socket
 from collections.abc import Callable, Iterator
@@ -112,15 +110,9 @@ class AuditExport:
 
 
 def _table(entries: Iterator[Entry], about_: About) -> Iterator[str]:
-    yield _row(list(plain.COLUMNS))
+    yield plain.csv_line(plain.COLUMNS)
     for one in entries:
-        yield _row(plain.row(one, about_))
-
-
-def _row(cells: list[str]) -> str:
-    text = io.StringIO()
-    csv.writer(text).writerow(cells)
-    return text.getvalue()
+        yield plain.csv_line(plain.row(one, about_))
 
 
 def _json(value: Any) -> str:

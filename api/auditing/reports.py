@@ -27,6 +27,8 @@ from search.actors import Action, Actor
 PAGE: Final = 100
 MOST: Final = 500
 _CHUNK: Final = 500
+_QUARTER_US: Final = 15 * 60 * 1_000_000
+"""Every time zone's day begins on a quarter of an hour."""
 SEEING: Final = frozenset(
     {
         "search.results",
@@ -41,6 +43,8 @@ SEEING: Final = frozenset(
 """Actions by which somebody got to see mail, or a list of it."""
 OPENING: Final = SEEING - {"search.results", "search.unsearchable"}
 """Those of them by which mail was opened or left."""
+SEEN: Final = ("success", "empty")
+"""Outcomes by which it was: who was refused saw nothing."""
 _SIGNING_IN: Final = ("session.", "passkey.", "sso.", "link.", "token.")
 
 
@@ -58,6 +62,30 @@ class AuditReports:
         self._book = Book(vault)
         self.zone = ZoneInfo(vault.settings.time_zone)
 
+    # --- everybody ----------------------------------------------------------------------------
+
+    def summary(self, actor: Actor, period: Period) -> dict[str, Any]:
+        """Who did what, how often: `{from, before, total, items}`, each item `{user, user_name, action,
+        outcome, count}`, by user and action."""
+        self._begin(actor, "summary", period.to_json())
+        what = (audit_facts.c.user_id, audit_facts.c.action, audit_facts.c.outcome)
+        with self._vault.records.read() as connection:
+            rows = connection.execute(
+                select(*what, func.count().label("times")).where(*_within(period)).group_by(*what)
+            ).all()
+            names = _names(connection, {row.user_id for row in rows})
+        items = [
+            {
+                "user": row.user_id,
+                "user_name": names.get(row.user_id, ""),
+                "action": row.action,
+                "outcome": row.outcome,
+                "count": row.times,
+            }
+            for row in sorted(rows, key=lambda row: (row.user_id, row.action, row.outcome))
+        ]
+        return {**period.to_json(), "total": sum(row.times for row in rows), "items": items}
+
     # --- one user -----------------------------------------------------------------------------
 
     def of_user(
@@ -73,20 +101,24 @@ class AuditReports:
         user_id, name = self._user(user)
         chosen = and_(audit_facts.c.user_id == user_id, *_within(period))
         with self._vault.records.read() as connection:
-            rows = connection.execute(
-                select(audit_facts.c.at_us, audit_facts.c.action, audit_facts.c.outcome).where(chosen)
-            ).all()
-            opened = and_(chosen, audit_facts.c.action.in_(SEEING))
+            what = (audit_facts.c.action, audit_facts.c.outcome)
+            actions = {
+                (row.action, row.outcome): row.times
+                for row in connection.execute(
+                    select(*what, func.count().label("times")).where(chosen).group_by(*what)
+                )
+            }
+            per_day = self._days(connection, chosen)
+            seen = and_(chosen, audit_facts.c.outcome.in_(SEEN))
+            opened = and_(seen, audit_facts.c.action.in_(SEEING))
             messages = _distinct(connection, audit_objects.c.object, audit_objects.c.idx, opened)
-            patients = _distinct(connection, audit_patients.c.token, audit_patients.c.idx, chosen)
-        actions = Counter((row.action, row.outcome) for row in rows)
-        per_day = Counter(from_us(row.at_us).astimezone(self.zone).date().isoformat() for row in rows)
+            patients = _distinct(connection, audit_patients.c.token, audit_patients.c.idx, seen)
         entries, following = self._page(chosen, limit, after)
         return {
             "user": user_id,
             "user_name": name,
             **period.to_json(),
-            "total": len(rows),
+            "total": sum(actions.values()),
             "messages": messages,
             "patients": patients,
             "denied": sum(n for (_, outcome), n in actions.items() if outcome == "denied"),
@@ -119,7 +151,7 @@ class AuditReports:
             tokens = [self._projection.token(one) for one in ids]
             chosen = and_(
                 audit_facts.c.idx.in_(select(audit_patients.c.idx).where(audit_patients.c.token.in_(tokens))),
-                audit_facts.c.outcome.in_(("success", "empty")),
+                audit_facts.c.outcome.in_(SEEN),
                 *_within(period),
             )
             rows = connection.execute(
@@ -215,6 +247,17 @@ class AuditReports:
         if not people:
             raise NotFound("there is no such patient on the roster; name a record number or a roster id")
         return sorted({one for person in people for one in (person.id, *person.ids)})
+
+    def _days(self, connection: Connection, chosen: ColumnElement[bool]) -> Counter[str]:
+        """How many of the entries fell on which day here."""
+        quarter = (audit_facts.c.at_us // _QUARTER_US).label("quarter")
+        rows = connection.execute(
+            select(quarter, func.count().label("times")).where(chosen).group_by(quarter)
+        ).all()
+        found: Counter[str] = Counter()
+        for row in rows:
+            found[from_us(row.quarter * _QUARTER_US).astimezone(self.zone).date().isoformat()] += row.times
+        return found
 
     def _user(self, user: str) -> tuple[str, str]:
         if user in NOBODY:

@@ -17,6 +17,7 @@ from api.auditing.period import Period, around, named
 from api.auditing.projection import Projection
 from api.auditing.reports import SEEING
 from api.auditing.unusual import Unusual
+from api.errors import BadInput
 from archiver.clock import from_us, rfc3339, to_us
 from archiver.errors import NotFound
 from archiver.ledger import log
@@ -123,12 +124,17 @@ class Reviews:
         self._projection.follow()
         note = note.strip()
         period = self._known(name)
+        if len(note) > MAX_NOTE:
+            self._refuse(actor, period, BadInput.audit_code)
+            raise BadInput(
+                f"a note has {MAX_NOTE:,} characters at most; what is longer belongs to your own files"
+            )
         now = to_us(self._vault.clock.now())
         if period.before_us is None or period.before_us > now:
             self._refuse(actor, period, "running")
             raise WrongState("this period isn't over yet; sign it when it is")
         summary = self._summary(period)
-        said = {"note": note[:MAX_NOTE], "counts": summary["counts"], "findings": summary["findings"]}
+        said = {"note": note, "counts": summary["counts"], "findings": summary["findings"]}
         with self._vault.records.write(dialect.LOCK_ARCHIVE) as connection:
             if self._row(connection, period) is None:
                 dialect.lock(connection, dialect.LOCK_AUDIT)

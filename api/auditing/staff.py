@@ -45,6 +45,11 @@ class Staff:
                 found[ids[record]] = ("staff", person.id, user)
         return found
 
+    def numbers(self, connection: Connection, patients_: Set[str]) -> dict[str, str]:
+        """A record number of each of these persons of the roster who has one."""
+        known = self._matcher.persons(connection, patients_)
+        return {one: person.numbers[0] for one, person in known.items() if person.numbers}
+
     def _persons(self, connection: Connection, ids: set[str]) -> list[Person]:
         known_as = select(patients.c.id, patients.c.person)
         persons = {row.person or row.id for row in connection.execute(known_as) if row.id in ids}

@@ -14,12 +14,12 @@ from statistics import median
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, func, select
+from sqlalchemy import ColumnElement, Connection, FromClause, Row, and_, func, select
 
 from api.auditing.entry import NOBODY
 from api.auditing.period import Period, days
 from api.auditing.projection import Projection
-from api.auditing.reports import OPENING, SEEING
+from api.auditing.reports import OPENING, SEEING, SEEN
 from api.auditing.staff import Staff
 from api.auditing.watched import Watched
 from archiver.clock import from_us, to_us
@@ -31,6 +31,7 @@ from search.actors import Action, Actor
 NAMED: Final = 20
 """Entries that a finding names; its count is of all."""
 _DAY_US: Final = 86_400_000_000
+_CHUNK: Final = 500
 RULES: Final[Mapping[str, str]] = {
     "volume": "many more messages opened than on this person's own usual day",
     "patients": "many more patients' mail seen than on this person's own usual day",
@@ -46,7 +47,7 @@ RULES: Final[Mapping[str, str]] = {
 @dataclass(frozen=True, slots=True)
 class Finding:
     """Something to look into. `why` names the figures and the setting that made it one; `entries` are the
-    first of the `count` entries it rests on; `patient` is a roster id."""
+    first of the `count` entries it rests on; `patient` is a roster id, `record` a number of theirs."""
 
     rule: str
     user: str
@@ -56,6 +57,7 @@ class Finding:
     why: str
     entries: tuple[int, ...]
     patient: str | None = None
+    record: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
@@ -119,7 +121,7 @@ class Unusual:
         earliest = period.from_us - self._settings.unusual_baseline_days * _DAY_US
         day = self._day_of(period.from_us)
         for rule, what, table, counted, actions in looks:
-            chosen = and_(_people(), audit_facts.c.action.in_(actions), *_between(earliest, period.before_us))
+            chosen = and_(_seen(actions), *_between(earliest, period.before_us))
             if rule == "volume":
                 chosen = and_(chosen, audit_objects.c.object.like("m%"))
             rows = connection.execute(
@@ -178,7 +180,7 @@ class Unusual:
         start, end = _bounds(self.zone, on)
         entries = connection.scalars(
             select(audit_facts.c.idx)
-            .where(audit_facts.c.user_id == user, audit_facts.c.action.in_(actions), *_between(start, end))
+            .where(audit_facts.c.user_id == user, _seen(actions), *_between(start, end))
             .order_by(audit_facts.c.idx)
             .limit(NAMED)
         ).all()
@@ -202,7 +204,7 @@ class Unusual:
             return
         rows = connection.execute(
             select(audit_facts.c.idx, audit_facts.c.at_us, audit_facts.c.user_id)
-            .where(_people(), audit_facts.c.action.in_(SEEING), *_within(period))
+            .where(_seen(SEEING), *_within(period))
             .order_by(audit_facts.c.idx)
         )
         odd: dict[tuple[str, str, str], list[int]] = defaultdict(list)
@@ -239,32 +241,43 @@ class Unusual:
 
     # --- whose mail it was --------------------------------------------------------------------
 
+    @staticmethod
+    def _looks_at(
+        connection: Connection, joined: FromClause, chosen: ColumnElement[bool], tokens: Sequence[bytes]
+    ) -> Iterator[Any]:
+        """Looks at the mail of these alone: those at everybody's may be very many."""
+        what = (audit_facts.c.idx, audit_facts.c.at_us, audit_facts.c.user_id, audit_patients.c.token)
+        for start in range(0, len(tokens), _CHUNK):
+            some = audit_patients.c.token.in_(tokens[start : start + _CHUNK])
+            yield from connection.execute(select(*what).select_from(joined).where(chosen, some))
+
     def _people(self, connection: Connection, period: Period, names: Mapping[str, str]) -> Iterator[Finding]:
-        seen = (
-            select(audit_facts.c.idx, audit_facts.c.at_us, audit_facts.c.user_id, audit_patients.c.token)
-            .join(audit_patients, audit_patients.c.idx == audit_facts.c.idx)
-            .where(_people(), audit_facts.c.outcome.in_(("success", "empty")), *_within(period))
-            .order_by(audit_facts.c.idx)
+        joined = audit_facts.join(audit_patients, audit_patients.c.idx == audit_facts.c.idx)
+        chosen = and_(_people(), audit_facts.c.outcome.in_(SEEN), *_within(period))
+        tokens = connection.scalars(
+            select(audit_patients.c.token).distinct().select_from(joined).where(chosen)
         )
-        rows = connection.execute(seen).all()
-        known = self._staff.among(connection, {bytes(row.token) for row in rows}, names)
-        known |= self._watched.tokens(connection)
+        seen = {bytes(token) for token in tokens}
+        known = self._staff.among(connection, seen, names) | self._watched.tokens(connection)
         found: dict[tuple[str, str, str, str], set[int]] = defaultdict(set)
-        for row in rows:
-            if (hit := known.get(bytes(row.token))) is None:
-                continue
-            kind, patient, user = hit
+        for row in self._looks_at(connection, joined, chosen, sorted(seen & known.keys())):
+            kind, patient, user = known[bytes(row.token)]
             rule = "vip" if kind == "vip" else "own_record" if user == row.user_id else "coworker"
             day = from_us(row.at_us).astimezone(self.zone).date().isoformat()
             found[rule, row.user_id, day, patient].add(row.idx)
+        numbers = self._staff.numbers(connection, {patient for *_, patient in found})
         for (rule, user, day, patient), entries in found.items():
-            why = f"{RULES[rule]}, {len(entries)} times on one day"
-            named = tuple(sorted(entries)[:NAMED])
-            yield Finding(rule, user, names.get(user, ""), day, len(entries), why, named, patient)
+            why = f"{RULES[rule]}, {len(entries)} {'time' if len(entries) == 1 else 'times'} on one day"
+            named, number = tuple(sorted(entries)[:NAMED]), numbers.get(patient)
+            yield Finding(rule, user, names.get(user, ""), day, len(entries), why, named, patient, number)
 
 
 def _people() -> ColumnElement[bool]:
     return audit_facts.c.user_id.not_in(sorted(NOBODY))
+
+
+def _seen(actions: frozenset[str]) -> ColumnElement[bool]:
+    return and_(_people(), audit_facts.c.action.in_(actions), audit_facts.c.outcome.in_(SEEN))
 
 
 def _between(from_us_: int, before_us: int) -> tuple[ColumnElement[bool], ColumnElement[bool]]:

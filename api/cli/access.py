@@ -258,7 +258,7 @@ def _approvals(context: Context, args: argparse.Namespace) -> int:
 
 def _approval_line(one: dict[str, Any]) -> str:
     return (
-        f"{one['id']}  {one['state']:<9} {one['action']:<20} asked by {one['requester_name']}, "
+        f"{one['id']}  {one['state']:<9} {one['title']} ({one['action']}), asked by {one['requester_name']}, "
         f"until {one['expires_at']}  {one['reason']}"
     )
 

@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from api.audit_reading import PAGE_LIMIT, AuditReading, Order
 from api.auditing import period as periods
 from api.auditing.exporting import FORMATS
 from api.auditing.period import Period
+from api.auditing.tables import MOST, table
 from api.cli.verb import Context, UsageError, Verb, acting, printable
 from archiver.ledger.log import Log
 
 KINDS = ("user", "patient", "disclosures", "sign-ins", "unusual")
-_NAMING = {
-    "user": "WHO, a user's name or id",
-    "patient": "WHO, a record number",
-    "disclosures": "WHO, a record number",
-}
+_ABOUT = {"user": "user", "patient": "patient", "disclosures": "patient"}
+"""Whom a report is about."""
+_NAMING = {"user": "a user's name or id", "patient": "a record number"}
+
+
+_LIMIT_HELP = f"how many entries at once (100; at most {PAGE_LIMIT})"
+
+
+def _limit(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= PAGE_LIMIT:
+        raise argparse.ArgumentTypeError(f"1 to {PAGE_LIMIT} at once; --after N goes on behind entry N")
+    return int(text)
 
 
 def _reading(context: Context) -> AuditReading:
@@ -36,10 +43,17 @@ def _list(context: Context, args: argparse.Namespace) -> int:
 
 
 def _line(e: dict[str, Any]) -> str:
+    outcome = e["outcome"] + (f": {e['reason']}" if e["reason"] else "")
     return (
-        f"{e['n']:>7}  {e['at']}  {e['outcome']:<8} {e['action']:<22} {e['user']:<18} {e['purpose']}"
-        f"  {' '.join(e['objects'][:3])}"
-    )
+        f"{e['n']:>7}  {e['at']}  {e['action']:<22} {outcome:<16} {_who(e):<18} {e['purpose']:<15}"
+        f"  {_some(e['objects'])}{_from(e)}"
+    ).rstrip()
+
+
+def _some(names: list[str]) -> str:
+    """The first of many names, and how many more there are."""
+    more = f" and {len(names) - 2:,} more" if len(names) > 2 else ""
+    return " ".join(names[:2]) + more
 
 
 def _who(one: dict[str, Any]) -> str:
@@ -48,60 +62,63 @@ def _who(one: dict[str, Any]) -> str:
 
 def _configure_list(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--after", type=int, help="only entries after this number; default: the newest")
-    parser.add_argument("--limit", type=int, default=100, help="how many entries (100)")
+    parser.add_argument("--limit", type=_limit, default=100, help=_LIMIT_HELP)
     acting(parser)
-
-
-def _entries(context: Context) -> Iterator[dict[str, Any]]:
-    """Every entry up to this very look, oldest first."""
-    reading, actor, after, left = _reading(context), context.actor(), -1, None
-    while left is None or left > 0:
-        page = reading.page(actor, after=after, limit=PAGE_LIMIT)
-        # Each page is itself an entry: stop where the log ended when we began.
-        left = (page["size"] if left is None else left) - len(page["items"])
-        yield from page["items"]
-        if page["next"] is None:
-            return
-        after = page["next"]
 
 
 # --- reports ----------------------------------------------------------------------------------------
 
 
 def _report(context: Context, args: argparse.Namespace) -> int:
-    if args.kind is None:
-        return _who_did_what(context)
-    if args.kind in _NAMING and not args.who:
-        raise UsageError(f"this report needs {_NAMING[args.kind]}")
+    kind, who = _asked(args)
     reports = context.app.auditing.reports
     period = _period(context, args)
     actor = context.actor()
-    paging = {"limit": args.limit, "after": args.after}
-    if args.kind == "user":
-        found = reports.of_user(actor, args.who, period, **paging)
-        context.say(found, lambda: _user_text(found))
-    elif args.kind == "patient":
-        found = reports.of_patient(actor, args.who, period, **paging)
-        context.say(found, lambda: _patient_text(found))
-    elif args.kind == "disclosures":
-        found = reports.disclosures(actor, args.who, period)
-        context.say(found, lambda: _disclosures_text(found))
-    elif args.kind == "sign-ins":
-        found = reports.sign_ins(actor, period, **paging)
-        context.say(found, lambda: _sign_ins_text(found))
+
+    def ask(limit: int, after: int | None) -> dict[str, Any]:
+        if kind is None:
+            return reports.summary(actor, period)
+        if kind == "user":
+            return reports.of_user(actor, who, period, limit=limit, after=after)
+        if kind == "patient":
+            return reports.of_patient(actor, who, period, limit=limit, after=after)
+        if kind == "disclosures":
+            return reports.disclosures(actor, who, period)
+        if kind == "sign-ins":
+            return reports.sign_ins(actor, period, limit=limit, after=after)
+        return context.app.auditing.unusual.report(actor, period)
+
+    if args.format == "csv":
+        name = "summary" if kind is None else kind.replace("-", "_")
+        for line in table(name, lambda after: ask(MOST, args.after if after is None else after)):
+            sys.stdout.write(line.encode("utf-8", "replace").decode())
+        return 0
+    found = ask(args.limit, args.after)
+    if kind is None:
+        context.say_list(found["items"], _count_line, "no entries")
     else:
-        found = context.app.auditing.unusual.report(actor, period)
-        context.say(found, lambda: findings_text(found["items"]))
+        context.say(found, lambda: _TEXTS[kind](found))
     return 0
 
 
-def _who_did_what(context: Context) -> int:
-    counts = Counter((e["user"], e["action"], e["outcome"]) for e in _entries(context))
-    rows = [{"user": u, "action": a, "outcome": o, "count": n} for (u, a, o), n in sorted(counts.items())]
-    context.say_list(
-        rows, lambda r: f"{r['user']:<18} {r['action']:<22} {r['outcome']:<8} {r['count']:>7}", "no entries"
-    )
-    return 0
+def _asked(args: argparse.Namespace) -> tuple[str | None, str]:
+    """Which report, and whom it is about: named behind its kind, or by --user or --patient, which stand for
+    their reports where no kind is named. Raises UsageError."""
+    named = {name: getattr(args, name) for name in _NAMING if getattr(args, name)}
+    kind = args.kind or next(iter(named), None)
+    about = _ABOUT.get(kind or "")
+    if set(named) - {about} or (named and args.who):
+        raise UsageError("name the person whom a report is about once: behind its kind, or by an option")
+    if about is None and args.who:
+        raise UsageError("this report is about nobody alone; name none")
+    who = args.who or named.get(about or "", "")
+    if about is not None and not who.strip():
+        raise UsageError(f"this report needs WHO, {_NAMING[about]}")
+    return kind, who
+
+
+def _count_line(row: dict[str, Any]) -> str:
+    return f"{_who(row):<24} {row['action']:<28} {row['outcome']:<8} {row['count']:>9,}"
 
 
 def _user_text(found: dict[str, Any]) -> str:
@@ -130,7 +147,7 @@ def _patient_text(found: dict[str, Any]) -> str:
         "",
         *(
             f"{one['n']:>7}  {one['at']}  {_who(one):<18} {one['action']:<18} {one['purpose']:<16}"
-            f" {' '.join(one['messages'][:2])}{_query(one)}"
+            f" {_some(one['messages'])}{_query(one)}"
             for one in found["looks"]
         ),
     ]
@@ -160,15 +177,34 @@ def _sign_ins_text(found: dict[str, Any]) -> str:
 def findings_text(items: list[dict[str, Any]]) -> str:
     """Unusual access, a line each."""
     rows = [
-        f"{one['day']}  {one['rule']:<10} {one['user_name'] or one['user']:<20} {one['why']}"
+        f"{one['day']}  {one['rule']:<10} {_who(one):<20} {one['why']}{_whose(one)}"
         f"  (entries {', '.join(str(n) for n in one['entries'][:5])}{', ...' if one['count'] > 5 else ''})"
         for one in items
     ]
     return "\n".join(rows) or "nothing unusual"
 
 
+_TEXTS: Mapping[str, Callable[[dict[str, Any]], str]] = {
+    "user": _user_text,
+    "patient": _patient_text,
+    "disclosures": _disclosures_text,
+    "sign-ins": _sign_ins_text,
+    "unusual": lambda found: findings_text(found["items"]),
+}
+
+
+def _whose(finding: dict[str, Any]) -> str:
+    return f", patient {finding['record'] or finding['patient']}" if finding["patient"] else ""
+
+
 def _span(found: dict[str, Any]) -> str:
     return f"{found['from'] or 'the beginning'} to {found['before'] or 'now'}"
+
+
+def _from(one: dict[str, Any]) -> str:
+    """Where somebody signed in from, where the entry says."""
+    network = one["detail"].get("network")
+    return f"  from {printable(str(network))}" if network else ""
 
 
 def _query(one: dict[str, Any]) -> str:
@@ -192,10 +228,13 @@ def _configure_period(parser: argparse.ArgumentParser) -> None:
 def _configure_report(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("kind", nargs="?", choices=KINDS, help="default: who did what, how often")
     parser.add_argument("who", nargs="?", metavar="WHO", help="a user, or a patient's record number")
+    parser.add_argument("--user", metavar="WHO", help="the user, instead")
+    parser.add_argument("--patient", metavar="WHO", help="the patient's record number, instead")
     parser.add_argument("--month", metavar="YYYY-MM", help="this month")
     _configure_period(parser)
     parser.add_argument("--after", type=int, metavar="N", help="go on after this entry")
-    parser.add_argument("--limit", type=int, default=100, help="how many entries (100)")
+    parser.add_argument("--limit", type=_limit, default=100, help=_LIMIT_HELP)
+    parser.add_argument("--format", choices=("csv",), help="csv: every entry of it, a row each")
     acting(parser)
 
 

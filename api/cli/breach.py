@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import argparse
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from api import views
-from api.cli.requests import day, write_file
-from api.cli.verb import Context, UsageError, Verb, acting
-from archiver.message.content import pieces
-from archiver.store import durable
+from api.cli.breach_papers import write_folder
+from api.cli.case_options import day, write_file
+from api.cli.verb import Context, Verb, acting
 from retention.breaches.asked import STORES, Asked
-from retention.breaches.breaches import NOTICE_FIELDS, RISKS, TOLD
+from retention.breaches.breaches import NOTICE_FIELDS, RISKS
 from retention.breaches.rows import DECISIONS, FACTORS
+from retention.breaches.telling import TOLD
 from search.disclosing import Recipient
 
 
@@ -173,23 +172,12 @@ def _notice(context: Context, args: argparse.Namespace) -> int:
 
 
 def _package(context: Context, args: argparse.Namespace) -> int:
-    folder = Path(args.out)
-    if folder.exists() and any(folder.iterdir()):
-        raise UsageError("the folder for the package must be empty; name another one")
-    files = 0
     recipient = Recipient(args.recipient or "", args.recipient_address or "")
     stream = context.app.cases.papers.package(
         context.actor(), args.id, recipient=recipient, basis=args.legal_basis or "operations"
     )
-    try:
-        for name, content in stream:
-            path = folder / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            durable.write_pieces(path, pieces(content))
-            files += 1
-    except OSError as error:
-        raise UsageError(f"the package can't be written there: {error.strerror}") from None
-    context.say({"id": args.id, "directory": str(folder), "files": files}, f"{files} files in {folder}")
+    files = write_folder(args.out, stream)
+    context.say({"id": args.id, "directory": args.out, "files": files}, f"{files} files in {args.out}")
     return 0
 
 
@@ -316,7 +304,11 @@ VERBS = (
     Verb(("breach", "assess"), "answer a factor", _assess, _configure_assess, ("breach.assess",)),
     Verb(("breach", "decide"), "what it is", _decide, _configure_decide, ("breach.decide",)),
     Verb(
-        ("breach", "confirm"), "confirm, as another person", _confirm, _configure_confirm, ("breach.confirm",)
+        ("breach", "confirm"),
+        "confirm, as another person",
+        _confirm,
+        _configure_confirm,
+        ("breach.confirm", "approval.approve"),
     ),
     Verb(("breach", "delay"), "as law enforcement asks", _delay, _configure_delay, ("breach.delay",)),
     Verb(("breach", "told"), "note who was told", _told, _configure_told, ("breach.told",)),

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 
 from api import views
-from api.cli.requests import day, naming, whom_of, write_file
+from api.cli.case_options import day, naming, whom_of, write_file
 from api.cli.verb import Context, Verb, acting
+from config.cases import zone_of
 from retention.disclosures import paper
 from search.disclosing import CITED, SUSPENDABLE, Basis, Recipient
 
@@ -23,7 +24,7 @@ def _account(context: Context, args: argparse.Namespace) -> int:
             found,
             settings.organisation,
             settings.privacy_contact,
-            app.vault.clock.now(),
+            app.vault.clock.now().astimezone(zone_of(settings.time_zone)),
         )
         write_file(args.pdf, data)
     if args.format == "csv":

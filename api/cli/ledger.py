@@ -24,13 +24,14 @@ def _status(context: Context, _: argparse.Namespace) -> int:
 def _told(document: dict[str, Any]) -> str:
     lines = []
     for one in document["logs"]:
-        seen = ", ".join(f"{name} {size:,}" for name, size in one["cosigned"].items()) or "no witness"
+        seen = ", ".join(_cosigned(one, name) for name in one["cosigned"]) or "no witness"
         lines.append(f"{one['origin']}: {one['entries']:,} entries; cosigned: {seen}")
     for one in document["watchers"]:
         if one["failing_since"]:
             lines.append(f"FAILING {one['name']} since {one['failing_since']}: {one['failure']}")
         else:
-            lines.append(f"{one['name']}: last saw something new at {one['ok_at']}")
+            last = f"last saw something new at {one['ok_at']}" if one["ok_at"] else "hasn't been asked yet"
+            lines.append(f"{one['name']}: {last}")
     if document["read_only"]:
         lines.append("READ-ONLY: others have seen more of the logs than these records hold:")
         lines += [f"    {line}" for line in document["found"]]
@@ -39,6 +40,11 @@ def _told(document: dict[str, Any]) -> str:
     for one in document["explanations"]:
         lines.append(f"explanation {one['id']} of {one['asked_at']} waits for an officer's approval")
     return "\n".join(lines)
+
+
+def _cosigned(log: dict[str, Any], witness: str) -> str:
+    since = log["unseen_since"][witness]
+    return f"{witness} {log['cosigned'][witness]:,}" + (f" (not what came from {since} on)" if since else "")
 
 
 def _keys(context: Context, _: argparse.Namespace) -> int:

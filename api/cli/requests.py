@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from datetime import date
-from pathlib import Path
 from typing import Any, Final
 
 from api import views
-from api.cli.verb import Context, UsageError, Verb, acting
-from archiver.store import durable
-from retention.patients.whom import Whom
+from api.cli.case_options import day, naming, standing, whom_of, write_file
+from api.cli.verb import Context, Verb, acting
 from retention.requests.letters import BY_HAND
 from retention.requests.marks import SAID
 
@@ -103,7 +100,9 @@ def _extend(context: Context, args: argparse.Namespace) -> int:
 
 
 def _search(context: Context, args: argparse.Namespace) -> int:
-    found = context.app.cases.review.search(context.actor(), args.id, whom_of(args), args.query)
+    found = context.app.cases.review.search(
+        context.actor(), args.id, whom_of(args), args.query, roster=not args.not_on_roster
+    )
     context.say(
         views.readable(found),
         f"{found['found']:,} messages match, {found['added']:,} of them new on the list",
@@ -132,7 +131,13 @@ def _items(context: Context, args: argparse.Namespace) -> int:
 
 def _mark(context: Context, args: argparse.Namespace) -> int:
     found = context.app.cases.review.mark(
-        context.actor(), args.id, args.mark, args.message, unmarked=args.unmarked, reason=args.reason or ""
+        context.actor(),
+        args.id,
+        args.mark,
+        args.message,
+        unmarked=args.unmarked,
+        query=args.query or "",
+        reason=args.reason or "",
     )
     context.say(views.readable(found), f"{found['items']['unmarked']:,} messages are not marked yet")
     return 0
@@ -162,7 +167,12 @@ def _produce(context: Context, args: argparse.Namespace) -> int:
 
 def _account(context: Context, args: argparse.Namespace) -> int:
     found = context.app.cases.review.account(
-        context.actor(), args.id, whom_of(args), since=args.since, until=args.until
+        context.actor(),
+        args.id,
+        whom_of(args),
+        since=args.since,
+        until=args.until,
+        roster=not args.not_on_roster,
     )
     context.say(views.readable(found), f"{len(found['disclosures']):,} disclosures; letter {found['letter']}")
     return 0
@@ -184,48 +194,6 @@ def _close(context: Context, args: argparse.Namespace) -> int:
     found = context.app.cases.requests.close(context.actor(), args.id)
     context.say(views.readable(found), f"request {found['id']} closed: {found['outcome']}")
     return 0
-
-
-# --- shared with the other commands of cases ------------------------------------------------------
-
-
-def standing(one: dict[str, Any]) -> str:
-    """How a deadline stands, in words."""
-    if one["urgency"] == "closed":
-        return str(one.get("outcome") or "closed")
-    days = one["days_left"]
-    return f"overdue {-days} days" if one["urgency"] == "overdue" else f"{days} days left"
-
-
-def whom_of(args: argparse.Namespace) -> Whom:
-    """The patient whom a command's options name."""
-    return Whom(args.patient or "", args.patient_name or "", args.born or "", args.patient_address or "")
-
-
-def naming(parser: argparse.ArgumentParser) -> None:
-    """Add the options that name a patient."""
-    parser.add_argument("--patient", help="a record number, SSN or plan number, or an id")
-    parser.add_argument("--patient-name", help="the patient's first and last name, with --born")
-    parser.add_argument("--born", metavar="YYYY-MM-DD", help="the patient's birth date")
-    parser.add_argument("--patient-address", help="the patient's e-mail address")
-
-
-def day(text: str) -> date:
-    """A day of an option."""
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError("a day is written like 2026-03-01") from None
-
-
-def write_file(path: str, data: bytes) -> None:
-    """Write a document where its reader says; a file that is there already stays. Raises UsageError."""
-    if Path(path).exists():
-        raise UsageError("there is a file of that name already; name another one")
-    try:
-        durable.write_pieces(Path(path), [data])
-    except OSError as error:
-        raise UsageError(f"the file can't be written there: {error.strerror}") from None
 
 
 def _marks(found: dict[str, Any]) -> Sequence[tuple[Any, int]]:
@@ -282,7 +250,14 @@ def _configure_deny(parser: argparse.ArgumentParser) -> None:
 def _configure_search(parser: argparse.ArgumentParser) -> None:
     _one(parser)
     parser.add_argument("--query", default="*", help="what it must match too")
+    _off_roster(parser)
     naming(parser)
+
+
+def _off_roster(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--not-on-roster", action="store_true", help="the roster doesn't know them: only --query finds"
+    )
 
 
 def _configure_items(parser: argparse.ArgumentParser) -> None:
@@ -299,6 +274,7 @@ def _configure_mark(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("message", nargs="*", metavar="MESSAGE", help="messages of its list")
     parser.add_argument("--unmarked", action="store_true", help="all that have no mark instead")
+    parser.add_argument("--query", help="with --unmarked: only those that match")
     parser.add_argument("--reason", help="why; for every mark but given")
     acting(parser)
 
@@ -317,6 +293,7 @@ def _configure_account(parser: argparse.ArgumentParser) -> None:
     _one(parser)
     parser.add_argument("--since", type=day, metavar="YYYY-MM-DD", help="six years before the request")
     parser.add_argument("--until", type=day, metavar="YYYY-MM-DD", help="the day of the request")
+    parser.add_argument("--not-on-roster", action="store_true", help="the roster doesn't know them")
     naming(parser)
 
 
@@ -346,7 +323,7 @@ VERBS = (
         "approve a denial, as another person",
         _approve,
         _configure_approve,
-        ("request.approve",),
+        ("request.approve", "approval.approve"),
     ),
     Verb(
         ("requests", "produce"),

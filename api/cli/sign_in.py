@@ -34,7 +34,10 @@ def _configure_end(parser: argparse.ArgumentParser) -> None:
 def _passkeys(context: Context, args: argparse.Namespace) -> int:
     context.say_list(
         context.app.accounts.passkeys_of(args.name),
-        lambda p: f"{p['id']}  since {p['created_at']}  last used {p['last_used_at'] or 'never'}",
+        lambda p: (
+            f"{p['id']}  since {p['created_at']}  last used {p['last_used_at'] or 'never'}"
+            f"{'  synced' if p['synced'] else ''}{'  on a listed security key' if p['vouched'] else ''}"
+        ),
         "no passkey; `holdfast users link NAME` makes a link by which one is added",
     )
     return 0

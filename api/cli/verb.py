@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from api.capturing import Capturing, open_capturing
 from api.errors import ApiError
+from archiver.errors import StoreError
 from config import settings as settings_module
 from config.settings import Settings
 from search.access import Actor, NotSignedIn, Purpose, PurposeMissing, read_purpose
@@ -143,12 +144,17 @@ class Context:
             raise
 
     def close(self) -> None:
-        """Release the archive, publishing what was recorded."""
+        """Release the archive, publishing what was recorded. Where that can't be done now, the next command
+        or the server does it: what this one did is durable."""
         for opened in (self._app, self._capturing):
             if opened is not None:
-                opened.publish()
-                opened.vault.witnessing.run(at_once=True)
-                opened.close()
+                try:
+                    opened.publish()
+                    opened.vault.witnessing.run(at_once=True, hurry=True)
+                except StoreError as error:
+                    print(f"holdfast: {error}", file=sys.stderr)
+                finally:
+                    opened.close()
 
     # --- output -------------------------------------------------------------------------------
 

@@ -170,7 +170,7 @@ def review_emergency(app: AppDep, actor: ActorDep, id: ObjectId, body: Verdict) 
 
 @router.get("/approvals")
 def list_approvals(app: AppDep, actor: ActorDep, every: bool = False) -> dict[str, Any]:
-    """What waits for a second person; `every`: what was decided too."""
+    """What waits for a second person and concerns you; `every`: what was decided too, the newest thousand."""
     return {"items": app.access.approvals.list(actor, every=every), "next": None}
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from fastapi import Path, Query
+from fastapi import Path, Query, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.auditing import period as periods
 from api.auditing.exporting import MEDIA
 from api.auditing.period import Period
+from api.auditing.tables import MOST, table
 from api.errors import BadInput
 from api.http.api_search import ObjectId
 from api.http.auth import ActorDep, AppDep
@@ -20,7 +21,7 @@ from search.access import Action, Actor
 
 router = api_router("audit")
 
-Kind = Literal["user", "patient", "disclosures", "sign_ins", "unusual"]
+Kind = Literal["summary", "user", "patient", "disclosures", "sign_ins", "unusual"]
 Format = Literal["json", "csv", "fhir", "dicom", "ocsf", "cef"]
 Name = Annotated[str, Path(max_length=20, description="like 2026-W47 or 2026-11")]
 Day = Annotated[str | None, Field(max_length=40, description="a day like 2026-11-30, or an RFC 3339 time")]
@@ -40,6 +41,9 @@ class AskedReport(_Asked):
     until: Annotated[str | None, Field(max_length=40, description="a day is in it whole")] = None
     limit: Annotated[int, Field(ge=1, le=500)] = 100
     after: Annotated[int | None, Field(ge=-1, le=2**62, description="the `next` of the page before")] = None
+    format: Annotated[Literal["json", "csv"], Field(description="csv: every entry of it, a row each")] = (
+        "json"
+    )
 
 
 class Signature(_Asked):
@@ -66,11 +70,29 @@ class Reason(_Asked):
 # --- reports and exports --------------------------------------------------------------------------------
 
 
-@router.post("/audit/reports/{kind}")
-def report(app: AppDep, actor: ActorDep, kind: Kind, body: AskedReport | None = None) -> dict[str, Any]:
+@router.post(
+    "/audit/reports/{kind}", response_model=dict[str, Any], responses={200: {"content": {"text/csv": {}}}}
+)
+def report(
+    app: AppDep, actor: ActorDep, kind: Kind, body: AskedReport | None = None
+) -> dict[str, Any] | Response:
     """A report. Asked by POST, as whom it is about has no place in an address."""
     asked = body or AskedReport()
-    return reported(app, actor, kind, asked)
+    return tabled(app, actor, kind, asked) if asked.format == "csv" else reported(app, actor, kind, asked)
+
+
+def tabled(app: App, actor: Actor, kind: Kind, asked: AskedReport) -> StreamingResponse:
+    """A report as CSV, whole from `after` on. Raises as `reported`, before the first byte."""
+
+    def ask(after: int | None) -> dict[str, Any]:
+        start = asked.after if after is None else after
+        return reported(app, actor, kind, asked.model_copy(update={"limit": MOST, "after": start}))
+
+    return StreamingResponse(
+        (line.encode("utf-8", "replace") for line in table(kind, ask)),
+        media_type=MEDIA["csv"],
+        headers={"Content-Disposition": f'attachment; filename="{kind}.csv"'},
+    )
 
 
 def reported(app: App, actor: Actor, kind: Kind, asked: AskedReport) -> dict[str, Any]:
@@ -86,6 +108,8 @@ def reported(app: App, actor: Actor, kind: Kind, asked: AskedReport) -> dict[str
         app.gate.require(actor, Action.AUDIT_READ)
         app.gate.record(actor, Action.AUDIT_READ, "failed", reason=error.audit_code)
         raise
+    if kind == "summary":
+        return reports.summary(actor, period)
     if kind == "user":
         return reports.of_user(actor, asked.user, period, limit=asked.limit, after=asked.after)
     if kind == "patient":

@@ -14,6 +14,7 @@ from api.http.api_search import ObjectId
 from api.http.auth import ActorDep, AppDep
 from api.http.ports import App
 from api.http.router import api_router
+from config.cases import zone_of
 from retention.disclosures import paper
 from search.access import Actor
 from search.disclosing import Recipient
@@ -155,12 +156,12 @@ def account_of(app: App, actor: Actor, body: AccountAsked) -> dict[str, Any]:
 def account_paper(app: App, found: dict[str, Any]) -> Response:
     """An account as a document to download."""
     settings = app.settings
-    made = app.vault.clock.now()
+    made = app.vault.clock.now().astimezone(zone_of(settings.time_zone))
     data = paper.pdf(app.vault.archive_id, found, settings.organisation, settings.privacy_contact, made)
     return pdf_response(f"account-{found['patient']['id']}", data)
 
 
-def csv_response(text: str) -> Response:
-    """A table as a download."""
-    headers = {"Content-Disposition": 'attachment; filename="disclosures.csv"'}
+def csv_response(text: str, name: str = "disclosures") -> Response:
+    """A table as a download; the name has ids only."""
+    headers = {"Content-Disposition": f'attachment; filename="{name}.csv"'}
     return Response(text.encode("utf-8", "replace"), headers=headers, media_type="text/csv; charset=utf-8")

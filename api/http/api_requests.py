@@ -80,6 +80,7 @@ class SearchFor(_Strict):
 
     patient: Patient = Patient()
     query: Annotated[str, Field(max_length=10_000)] = "*"
+    roster: Annotated[bool, Field(description="false for who isn't on it: the query alone finds")] = True
 
 
 class Marking(_Strict):
@@ -90,6 +91,7 @@ class Marking(_Strict):
         list[Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]], Field(max_length=10_000)
     ] = []
     unmarked: bool = False
+    query: Annotated[str, Field(max_length=10_000, description="of what has no mark, what matches")] = ""
     reason: Annotated[str, Field(max_length=2_000)] = ""
 
 
@@ -125,6 +127,21 @@ class AccountAsked(_Strict):
     patient: Patient = Patient()
     since: date | None = None
     until: date | None = None
+    roster: Annotated[bool, Field(description="false for who isn't on it")] = True
+
+
+class Referral(_Strict):
+    """A review of a denial that the patient asked for, on a day (today); by whom."""
+
+    reviewer: Annotated[str, Field(min_length=1, max_length=320)]
+    asked_on: date | None = None
+
+
+class Reviewed(_Strict):
+    """What the reviewer decided, and why."""
+
+    granted: bool
+    reason: Annotated[str, Field(min_length=1, max_length=5_000)]
 
 
 @router.get("/requests")
@@ -167,7 +184,7 @@ def extend_request(app: AppDep, actor: ActorDep, id: ObjectId, body: Reason) -> 
 @router.post("/requests/{id}/search")
 def search_for_request(app: AppDep, actor: ActorDep, id: ObjectId, body: SearchFor) -> dict[str, Any]:
     """Find the patient's mail and put it on the request's list."""
-    return app.cases.review.search(actor, id, body.patient.whom, body.query)
+    return app.cases.review.search(actor, id, body.patient.whom, body.query, roster=body.roster)
 
 
 @router.get("/requests/{id}/items")
@@ -187,7 +204,7 @@ def request_items(
 def mark_items(app: AppDep, actor: ActorDep, id: ObjectId, body: Marking) -> dict[str, Any]:
     """Mark messages: given, or why not."""
     return app.cases.review.mark(
-        actor, id, body.mark, body.messages, unmarked=body.unmarked, reason=body.reason
+        actor, id, body.mark, body.messages, unmarked=body.unmarked, query=body.query, reason=body.reason
     )
 
 
@@ -212,7 +229,9 @@ def produce_request(app: AppDep, actor: ActorDep, id: ObjectId, body: Production
 @router.post("/requests/{id}/account")
 def account_for_request(app: AppDep, actor: ActorDep, id: ObjectId, body: AccountAsked) -> dict[str, Any]:
     """Make the account of disclosures that a request asks for."""
-    found = app.cases.review.account(actor, id, body.patient.whom, since=body.since, until=body.until)
+    found = app.cases.review.account(
+        actor, id, body.patient.whom, since=body.since, until=body.until, roster=body.roster
+    )
     return dict(views.readable(found))
 
 
@@ -238,6 +257,24 @@ def letter_pdf(app: AppDep, actor: ActorDep, id: ObjectId, letter: LetterId) -> 
 def close_request(app: AppDep, actor: ActorDep, id: ObjectId) -> dict[str, Any]:
     """Close a request that was answered."""
     return app.cases.requests.close(actor, id)
+
+
+@router.post("/requests/{id}/withdraw")
+def withdraw_request(app: AppDep, actor: ActorDep, id: ObjectId, body: Reason) -> dict[str, Any]:
+    """Close a request that its requester took back."""
+    return app.cases.requests.withdraw(actor, id, body.reason)
+
+
+@router.post("/requests/{id}/appeal")
+def refer_denial(app: AppDep, actor: ActorDep, id: ObjectId, body: Referral) -> dict[str, Any]:
+    """The patient asked for a review of the denial: by whom; the letter that says so is written."""
+    return app.cases.appeals.refer(actor, id, body.reviewer, body.asked_on)
+
+
+@router.post("/requests/{id}/appealed")
+def denial_reviewed(app: AppDep, actor: ActorDep, id: ObjectId, body: Reviewed) -> dict[str, Any]:
+    """What the review decided; where it was granted and the request closed, `follow_up` is the new one."""
+    return app.cases.appeals.decided(actor, id, body.granted, body.reason)
 
 
 def pdf_response(name: str, data: bytes) -> Response:

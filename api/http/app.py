@@ -16,6 +16,7 @@ from api.http import (
     api_account,
     api_audit,
     api_auditing,
+    api_breach_papers,
     api_breaches,
     api_corrections,
     api_disclosures,
@@ -43,6 +44,7 @@ from api.http import (
     desk_access,
     desk_account,
     desk_auditing,
+    desk_breach_papers,
     desk_breaches,
     desk_corrections,
     desk_disclosures,
@@ -66,6 +68,7 @@ from api.http import (
     openapi,
     passkey_routes,
     problem,
+    protected_resource,
 )
 from api.http.hosts import Hosts
 from api.http.ports import App
@@ -99,8 +102,10 @@ ROUTERS = (
     api_corrections,
     api_requests,
     api_disclosures,
+    api_breach_papers,
     api_breaches,
     health,
+    protected_resource,
     notice_page,
     desk,
     desk_access,
@@ -124,6 +129,7 @@ ROUTERS = (
     desk_units,
     desk_requests,
     desk_disclosures,
+    desk_breach_papers,
     desk_breaches,
 )
 

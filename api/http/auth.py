@@ -12,6 +12,7 @@ from api.dpop import DpopError, DpopNonceNeeded
 from api.http import cross_site
 from api.http.ports import App
 from api.http.routes import API
+from api.whence import plain
 from search.access import AccessError, PurposeMissing, read_purpose
 from search.actors import Action, Actor, Purpose
 
@@ -31,8 +32,8 @@ AppDep = Annotated[App, Depends(get_app)]
 
 
 def address_of(request: Request) -> str:
-    """The peer's address, for the limit on failed sign-ins; it is written nowhere."""
-    return request.client.host if request.client else ""
+    """The peer's address: for limits and circumstances, and kept sealed (`api.whence`), never in a log."""
+    return plain(request.client.host) if request.client else ""
 
 
 def signed_in(request: Request, app: AppDep) -> Actor:

@@ -13,6 +13,7 @@ from fastapi import Request
 from api.errors import CrossSite, TooManyAttempts
 from api.http.ports import App
 from api.passkeys.relying_party import origin_of
+from api.whence import plain, whence
 from archiver.ledger.audit import AuditEvent
 
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -63,8 +64,9 @@ def check_script(request: Request, app: App) -> None:
 
 def refuse(request: Request, app: App, reason: str) -> None:
     """Record a refusal and raise CrossSite. The page that asked is nowhere: its address may say anything."""
+    address = plain(request.client.host) if request.client else ""
     try:
-        count = app.attempts.failed(request.client.host if request.client else "")
+        count = app.attempts.failed(address)
     except TooManyAttempts:
         count = 0
     if count:
@@ -76,6 +78,7 @@ def refuse(request: Request, app: App, reason: str) -> None:
                 client="desk",
                 count=count,
                 reason=reason,
+                detail=whence(address),
             )
         )
     raise CrossSite("this change must come from the desk's own pages; open the desk and try there")

@@ -28,6 +28,17 @@ from search.policy import GRANTABLE
 router = APIRouter(include_in_schema=False)
 
 MOST_ASSERTION: Final = 20_000
+PAGES: Final = {
+    "disposition.execute": "/dispositions/{}",
+    "hold.release": "/holds/{}",
+    "policy.change": "/retention/policy",
+    "request.deny": "/requests/{}",
+    "breach.decide": "/breaches/{}",
+    "ledger.approve_gap": "/ledger",
+    "grant.add": "/grants",
+    "grant.end": "/grants",
+}
+"""Where to look at what a request is about, by its action."""
 
 
 # --- grants --------------------------------------------------------------------------------------
@@ -172,7 +183,7 @@ def _signed(app: App, actor: Actor, approval_id: str, text: str) -> Any:
         answer = None
     if not isinstance(answer, dict):
         raise BadInput("the passkey's answer can't be read")
-    payload = app.access.approvals.load(approval_id).request_hash
+    payload = bytes.fromhex(app.access.approvals.show(actor, approval_id)["request_hash"])
     return app.passkeys.finish(
         "approve",
         answer,
@@ -197,6 +208,7 @@ def _approval(
         error.http_status if error else 200,
         scripts=SCRIPTS,
         approval=found,
+        page=PAGES.get(found["action"], "").format(found["about"]),
         params=json.dumps(found["params"], indent=1, ensure_ascii=False, sort_keys=True),
         signs=bool(app.own_account.passkeys(actor.user_id)),
         mine=found["requester"] == actor.user_id,

@@ -31,8 +31,9 @@ def account(request: Request, app: AppDep, actor: ActorDep) -> Response:
     if not actor.session:
         raise BadInput("this page is of a person's session; programs use /api/v1/sessions")
     app.gate.record(actor, Action.SESSION, "success")
+    hardware = app.settings.passkeys == "hardware"
     if app.sessions.enrol_only(actor):
-        return desk_page(request, app, actor, "enrol.html", scripts=SCRIPTS, bare=True)
+        return desk_page(request, app, actor, "enrol.html", scripts=SCRIPTS, bare=True, hardware=hardware)
     seen = actor.verified_us
     life = STEP_UP_LIFE // timedelta(microseconds=1)
     return desk_page(
@@ -41,6 +42,7 @@ def account(request: Request, app: AppDep, actor: ActorDep) -> Response:
         actor,
         "account.html",
         scripts=SCRIPTS,
+        hardware=hardware,
         passkeys=app.own_account.passkeys(actor.user_id),
         sessions=app.sessions.own(actor),
         notices=app.own_account.notices(actor.user_id),

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from api.auditing.watched import BadWatch
 from api.errors import BadInput
-from api.http.api_auditing import AskedReport, Kind, Name, reported
+from api.http.api_auditing import AskedReport, Kind, Name, reported, tabled
 from api.http.api_search import ObjectId
 from api.http.auth import ActorDep, AppDep
 from api.http.desk_page import desk_page
@@ -27,6 +27,12 @@ router = APIRouter(include_in_schema=False)
 def page(request: Request, app: AppDep, actor: ActorDep) -> Response:
     """What can be asked, and which reviews are due."""
     return _page(request, app, actor)
+
+
+@router.post("/audit/summary")
+def summary(request: Request, app: AppDep, actor: ActorDep, form: CheckedForm) -> Response:
+    """Who did what, how often."""
+    return _report(request, app, actor, "summary", form)
 
 
 @router.post("/audit/user")
@@ -122,7 +128,9 @@ def _report(request: Request, app: App, actor: Actor, kind: Kind, form: dict[str
     if form.get("after", "").isdigit():
         given["after"] = form["after"]
     try:
-        asked = AskedReport(**given)  # type: ignore[arg-type]
+        asked = AskedReport.model_validate(given)
+        if form.get("format") == "csv":
+            return tabled(app, actor, kind, asked)
         found = reported(app, actor, kind, asked)
     except (BadInput, NotFound) as error:
         return _page(request, app, actor, given, str(error))

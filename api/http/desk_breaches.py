@@ -19,9 +19,10 @@ from api.http.forms import CheckedForm
 from api.http.ports import App
 from config.cases import zone_of
 from retention.breaches.asked import STORES, Asked
-from retention.breaches.breaches import NOTICE_FIELDS, RISKS, TOLD
+from retention.breaches.breaches import NOTICE_FIELDS, RISKS
 from retention.breaches.errors import BadBreach
 from retention.breaches.rows import DECISIONS, FACTORS
+from retention.breaches.telling import TOLD
 from retention.errors import RetentionError
 from search.access import Action, Actor
 from search.disclosing import CITED, Basis, Recipient
@@ -220,6 +221,7 @@ def _list(
         given=form or {},
         fault=fault,
         hours=app.settings.breach_contract_hours,
+        year=app.cases.breach_rows.today().year,
         zone=app.settings.time_zone,
         works=Action.BREACH_WORK in app.gate.rights(actor),
     )

@@ -87,6 +87,7 @@ def mark(request: Request, app: AppDep, actor: ActorDep, id: ObjectId, form: Che
             form.get("mark", ""),
             [] if everything else chosen,
             unmarked=everything,
+            query=form.get("query", "") if everything else "",
             reason=form.get("reason", ""),
         )
     except (RetentionError, SearchError) as error:
@@ -132,8 +133,9 @@ def extend(request: Request, app: AppDep, actor: ActorDep, id: ObjectId, form: C
 @router.post("/requests/{id}/search")
 def search(request: Request, app: AppDep, actor: ActorDep, id: ObjectId, form: CheckedForm) -> Response:
     """Find the patient's mail."""
-    query = form.get("query", "").strip() or "*"
-    return _done(request, app, actor, id, lambda: app.cases.review.search(actor, id, whom_of(form), query))
+    query, roster = form.get("query", "").strip() or "*", form.get("off_roster") != "yes"
+    search = app.cases.review.search
+    return _done(request, app, actor, id, lambda: search(actor, id, whom_of(form), query, roster=roster))
 
 
 @router.post("/requests/{id}/deny")
@@ -183,6 +185,7 @@ def account(request: Request, app: AppDep, actor: ActorDep, id: ObjectId, form: 
             whom_of(form),
             since=day_of_form(form, "since"),
             until=day_of_form(form, "until"),
+            roster=form.get("off_roster") != "yes",
         )
 
     return _done(request, app, actor, id, do)
@@ -199,6 +202,35 @@ def letter(request: Request, app: AppDep, actor: ActorDep, id: ObjectId, form: C
 def letter_pdf(app: AppDep, actor: ActorDep, id: ObjectId, letter: LetterId) -> Response:
     """A letter on paper."""
     return pdf_response(f"letter-{letter}", app.cases.letters.pdf(actor, id, letter))
+
+
+@router.post("/requests/{id}/withdraw")
+def withdraw(request: Request, app: AppDep, actor: ActorDep, id: ObjectId, form: CheckedForm) -> Response:
+    """Close it: who asked took it back."""
+    reason = form.get("reason", "")
+    return _done(request, app, actor, id, lambda: app.cases.requests.withdraw(actor, id, reason))
+
+
+@router.post("/requests/{id}/appeal")
+def appeal(request: Request, app: AppDep, actor: ActorDep, id: ObjectId, form: CheckedForm) -> Response:
+    """The patient asked for a review of the denial."""
+
+    def do() -> object:
+        return app.cases.appeals.refer(actor, id, form.get("reviewer", ""), day_of_form(form, "asked_on"))
+
+    return _done(request, app, actor, id, do)
+
+
+@router.post("/requests/{id}/appealed")
+def appealed(request: Request, app: AppDep, actor: ActorDep, id: ObjectId, form: CheckedForm) -> Response:
+    """What the review decided; a new request that follows from it is shown."""
+    try:
+        found = app.cases.appeals.decided(
+            actor, id, form.get("decision") == "granted", form.get("reason", "")
+        )
+    except (RetentionError, SearchError) as error:
+        return _page(request, app, actor, id, str(error), error.http_status)
+    return RedirectResponse(f"/requests/{found['follow_up'] or id}", 303)
 
 
 @router.post("/requests/{id}/close")

@@ -30,7 +30,9 @@ def start(request: Request, app: AppDep) -> Response:
     """Begin a sign-in at the provider."""
     auth.same_site(request, app)
     cross_site.check_form(request, app)
-    return _leave(app, app.sso.begin(address=auth.address_of(request)))
+    # Of the way back our own cookie isn't part: which session of this browser's is to end is known now.
+    before = app.sessions.id_of(auth.session_secret(request, app))
+    return _leave(app, app.sso.begin("sign_in", before, who=auth.address_of(request)))
 
 
 @router.post("/sign-in/{code}/sso")
@@ -38,13 +40,13 @@ def join(request: Request, app: AppDep, code: Code) -> Response:
     """Begin a sign-in that links the provider's person to the user of an invitation, which it spends."""
     auth.same_site(request, app)
     cross_site.check_form(request, app)
-    return _leave(app, app.sso.begin("join", code, address=auth.address_of(request)))
+    return _leave(app, app.sso.begin("join", code, who=auth.address_of(request)))
 
 
 @router.post("/sso/step-up")
 def step_up(app: AppDep, actor: ActorDep, form: CheckedForm) -> Response:
     """Have the provider ask for everything anew, for this very session."""
-    begun = app.sso.begin("step_up", actor.session)
+    begun = app.sso.begin("step_up", actor.session, who=actor.user_id)
     app.gate.record(actor, Action.SESSION, "success")
     return _leave(app, begun)
 

@@ -32,6 +32,19 @@ def ledger_samples(app: App) -> Iterator[Sample]:
         ],
     )
     yield (
+        "holdfast_witness_unseen_seconds",
+        "gauge",
+        "Age of the oldest entry of a log that a witness hasn't cosigned; 0 where it has cosigned all.",
+        [
+            (
+                {"log": which.folder, "witness": client.name},
+                (now - since) / 1e6 if (since := outside.unseen_since(client, which)) is not None else 0.0,
+            )
+            for client in outside.clients
+            for which in Log
+        ],
+    )
+    yield (
         "holdfast_witness_cosigned_entries",
         "gauge",
         "Entries of a log that a witness has cosigned.",

@@ -21,7 +21,7 @@ from starlette.exceptions import HTTPException
 
 from api.dpop import DpopError
 from api.errors import BadInput, BodyTooLarge, NoSuchRoute, TooManyAttempts, WrongMethod
-from api.http import pages, step_up
+from api.http import pages, protected_resource, step_up
 from api.http.routes import ROUTES
 from config.errors import HoldfastError
 from search.access import StepUpNeeded
@@ -81,13 +81,8 @@ def response(request: Request, error: HoldfastError, errors: list[dict[str, str]
         headers["Retry-After"] = str(error.retry_after)
     elif error.http_status == 503:
         headers["Retry-After"] = "5"
-    if isinstance(error, DpopError):
-        told = f'error="{error.scheme_error}", algs="ES256 EdDSA"'
-        headers["WWW-Authenticate"] = f'DPoP realm="holdfast", {told}'
-        if error.nonce:
-            headers["DPoP-Nonce"] = error.nonce
-    elif error.http_status == 401 and not wants_page(request):
-        headers["WWW-Authenticate"] = 'Bearer realm="holdfast"'
+    if error.http_status == 401 and not wants_page(request):
+        headers |= _challenge(request, error)
     if wants_page(request):
         actor = getattr(request.state, "actor", None)
         if isinstance(error, SignatureNeeded) and actor is not None and actor.session:
@@ -97,6 +92,17 @@ def response(request: Request, error: HoldfastError, errors: list[dict[str, str]
         return pages.error_page(request, value, headers)
     body = json.dumps(value, ensure_ascii=True).encode()
     return Response(body, error.http_status, headers, MEDIA_TYPE)
+
+
+def _challenge(request: Request, error: HoldfastError) -> dict[str, str]:
+    """How to sign in by a program (RFC 6750, 3; RFC 9449, 7.1 and 9; RFC 9728, 5.1)."""
+    more = f'resource_metadata="{protected_resource.address(request.app.state.holdfast.settings)}"'
+    if isinstance(error, DpopError):
+        told = f'DPoP realm="holdfast", error="{error.scheme_error}", algs="ES256 EdDSA", {more}'
+        nonce = {"DPoP-Nonce": error.nonce} if error.nonce else {}
+        return {"WWW-Authenticate": told, **nonce}
+    invalid = ', error="invalid_token"' if "authorization" in request.headers else ""
+    return {"WWW-Authenticate": f'Bearer realm="holdfast"{invalid}, {more}'}
 
 
 def wants_page(request: Request) -> bool:

@@ -162,7 +162,7 @@ ROUTES: Final[Mapping[tuple[str, str], Audited]] = {
     ("GET", f"{API}/sources/coverage"): Audited(("source.coverage",), Action.SOURCE_READ),
     ("GET", f"{API}/sources/{{id}}"): Audited(("source.show",), Action.SOURCE_READ),
     ("GET", f"{API}/users"): Audited(("user.list",), Action.USER_MANAGE),
-    ("POST", f"{API}/users"): Audited(("user.add",), Action.USER_MANAGE),
+    ("POST", f"{API}/users"): Audited(("user.add", "access.alert"), Action.USER_MANAGE),
     ("POST", f"{API}/users/{{id}}/disable"): Audited(("user.disable",), Action.USER_MANAGE),
     ("POST", f"{API}/users/{{id}}/token"): Audited(("token.issue",), Action.USER_MANAGE),
     ("POST", f"{API}/users/{{id}}/link"): Audited(("link.issue",), Action.USER_MANAGE),
@@ -213,7 +213,7 @@ ROUTES: Final[Mapping[tuple[str, str], Audited]] = {
         ("message.conversation", "search.results"), Action.SEARCH
     ),
     ("POST", "/messages/{id}/similar"): Audited(("message.similar", "search.results"), Action.SEARCH),
-    ("POST", "/users"): Audited(("user.add", "link.issue", *_LISTS), Action.USER_MANAGE),
+    ("POST", "/users"): Audited(("user.add", "access.alert", "link.issue", *_LISTS), Action.USER_MANAGE),
     ("POST", "/users/{id}/link"): Audited(("link.issue", *_LISTS), Action.USER_MANAGE),
     ("POST", "/users/{id}/disable"): Audited(("user.disable",), Action.USER_MANAGE),
     ("GET", "/corrections"): Audited(("correction.list",), Action.CORRECTION_READ),

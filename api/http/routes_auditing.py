@@ -30,6 +30,7 @@ AUDITING: Final[Mapping[tuple[str, str], Audited]] = {
     ("POST", f"{API}/audit/expiries/{{id}}/refuse"): Audited(("audit.expiry_refuse",), Action.AUDIT_EXPIRE),
     ("GET", f"{API}/audit/sinks"): Audited(("audit.sinks",), Action.AUDIT_READ),
     ("GET", "/audit"): _READ,
+    ("POST", "/audit/summary"): _READ,
     ("POST", "/audit/user"): _READ,
     ("POST", "/audit/patient"): _READ,
     ("POST", "/audit/sign-ins"): _READ,

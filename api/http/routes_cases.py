@@ -8,6 +8,7 @@ from typing import Final
 from api.http.audited import API, Audited
 from search.actors import Action
 
+_AGREED: Final = "approval.approve"
 _SHOW: Final = ("request.show",)
 _ITEMS: Final = ("request.items", "search.query", "search.results")
 _BREACH: Final = ("breach.show", "breach.notice")
@@ -33,7 +34,7 @@ CASES: Final[Mapping[tuple[str, str], Audited]] = {
     ("GET", f"{API}/requests/{{id}}/items"): Audited(_ITEMS, Action.REQUEST_WORK),
     ("POST", f"{API}/requests/{{id}}/marks"): _worked("mark"),
     ("POST", f"{API}/requests/{{id}}/deny"): _worked("deny"),
-    ("POST", f"{API}/requests/{{id}}/approve"): Audited(("request.approve",), Action.REQUEST_DECIDE),
+    ("POST", f"{API}/requests/{{id}}/approve"): Audited(("request.approve", _AGREED), Action.REQUEST_DECIDE),
     ("POST", f"{API}/requests/{{id}}/produce"): _worked("produce", *_EXPORTED),
     ("POST", f"{API}/requests/{{id}}/account"): _worked("account", "disclosure.account"),
     ("POST", f"{API}/requests/{{id}}/letters"): _worked("letter"),
@@ -41,7 +42,10 @@ CASES: Final[Mapping[tuple[str, str], Audited]] = {
     ("GET", f"{API}/requests/{{id}}/letters/{{letter}}/pdf"): Audited(
         ("request.letter",), Action.REQUEST_READ
     ),
-    ("POST", f"{API}/requests/{{id}}/close"): _worked("close"),
+    **{
+        ("POST", f"{API}/requests/{{id}}/{step}"): _worked(step)
+        for step in ("withdraw", "appeal", "appealed", "close")
+    },
     ("POST", f"{API}/exports/{{id}}/recipient"): Audited(("export.recipient",), Action.EXPORT),
     ("GET", f"{API}/disclosures"): Audited(("disclosure.list",), Action.DISCLOSURE_READ),
     ("POST", f"{API}/disclosures"): Audited(("disclosure.record",), Action.DISCLOSURE_MANAGE),
@@ -60,7 +64,7 @@ CASES: Final[Mapping[tuple[str, str], Audited]] = {
     ("GET", f"{API}/breaches/{{id}}/patients"): _on_breach("patients", needs=Action.BREACH_READ),
     ("POST", f"{API}/breaches/{{id}}/assessment"): _on_breach("assess"),
     ("POST", f"{API}/breaches/{{id}}/decision"): _on_breach("decide", needs=Action.BREACH_DECIDE),
-    ("POST", f"{API}/breaches/{{id}}/confirm"): _on_breach("confirm", needs=Action.BREACH_DECIDE),
+    ("POST", f"{API}/breaches/{{id}}/confirm"): _on_breach("confirm", _AGREED, needs=Action.BREACH_DECIDE),
     ("POST", f"{API}/breaches/{{id}}/delay"): _on_breach("delay"),
     ("POST", f"{API}/breaches/{{id}}/told"): _on_breach("told"),
     ("GET", f"{API}/breaches/{{id}}/notice"): _on_breach("notice", needs=Action.BREACH_READ),
@@ -68,7 +72,33 @@ CASES: Final[Mapping[tuple[str, str], Audited]] = {
     ("GET", f"{API}/breaches/{{id}}/notice.pdf"): _on_breach("notice", needs=Action.BREACH_READ),
     ("POST", f"{API}/breaches/{{id}}/package"): _on_breach("package"),
     ("POST", f"{API}/breaches/{{id}}/close"): _on_breach("close"),
+    ("POST", f"{API}/breaches/{{id}}/letters"): _on_breach("letters"),
+    ("POST", f"{API}/breaches/{{id}}/letter"): _on_breach("letter", needs=Action.BREACH_READ),
+    ("POST", f"{API}/breaches/{{id}}/letter/pdf"): _on_breach("letter", needs=Action.BREACH_READ),
+    **{
+        ("GET", f"{API}/breaches/{{id}}/{form}"): _on_breach("notice", needs=Action.BREACH_READ)
+        for form in ("public", "public.pdf")
+    },
+    **{
+        ("GET", f"{API}/breaches/{{id}}/{form}"): _on_breach("hhs", needs=Action.BREACH_READ)
+        for form in ("hhs", "hhs.csv", "hhs.pdf")
+    },
+    ("POST", f"{API}/breaches/{{id}}/hhs"): _on_breach("hhs"),
+    **{
+        ("GET", f"{where}/breach-log{form}"): _on_breach("log", needs=Action.BREACH_READ)
+        for where in ("", API)
+        for form in ("", ".csv")
+    },
     # --- the desk
+    ("GET", "/breaches/{id}/papers"): _on_breach(
+        "show", "breach.notice", "breach.hhs", needs=Action.BREACH_READ
+    ),
+    ("POST", "/breaches/{id}/letters"): _on_breach("letters"),
+    ("POST", "/breaches/{id}/letter"): _on_breach("letter", needs=Action.BREACH_READ),
+    ("GET", "/breaches/{id}/public.pdf"): _on_breach("notice", needs=Action.BREACH_READ),
+    ("POST", "/breaches/{id}/hhs"): _on_breach("hhs"),
+    ("GET", "/breaches/{id}/hhs.csv"): _on_breach("hhs", needs=Action.BREACH_READ),
+    ("GET", "/breaches/{id}/hhs.pdf"): _on_breach("hhs", needs=Action.BREACH_READ),
     ("GET", "/requests"): Audited(("request.list",), Action.REQUEST_READ),
     ("POST", "/requests"): _worked("open", "request.list"),
     ("GET", "/requests/{id}"): Audited(_SHOW, Action.REQUEST_READ),
@@ -76,9 +106,9 @@ CASES: Final[Mapping[tuple[str, str], Audited]] = {
     ("POST", "/requests/{id}/marks"): _worked("mark", *_ITEMS),
     **{
         ("POST", f"/requests/{{id}}/{step}"): _worked(step, *_SHOW)
-        for step in ("change", "extend", "search", "deny", "close")
+        for step in ("change", "extend", "search", "deny", "withdraw", "appeal", "appealed", "close")
     },
-    ("POST", "/requests/{id}/approve"): Audited(("request.approve", *_SHOW), Action.REQUEST_DECIDE),
+    ("POST", "/requests/{id}/approve"): Audited(("request.approve", _AGREED, *_SHOW), Action.REQUEST_DECIDE),
     ("POST", "/requests/{id}/produce"): _worked("produce", *_EXPORTED, *_SHOW),
     ("POST", "/requests/{id}/download"): Audited((*_SHOW, "export.download"), Action.REQUEST_READ),
     ("POST", "/requests/{id}/account"): _worked("account", "disclosure.account", *_SHOW),
@@ -97,7 +127,7 @@ CASES: Final[Mapping[tuple[str, str], Audited]] = {
     ("POST", "/breaches/{id}/patients"): _on_breach("patients", needs=Action.BREACH_READ),
     ("POST", "/breaches/{id}/assessment"): _on_breach("assess", *_BREACH),
     ("POST", "/breaches/{id}/decision"): _on_breach("decide", *_BREACH, needs=Action.BREACH_DECIDE),
-    ("POST", "/breaches/{id}/confirm"): _on_breach("confirm", *_BREACH, needs=Action.BREACH_DECIDE),
+    ("POST", "/breaches/{id}/confirm"): _on_breach("confirm", _AGREED, *_BREACH, needs=Action.BREACH_DECIDE),
     ("POST", "/breaches/{id}/delay"): _on_breach("delay", *_BREACH),
     ("POST", "/breaches/{id}/told"): _on_breach("told", *_BREACH),
     ("POST", "/breaches/{id}/notice"): _on_breach("notice", *_BREACH),

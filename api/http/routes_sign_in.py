@@ -11,6 +11,7 @@ from search.actors import Action
 _ACCOUNT: Final = ("session.use", "session.list")
 
 SIGN_IN: Final[Mapping[tuple[str, str], Audited]] = {
+    ("GET", f"/.well-known/oauth-protected-resource{API}"): opened("how a program sends a token"),
     ("GET", "/sign-in"): opened("a page without content"),
     ("GET", "/sign-in/{code}"): opened("a page with one button; the code isn't even looked at"),
     ("POST", "/sign-in/{code}"): Audited(("session.open", "session.use")),

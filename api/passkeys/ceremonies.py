@@ -13,6 +13,8 @@ from typing import Any, Final
 from sqlalchemy import select
 from webauthn import generate_authentication_options, generate_registration_options, options_to_json
 from webauthn.helpers.structs import (
+    AttestationConveyancePreference,
+    AuthenticatorAttachment,
     AuthenticatorSelectionCriteria,
     PublicKeyCredentialDescriptor,
     ResidentKeyRequirement,
@@ -21,18 +23,23 @@ from webauthn.helpers.structs import (
 
 from api import credentials
 from api.attempts import Attempts
-from api.errors import PasskeyRefused
+from api.errors import HardwareKeyNeeded, PasskeyRefused
 from api.passkeys import keeping, verifying
 from api.passkeys.assertion import Assertion
+from api.passkeys.attesting import models_of
 from api.passkeys.challenges import LIFE, Challenge, Challenges, Purpose
 from api.passkeys.relying_party import NAME, relying_party
+from api.whence import whence
 from archiver.clock import to_us
 from archiver.ledger.audit import AuditEvent
+from archiver.sealed_fields import SealedFields
 from archiver.store.schema import users
 from archiver.vault import Vault
 from retention.notices.account_mails import AccountMails
 
 TIMEOUT_MS: Final = int(LIFE.total_seconds() * 1_000)
+_NO_ATTESTATION: Final = AttestationConveyancePreference.NONE
+_KEY: Final = AuthenticatorAttachment.CROSS_PLATFORM
 
 
 class Passkeys:
@@ -44,6 +51,7 @@ class Passkeys:
         self._attempts = attempts
         self._notices = notices
         self._challenges = Challenges(vault.records, vault.clock)
+        self._fields = SealedFields(vault)
 
     def begin(
         self,
@@ -60,7 +68,8 @@ class Passkeys:
         else is for `user_id` and, where it is given, for this very `session`. An approval's `payload` is the
         hash of what is approved. Raises TooManyAttempts, PasskeysImpossible.
         """
-        party = relying_party(self._vault.settings)
+        settings = self._vault.settings
+        party = relying_party(settings)
         if user_id or address:
             self._attempts.began(user_id or address)
         given = self._challenges.issue(purpose, user_id, session, payload)
@@ -74,6 +83,7 @@ class Passkeys:
         ]
         options: Any
         if purpose == "enrol":
+            asked = models_of(settings).allowed
             options = generate_registration_options(
                 rp_id=party.id,
                 rp_name=NAME,
@@ -82,7 +92,9 @@ class Passkeys:
                 challenge=given.challenge,
                 timeout=TIMEOUT_MS,
                 exclude_credentials=descriptors,
+                attestation=AttestationConveyancePreference.DIRECT if asked else _NO_ATTESTATION,
                 authenticator_selection=AuthenticatorSelectionCriteria(
+                    authenticator_attachment=_KEY if settings.passkeys == "hardware" else None,
                     resident_key=ResidentKeyRequirement.REQUIRED,
                     user_verification=UserVerificationRequirement.REQUIRED,
                 ),
@@ -136,7 +148,12 @@ class Passkeys:
         """End a ceremony in which a passkey was made; `keeping.add` keeps it. Raises PasskeyRefused."""
         try:
             given = self._spend("enrol", answer, user_id, session)
-            found = verifying.verify_enrolment(answer, given.challenge, relying_party(self._vault.settings))
+            settings = self._vault.settings
+            found = verifying.verify_enrolment(
+                answer, given.challenge, relying_party(settings), models_of(settings)
+            )
+            if settings.passkeys == "hardware" and not found.model:
+                raise HardwareKeyNeeded("not_hardware")
             with self._records.read() as connection:
                 if keeping.by_credential(connection, found.credential_id) is not None:
                     raise PasskeyRefused("known")
@@ -176,6 +193,8 @@ class Passkeys:
             raise PasskeyRefused(refusal.reason, found.user_id) from None
         if shown.backup_eligible != found.backup_eligible:
             raise PasskeyRefused("backup_flags", found.user_id)
+        if not keeping.let_in(self._fields, self._vault.settings, found):
+            raise HardwareKeyNeeded("not_hardware", found.user_id)
         now = self._vault.clock.now()
         with self._records.write() as connection:
             if not keeping.counted(connection, found.id, shown.sign_count, shown.backed_up, now):
@@ -249,6 +268,7 @@ class Passkeys:
                 objects=(passkey,) if passkey else (),
                 count=count,
                 reason=refusal.reason,
+                detail=whence(address),
                 session=session,
             )
         )

@@ -6,18 +6,23 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, case, func, literal, or_, select, update
+from sqlalchemy import Connection, Row, Select, and_, case, literal, or_, select, update
 from webauthn.helpers.structs import AuthenticatorTransport
 
 from api.passkeys.verifying import Enrolled
 from archiver.capture.prepare import new_id
 from archiver.clock import to_us
+from archiver.sealed_fields import SealedFields
 from archiver.store.schema import passkeys, users
+from config.sign_in import SignInSettings
 
 
 @dataclass(frozen=True, slots=True)
 class Passkey:
-    """One passkey. `sealed` holds what its owner calls it; times are microseconds of UTC."""
+    """One passkey; times are microseconds of UTC.
+
+    `sealed` holds what its owner calls it, and its device's model where a maker vouched for it.
+    """
 
     id: str
     user_id: str
@@ -61,6 +66,21 @@ def add(
     )
 
 
+def seal(fields: SealedFields, passkey_id: str, label: str, model: str) -> bytes:
+    """What `Passkey.sealed` is: sealed, so that nobody who writes to the database can make up a model."""
+    return fields.seal(passkey_id, {"label": label, "model": model})
+
+
+def model_in(fields: SealedFields, passkey: Passkey) -> str:
+    """The model that a maker vouched for as the passkey was enrolled; empty where none did."""
+    return str(fields.open(passkey.id, passkey.sealed).get("model") or "")
+
+
+def let_in(fields: SealedFields, settings: SignInSettings, passkey: Passkey) -> bool:
+    """Whether a passkey counts: every one, or those on a device of a model that is on the list today."""
+    return settings.passkeys != "hardware" or model_in(fields, passkey) in settings.passkey_models
+
+
 def new_passkey_id() -> str:
     """An id for a passkey, fit for a leaf."""
     return new_id("k")
@@ -92,16 +112,6 @@ def ever_had(connection: Connection, user_id: str) -> bool:
     """Whether somebody ever had a passkey, be they all removed by now."""
     found = select(passkeys.c.id).where(passkeys.c.user_id == user_id)
     return connection.execute(found.limit(1)).first() is not None
-
-
-def counts(connection: Connection) -> dict[str, int]:
-    """How many living passkeys each user has who has any."""
-    rows = connection.execute(
-        select(passkeys.c.user_id, func.count())
-        .where(passkeys.c.removed_us.is_(None))
-        .group_by(passkeys.c.user_id)
-    )
-    return {row[0]: row[1] for row in rows}
 
 
 def counted(connection: Connection, passkey_id: str, sign_count: int, backed_up: bool, now: datetime) -> bool:

@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from api.passkeys.ceremonies import Passkeys
 from api.sessions import Sessions
+from api.whence import whence
 from archiver.store.schema import users
 from archiver.vault import Vault
 from search.access import Gate, NotSignedIn
@@ -91,6 +92,12 @@ class PasskeySignIn:
         )
         with self._records.write() as connection:
             opened = self._sessions.renew(connection, secret, verified_us=shown.at_us)
-            event = self._gate.event(actor, "session.verify", "success", objects=(shown.passkey_id,))
+            event = self._gate.event(
+                actor,
+                "session.verify",
+                "success",
+                objects=(shown.passkey_id,),
+                detail=whence(actor.network),
+            )
             self._vault.audit.record_in(connection, event)
         return opened.secret

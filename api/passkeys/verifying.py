@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
 from webauthn import base64url_to_bytes, verify_authentication_response, verify_registration_response
 from webauthn.helpers.cose import COSEAlgorithmIdentifier
-from webauthn.helpers.structs import CredentialDeviceType
+from webauthn.helpers.exceptions import InvalidRegistrationResponse
+from webauthn.helpers.structs import AttestationFormat, CredentialDeviceType
+from webauthn.registration.verify_registration_response import VerifiedRegistration
 
 from api.errors import PasskeyRefused
+from api.passkeys.attesting import Models
 from api.passkeys.relying_party import RelyingParty
 
 ALGORITHMS: Final = [
@@ -25,7 +29,7 @@ LONGEST_CREDENTIAL: Final = 1_023
 
 @dataclass(frozen=True, slots=True)
 class Enrolled:
-    """A new passkey, verified."""
+    """A new passkey, verified; `model` is its device's where a maker vouches for one that is let in."""
 
     credential_id: bytes
     public_key: bytes
@@ -34,6 +38,7 @@ class Enrolled:
     transports: tuple[str, ...]
     backup_eligible: bool
     backed_up: bool
+    model: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,18 +71,33 @@ def handle_in(answer: Mapping[str, Any]) -> str | None:
     return _decoded(handle).decode("ascii", "replace") if handle else None
 
 
-def verify_enrolment(answer: Mapping[str, Any], challenge: bytes, party: RelyingParty) -> Enrolled:
-    """Check a registration, with user verification (7.1). Raises PasskeyRefused."""
+def verify_enrolment(
+    answer: Mapping[str, Any], challenge: bytes, party: RelyingParty, models: Models
+) -> Enrolled:
+    """Check a registration, with user verification and what its maker says of it (7.1).
+
+    Raises PasskeyRefused.
+    """
     _same_origin(answer)
-    try:
-        found = verify_registration_response(
+
+    def verified(roots: Mapping[AttestationFormat, list[bytes]]) -> VerifiedRegistration:
+        return verify_registration_response(
             credential=dict(answer),
             expected_challenge=challenge,
             expected_rp_id=party.id,
             expected_origin=list(party.origins),
             require_user_verification=True,
             supported_pub_key_algs=ALGORITHMS,
+            pem_root_certs_bytes_by_fmt=roots,
         )
+
+    model = ""
+    try:
+        found = verified({})
+        if models.roots:
+            # A certificate of somebody else's makes the passkey no worse than one without.
+            with suppress(InvalidRegistrationResponse):
+                model = models.model_of(verified(models.by_format))
     except Exception:
         # The library raises many kinds on hostile input, with texts that repeat it.
         raise PasskeyRefused("enrolment") from None
@@ -94,6 +114,7 @@ def verify_enrolment(answer: Mapping[str, Any], challenge: bytes, party: Relying
         transports,
         found.credential_device_type is CredentialDeviceType.MULTI_DEVICE,
         found.credential_backed_up,
+        model,
     )
 
 

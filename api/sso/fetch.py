@@ -11,6 +11,8 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from http.client import HTTPException, HTTPMessage
 from typing import IO, Any, Final, Protocol
 from urllib.parse import urlencode
@@ -36,6 +38,8 @@ class Answer:
 
     status_code: int
     body: bytes
+    at: datetime | None = None
+    """What the provider's clock said, to the second."""
 
     def json(self) -> Any:
         """The document in it. Raises ValueError."""
@@ -55,6 +59,10 @@ class Fetcher:
 
     def get_json(self, url: str) -> dict[str, Any]:
         """The JSON object at an address. Raises SsoUnavailable."""
+        return self.get_dated_json(url)[0]
+
+    def get_dated_json(self, url: str) -> tuple[dict[str, Any], datetime | None]:
+        """The same, and when it was sent by the sender's clock. Raises SsoUnavailable."""
         answer = self._send(_request(url, None, {"Accept": "application/json"}))
         try:
             document = answer.json()
@@ -62,7 +70,7 @@ class Fetcher:
             document = None
         if answer.status_code != 200 or not isinstance(document, dict):
             raise SsoUnavailable("the sign-in provider doesn't answer as it must; try again later")
-        return document
+        return document, answer.at
 
     def post(self, url: str, data: Mapping[str, str], headers: Mapping[str, str], auth: ClientAuth) -> Answer:
         """Post a form, as Authlib's client asks. Raises SsoUnavailable."""
@@ -73,7 +81,7 @@ class Fetcher:
     def _send(self, request: urllib.request.Request) -> Answer:
         try:
             with self._opener.open(request, timeout=self._timeout) as answer:
-                return Answer(answer.status, _bounded(answer))
+                return Answer(answer.status, _bounded(answer), _moment(answer.headers.get("Date")))
         except urllib.error.HTTPError as error:
             with error:
                 return Answer(error.code, _bounded(error))
@@ -98,6 +106,14 @@ def _request(url: str, body: bytes | None, headers: Mapping[str, str]) -> urllib
     if not is_safe(url):
         raise SsoUnavailable("the sign-in provider names an address that isn't https; it isn't used")
     return urllib.request.Request(url, body, dict(headers))  # noqa: S310 - checked just now
+
+
+def _moment(header: str | None) -> datetime | None:
+    try:
+        found = parsedate_to_datetime(header or "")
+    except ValueError:
+        return None
+    return found if found.tzinfo is not None else None
 
 
 def _bounded(stream: Any) -> bytes:

@@ -41,7 +41,7 @@ _BYTES: Final = 32
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """A sign-in under way. `about` is an invitation's code (join) or a session's id (step_up)."""
+    """A sign-in under way. `about` is an invitation's code (join), or the id of the session it replaces."""
 
     kind: Kind
     state: str

@@ -12,8 +12,11 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
+from urllib.parse import parse_qsl, urlsplit
 
+from authlib.common.urls import add_params_to_uri
 from authlib.oauth2 import OAuth2Error
 from authlib.oauth2.client import OAuth2Client
 from authlib.oauth2.rfc7523 import PrivateKeyJWT
@@ -23,7 +26,7 @@ from joserfc.jwk import ECKey, KeySet, OKPKey, RSAKey
 from api import jose
 from api.jose import ASYMMETRIC
 from api.sso.errors import SsoOff, SsoRefused, SsoUnavailable
-from api.sso.fetch import Fetcher
+from api.sso.fetch import Answer, Fetcher
 from archiver.capture.secrets import read_secret
 from archiver.errors import CaptureError
 from config.settings import Settings
@@ -35,6 +38,9 @@ FRESH: Final = 3_600.0
 AT_MOST_EVERY: Final = 60.0
 """Seconds between two looks for a key that isn't known: anybody can name one in a token."""
 ASSERTION_SECONDS: Final = 60
+MAX_REFERENCE: Final = 2_000
+_BY_HEADER: Final = "client_secret_basic"
+_CURVES: Final = {"EC": "P-256", "OKP": "Ed25519"}
 _OURS: Final = {"RSA": "RS256", "EC": "ES256", "OKP": "EdDSA"}
 
 
@@ -49,6 +55,10 @@ class Metadata:
     algorithms: tuple[str, ...]
     names_issuer: bool
     """RFC 9207: every answer to a browser says whose it is."""
+    push_endpoint: str = ""
+    """RFC 9126: where a request is handed in, so that the browser carries but a reference to it."""
+    client_methods: tuple[str, ...] = ()
+    """How clients may prove themselves; empty where the provider doesn't say."""
 
 
 class Provider:
@@ -88,16 +98,20 @@ class Provider:
 
     def metadata(self) -> Metadata:
         """The provider's own description. Raises SsoOff, SsoUnavailable, SsoRefused (another issuer's)."""
-        issuer = self.issuer
         with self._lock:
             known = self._metadata
             if known is not None and self._monotonic() - known[1] < FRESH:
                 return known[0]
-        document = self._fetcher.get_json(f"{issuer.rstrip('/')}/.well-known/openid-configuration")
-        found = _metadata(document, issuer)
+        return self.look()[0]
+
+    def look(self) -> tuple[Metadata, datetime | None]:
+        """The same asked for anew, and the provider's clock, where it tells. Raises the same."""
+        address = f"{self.issuer.rstrip('/')}/.well-known/openid-configuration"
+        document, at = self._fetcher.get_dated_json(address)
+        found = _metadata(document, self.issuer)
         with self._lock:
             self._metadata = (found, self._monotonic())
-        return found
+        return found, at
 
     def keys(self, kid: str | None) -> KeySet:
         """The provider's public keys, asked for anew when `kid` isn't among those known."""
@@ -115,18 +129,36 @@ class Provider:
         return keys
 
     def authorization_url(self, state: str, nonce: str, verifier: str, **more: str) -> str:
-        """Where the browser is to go. `more` are further parameters: `max_age`, `prompt`, `acr_values`."""
-        endpoint = self.metadata().authorization_endpoint
-        url, _ = self._client().create_authorization_url(
-            endpoint, state=state, code_verifier=verifier, nonce=nonce, **more
+        """Where the browser is to go. `more` are further parameters: `max_age`, `prompt`, `acr_values`.
+
+        A provider that takes requests beforehand is given ours (RFC 9126): nobody changes it in the browser,
+        and no address there says what was asked. Raises SsoUnavailable.
+        """
+        metadata = self.metadata()
+        client = self._client(metadata)
+        base = "" if metadata.push_endpoint else metadata.authorization_endpoint
+        url, _ = client.create_authorization_url(
+            base, state=state, code_verifier=verifier, nonce=nonce, **more
         )
-        return str(url)
+        if not metadata.push_endpoint:
+            return str(url)
+        asked = dict(parse_qsl(urlsplit(str(url)).query))
+        auth = client.client_auth(client.token_endpoint_auth_method)
+        reference = _reference(self._fetcher.post(metadata.push_endpoint, asked, {}, auth))
+        named = [("client_id", self.client_id), ("request_uri", reference)]
+        return str(add_params_to_uri(metadata.authorization_endpoint, named))
+
+    def check_own_proof(self) -> bool:
+        """Whether our proof to the provider is a key rather than a secret. Raises SsoUnavailable."""
+        return self._own_proof()[1] == "private_key_jwt"
 
     def exchange(self, code: str, verifier: str) -> str:
         """The ID token for a code. Raises SsoRefused (a code spent, foreign or made up), SsoUnavailable."""
-        endpoint = self.metadata().token_endpoint
+        metadata = self.metadata()
         try:
-            answer = self._client().fetch_token(endpoint, code=code, code_verifier=verifier)
+            answer = self._client(metadata).fetch_token(
+                metadata.token_endpoint, code=code, code_verifier=verifier
+            )
         except OAuth2Error:
             raise SsoRefused(
                 "the sign-in provider doesn't take this code; begin the sign-in again", "bad_code"
@@ -138,19 +170,23 @@ class Provider:
             raise SsoRefused("the sign-in provider didn't say who you are; ask who runs it", "no_id_token")
         return token
 
-    def _client(self) -> Any:
+    def _own_proof(self) -> tuple[Any, str]:
+        """Our key or secret, and what that way is called. Raises SsoUnavailable."""
         settings = self._settings
-        secret: Any = None
-        method: str = "client_secret_basic"
+        name = "oidc_client_key" if settings.oidc_client_key else "oidc_client_secret"
         try:
-            if settings.oidc_client_key:
-                secret, method = _own_key(read_secret(settings.oidc_client_key)), "private_key_jwt"
-            else:
-                secret = read_secret(settings.oidc_client_secret)
+            text = read_secret(settings.oidc_client_key or settings.oidc_client_secret)
         except CaptureError:
             raise SsoUnavailable(
-                "this archive's own secret for single sign-on can't be read; see oidc_client_key"
+                f"this archive's own proof for single sign-on can't be read: see the setting {name}"
             ) from None
+        return (_own_key(text), "private_key_jwt") if settings.oidc_client_key else (text, _BY_HEADER)
+
+    def _client(self, metadata: Metadata) -> Any:
+        settings = self._settings
+        secret, method = self._own_proof()
+        if method == _BY_HEADER and metadata.client_methods and _BY_HEADER not in metadata.client_methods:
+            method = "client_secret_post"
         client = OAuth2Client(
             self._fetcher,
             client_id=settings.oidc_client_id,
@@ -182,12 +218,13 @@ class _Signed(PrivateKeyJWT):  # type: ignore[misc]
 
 
 def _own_key(text: str) -> ECKey | RSAKey | OKPKey:
-    """Our private key, from PEM or a JWK. Raises SsoUnavailable."""
+    """Our private key, from PEM or a JWK, of a kind that `_OURS` can sign with. Raises SsoUnavailable."""
     for kind in (ECKey, RSAKey, OKPKey):
         try:
             given = json.loads(text) if text.lstrip().startswith("{") else text
             key = kind.import_key(given)
-            if key.is_private:
+            fits = isinstance(key, RSAKey) or key.curve_name == _CURVES[key.key_type]
+            if key.is_private and fits:
                 return key
         except (JoseError, ValueError, TypeError):
             continue
@@ -203,8 +240,8 @@ def _metadata(document: dict[str, Any], issuer: str) -> Metadata:
     addresses = [document.get(name) for name in ("authorization_endpoint", "token_endpoint", "jwks_uri")]
     if not all(isinstance(address, str) and is_safe(address) for address in addresses):
         raise SsoRefused("the sign-in provider names addresses that aren't https", "bad_discovery")
-    methods = document.get("code_challenge_methods_supported")
-    if isinstance(methods, list) and "S256" not in methods:
+    challenges = document.get("code_challenge_methods_supported")
+    if isinstance(challenges, list) and "S256" not in challenges:
         raise SsoRefused("the sign-in provider can't do PKCE with S256; ask who runs it", "bad_discovery")
     told = document.get("id_token_signing_alg_values_supported")
     algorithms = tuple(one for one in ASYMMETRIC if not isinstance(told, list) or one in told)
@@ -212,7 +249,32 @@ def _metadata(document: dict[str, Any], issuer: str) -> Metadata:
         raise SsoRefused("the sign-in provider signs with nothing that is accepted here", "bad_discovery")
     names_issuer = document.get("authorization_response_iss_parameter_supported") is True
     first, second, third = (str(address) for address in addresses)
-    return Metadata(issuer, first, second, third, algorithms, names_issuer)
+    push = document.get("pushed_authorization_request_endpoint") or ""
+    if not isinstance(push, str) or (push and not is_safe(push)):
+        raise SsoRefused("the sign-in provider names addresses that aren't https", "bad_discovery")
+    ways = document.get("token_endpoint_auth_methods_supported")
+    named = (one for one in ways if isinstance(one, str)) if isinstance(ways, list) else ()
+    methods = tuple(one for one in named if one.isascii() and one.isidentifier())
+    return Metadata(issuer, first, second, third, algorithms, names_issuer, push, methods)
+
+
+def _reference(answer: Answer) -> str:
+    """What a request that was handed in is called (RFC 9126, 2.2). Raises SsoUnavailable."""
+    try:
+        told = answer.json()
+    except (ValueError, RecursionError):
+        told = None
+    found = told.get("request_uri") if isinstance(told, dict) else None
+    if (
+        answer.status_code not in (200, 201)
+        or not isinstance(found, str)
+        or not 0 < len(found) <= MAX_REFERENCE
+    ):
+        raise SsoUnavailable(
+            "the sign-in provider doesn't take our request; ask who runs it whether this archive's key or "
+            "secret, and the address it returns to, are registered there"
+        )
+    return found
 
 
 def _usable(document: dict[str, Any]) -> KeySet:

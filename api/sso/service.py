@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, RowMapping, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, select, update
 
 from api import credentials
 from api.accounts import Accounts
@@ -90,16 +90,16 @@ class SingleSignOn:
 
     # --- signing in ---------------------------------------------------------------------------
 
-    def begin(self, kind: Kind = "sign_in", about: str = "", *, address: str = "") -> Begun:
-        """Begin a sign-in; `about` is an invitation's code (join) or a session's id (step_up).
+    def begin(self, kind: Kind = "sign_in", about: str = "", *, who: str) -> Begun:
+        """Begin a sign-in; `about` is an invitation's code (join), or the id of the session that it replaces.
 
-        Nothing is asked of the archive. Counted by `address`, since whoever comes back makes us ask the
-        provider. Raises SsoOff, SsoUnavailable, SsoRefused, TooManyAttempts.
+        Nothing is asked of the archive. Counted by `who`, an address or a user's id, since each makes us ask
+        the provider. Raises SsoOff, SsoUnavailable, SsoRefused, TooManyAttempts.
         """
-        begun = self._flow.begin(kind, about)
-        if address:
-            self._attempts.began(address)
-        return begun
+        if not self.on:
+            return self._flow.begin(kind, about)  # which says so
+        self._attempts.began(who)
+        return self._flow.begin(kind, about)
 
     def finish(
         self, query: Mapping[str, str], cookie: str | None, *, address: str = "", agent: str = ""
@@ -232,18 +232,17 @@ class SingleSignOn:
         address: str,
         agent: str,
     ) -> Opened:
-        user_id = str(found["user_id"])
-        if pending.kind == "step_up":
-            self._revoke(connection, sessions_table.c.session_id == pending.about)
+        # Before the session, which takes the log's lock: whoever unlinks takes this row first.
+        self.identities.used(connection, found["id"])
         opened = self._sessions.open(
             connection,
-            user_id,
+            str(found["user_id"]),
             method=OIDC,
             address=address,
             agent=agent,
             verified_us=self._verified(who),
+            replaces=pending.about if pending.kind != "join" else "",
         )
-        self.identities.used(connection, found["id"])
         connection.execute(
             sso_sessions.insert().values(
                 session_id=opened.session_id,
@@ -294,14 +293,14 @@ class SingleSignOn:
             return
         self._record(connection, by, "identity.link", (user_id, identity), detail=told)
 
-    def _end(self, connection: Connection, which: object) -> int:
-        ids = select(sso_sessions.c.session_id).where(which)  # type: ignore[arg-type]
+    def _end(self, connection: Connection, which: ColumnElement[bool]) -> int:
+        ids = select(sso_sessions.c.session_id).where(which)
         return self._revoke(connection, sessions_table.c.session_id.in_(ids))
 
-    def _revoke(self, connection: Connection, which: object) -> int:
+    def _revoke(self, connection: Connection, which: ColumnElement[bool]) -> int:
         return connection.execute(
             update(sessions_table)
-            .where(which, sessions_table.c.revoked_us.is_(None))  # type: ignore[arg-type]
+            .where(which, sessions_table.c.revoked_us.is_(None))
             .values(revoked_us=to_us(self._clock.now()))
         ).rowcount
 

@@ -11,7 +11,7 @@ import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from archiver.clock import Clock, SystemClock, to_us
 from archiver.errors import LedgerError, StoreError
@@ -32,6 +32,7 @@ from archiver.standing import Standing
 from archiver.store import durable
 from archiver.store.records import Records
 
+UNWRITABLE: Final = "the ledger folder can't be written now; check its space and permissions, then try again"
 _MINUTE_US = 60_000_000
 
 
@@ -147,7 +148,10 @@ class Publisher:
         with self._records.read() as connection:
             self._generations[which] = log.generation(connection, which)
         folder = self.folder(which)
-        durable.make_dir(folder)
+        try:
+            durable.make_dir(folder)
+        except OSError:
+            raise StoreError(UNWRITABLE) from None
         with self._locked(folder):
             with self._records.read() as connection:
                 frontier = log.state(connection, which)
@@ -170,7 +174,7 @@ class Publisher:
             try:
                 durable.write(path, signed, mode=0o644)
             except OSError:
-                raise StoreError("the ledger folder can't be written now; try again later") from None
+                raise StoreError(UNWRITABLE) from None
         self._keep(which, frontier.size, signed)
         return signed
 
@@ -189,7 +193,7 @@ class Publisher:
             try:
                 durable.write(path, now + b"".join(fresh), mode=0o644)
             except OSError:
-                raise StoreError("the ledger folder can't be written now; try again later") from None
+                raise StoreError(UNWRITABLE) from None
         return True
 
     def proof(self, which: Log, index: int) -> Proof:
@@ -217,6 +221,10 @@ class Publisher:
 
     @contextmanager
     def _locked(self, folder: Path) -> Iterator[None]:
-        with (folder / "publish.lock").open("w") as file:
+        try:
+            file = (folder / "publish.lock").open("w")
+        except OSError:
+            raise StoreError(UNWRITABLE) from None
+        with file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield

@@ -13,6 +13,9 @@ T = TypeVar("T")
 R = TypeVar("R")
 MOST: Final = 256
 """Pieces of one batch: so long, at most, does one who comes alone wait for others' work."""
+PAUSE: Final = 0.0005
+"""Seconds for which a batch waits for as many as were in the one before: whoever was in that one and comes
+again at once would else always find the next begun, and two half batches take turns."""
 
 
 class _Waiting(Generic[T, R]):
@@ -38,6 +41,8 @@ class Together(Generic[T, R]):
         self._work = work
         self._most = most
         self._lock = threading.Lock()
+        self._enough = threading.Condition(self._lock)
+        self._last = 1
         self._waiting: deque[_Waiting[T, R]] = deque()
         self._busy = False
 
@@ -47,6 +52,8 @@ class Together(Generic[T, R]):
         with self._lock:
             self._waiting.append(mine)
             leads, self._busy = not self._busy, True
+            if len(self._waiting) == self._last:
+                self._enough.notify()
         if not leads:
             mine.done.wait()
             leads = not mine.settled
@@ -57,11 +64,17 @@ class Together(Generic[T, R]):
         return mine.result  # type: ignore[return-value]
 
     def _lead(self) -> None:
-        with self._lock:
-            batch = [self._waiting.popleft() for _ in range(min(self._most, len(self._waiting)))]
         failure: BaseException | None = None
         results: Sequence[R | Exception] = ()
+        batch: list[_Waiting[T, R]] = []
         try:
+            with self._enough:
+                try:
+                    if len(self._waiting) < self._last:
+                        self._enough.wait(PAUSE)
+                finally:
+                    batch = [self._waiting.popleft() for _ in range(min(self._most, len(self._waiting)))]
+                    self._last = len(batch)
             results = self._work([one.item for one in batch])
         except BaseException as error:  # whatever it was, nobody may wait for ever
             failure = error

@@ -20,7 +20,10 @@ _TABLES = (
     "case_mails",
     "breaches",
     "breach_events",
+    "breach_letters",
 )
+_PAIRED = frozenset({"disclosures", "request_items", "breach_letters"})
+"""Tables whose key is of two."""
 _CONFIRMED = (
     "EXISTS (SELECT 1 FROM breaches b WHERE b.id = {row}.breach_id "
     "AND (b.decision IS NOT NULL OR b.confirmed_us IS NOT NULL))"
@@ -37,6 +40,7 @@ GUARDS = (
             "disclosure_statements",
             "request_letters",
             "breach_events",
+            "breach_letters",
         )
     ),
     Guard(
@@ -101,8 +105,9 @@ GUARDS = (
             only_sqlite=True,
         )
         for table, key in (
-            *((table, "id = NEW.id") for table in _TABLES if table not in ("disclosures", "request_items")),
+            *((table, "id = NEW.id") for table in _TABLES if table not in _PAIRED),
             ("disclosures", "act_id = NEW.act_id AND patient_id = NEW.patient_id"),
+            ("breach_letters", "run = NEW.run AND patient_id = NEW.patient_id"),
             ("request_items", "request_id = NEW.request_id AND message_pk = NEW.message_pk"),
         )
     ),

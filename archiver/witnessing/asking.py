@@ -10,7 +10,7 @@ from typing import Final
 from archiver.errors import LedgerError
 from archiver.ledger.checkpoint import Cosigned, open_cosigned, parse_decimal
 from archiver.ledger.note import Verifier, open_note, parse_vkey
-from archiver.ledger.witness.request import format_request
+from archiver.ledger.witness.request import SIZE_TYPE, format_request
 from archiver.witnessing.web import OutsideError, request
 from config.errors import ConfigError
 from config.witnesses import WitnessAddress
@@ -21,7 +21,8 @@ LINE: Final = "— ".encode()
 @dataclass(frozen=True, slots=True)
 class Said:
     """What a witness said to a checkpoint: `lines` where it cosigned, `size` where it wants a proof from
-    there (409), neither where it can't bring the checkpoint together with what it has seen (422)."""
+    there (409), neither where it can't bring the checkpoint together with what it has seen (422, or 409
+    without a size: it has cosigned this very size with another root)."""
 
     lines: bytes = b""
     size: int | None = None
@@ -53,6 +54,9 @@ class WitnessClient:
         if reply.status == 200:
             return Said(lines=self._verified(checkpoint, reply.body))
         if reply.status == 409:
+            size = checkpoint.split(b"\n", 2)[1]
+            if reply.content_type != SIZE_TYPE and size == b"%d" % old_size:
+                return Said()
             return Said(size=self._size(reply.body))
         if reply.status == 422:
             return Said()

@@ -16,6 +16,8 @@ from archiver.ledger.log import Log
 from archiver.witnessing.web import OutsideError
 
 SUFFIX = ".checkpoint"
+NEWEST = 3
+"""So many of the newest files are looked at."""
 
 
 def log_folder(which: Log, generation: int) -> str:
@@ -66,9 +68,9 @@ class Copies:
             raise OutsideError("folder_unreadable", "the folder of copies can't be read") from None
 
     def newest(self, which: Log) -> list[tuple[int, bytes]]:
-        """The newest readable file of each generation of a log: `(generation, signed checkpoint)`.
+        """The newest files of each generation of a log: `(generation, signed checkpoint)`.
 
-        One cut short by a crash is passed over for the one before it. Raises OutsideError.
+        Several: one that a crash cut short says nothing, then the one before it does. Raises OutsideError.
         """
         if not self._top.is_dir():
             raise OutsideError("folder_missing", "the folder of copies isn't there; is it mounted?")
@@ -79,10 +81,8 @@ class Copies:
                 name, dot, number = folder.name.partition(".")
                 if name != which.folder or (dot and not number.isdigit()):
                     continue
-                for path in sorted(folder.glob(f"*{SUFFIX}"), reverse=True)[:3]:
-                    if (data := path.read_bytes()).endswith(b"\n"):
-                        found.append((int(number or 1), data))
-                        break
+                newest = sorted(folder.glob(f"*{SUFFIX}"), reverse=True)[:NEWEST]
+                found += [(int(number or 1), path.read_bytes()) for path in newest]
         except OSError:
             raise OutsideError("folder_unreadable", "the folder of copies can't be read") from None
         return found

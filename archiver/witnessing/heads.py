@@ -104,9 +104,12 @@ def in_folders(publisher: Publisher, copies: Copies | None) -> Iterator[Head]:
                 files = copies.newest(which)
             except ArchiverError:
                 files = []
+            told: set[int] = set()
             for number, data in files:
                 key = publisher.signer(which, number).verifier
-                yield from _heads(which, key, [(data, "the folder of copies")])
+                shown = [] if number in told else list(_heads(which, key, [(data, "the folder of copies")]))
+                told.update(head.generation for head in shown)
+                yield from shown
 
 
 def _heads(which: Log, key: Verifier, notes: Sequence[tuple[bytes, str]]) -> Iterator[Head]:

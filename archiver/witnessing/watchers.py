@@ -15,15 +15,20 @@ from archiver.store import dialect
 from archiver.store.records import Records
 from archiver.store.schema import ledger_watchers
 
-ALARM_AFTER: Final = timedelta(minutes=15)
-"""A watcher that fails so long is told of by mail; the log and the metrics say it at once."""
+READ_ONLY: Final = "read-only"
+"""Among the watchers while the archive is closed: so that people are told of it in the same way."""
+TELL_AGAIN: Final = timedelta(days=1)
+"""One that goes on failing is told of anew so often: once told isn't looked after."""
 _MINUTE_US: Final = 60_000_000
 _log = logging.getLogger("holdfast.witness")
 
 
 @dataclass(frozen=True, slots=True)
 class Watcher:
-    """`name` is `witness:NAME`, `copies` or `stamps`; times are microseconds since 1970 UTC."""
+    """`name` is `witness:NAME`, `copies` or `stamps`; times are microseconds since 1970 UTC.
+
+    Without any time it is in the settings and was never asked yet.
+    """
 
     name: str
     ok_us: int | None
@@ -33,17 +38,24 @@ class Watcher:
 
 
 class Watchers:
-    """What became of each watcher's last turn. Safe from any thread; written only where it changes much."""
+    """What became of each watcher's last turn. Safe from any thread; written only where it changes much.
 
-    def __init__(self, records: Records, clock: Clock) -> None:
+    `names` are those that the settings name: one taken out of them is no trouble any more. `alarm` is how
+    long one must fail until people are told; the log and the metrics say it at once.
+    """
+
+    def __init__(self, records: Records, clock: Clock, names: Collection[str], alarm: timedelta) -> None:
         self._records = records
         self._clock = clock
+        self._alarm = alarm
+        self.names = frozenset(names)
 
     def all(self) -> list[Watcher]:
-        """Everybody who was ever asked, by name."""
-        with self._records.read() as connection:
-            rows = connection.execute(select(ledger_watchers).order_by(ledger_watchers.c.name)).all()
-        return [Watcher(row.name, row.ok_us, row.failing_us, row.failure, row.told_us) for row in rows]
+        """Everybody whom the settings name, by name; and the archive itself, while it is read-only."""
+        known = self._known()
+        found = [known.get(name) or Watcher(name, None, None, None, None) for name in sorted(self.names)]
+        closed = known.get(READ_ONLY)
+        return [*found, closed] if closed is not None and closed.failing_us is not None else found
 
     def failing(self) -> list[Watcher]:
         """Those whose last turn failed."""
@@ -68,12 +80,15 @@ class Watchers:
             self._put(name, failing_us=since or to_us(self._clock.now()), failure=reason)
 
     def to_tell(self, at_once: Collection[str] = ()) -> list[Watcher]:
-        """Those that fail so long that people should hear of it, and haven't yet; `at_once` however short."""
-        late = to_us(self._clock.now() - ALARM_AFTER)
+        """Those that fail so long that people should hear of it, and haven't for a day; `at_once` however
+        short."""
+        now = self._clock.now()
+        late, lately = to_us(now - self._alarm), to_us(now - TELL_AGAIN)
         return [
             watcher
             for watcher in self.failing()
-            if watcher.told_us is None and (watcher.name in at_once or (watcher.failing_us or 0) <= late)
+            if (watcher.told_us is None or watcher.told_us <= lately)
+            and (watcher.name in at_once or (watcher.failing_us or 0) <= late)
         ]
 
     def told(self, name: str) -> None:
@@ -81,7 +96,14 @@ class Watchers:
         self._put(name, told_us=to_us(self._clock.now()))
 
     def _get(self, name: str) -> Watcher | None:
-        return next((watcher for watcher in self.all() if watcher.name == name), None)
+        return self._known().get(name)
+
+    def _known(self) -> dict[str, Watcher]:
+        with self._records.read() as connection:
+            rows = connection.execute(select(ledger_watchers)).all()
+        return {
+            row.name: Watcher(row.name, row.ok_us, row.failing_us, row.failure, row.told_us) for row in rows
+        }
 
     def _put(self, name: str, **values: object) -> None:
         with self._records.write() as connection:

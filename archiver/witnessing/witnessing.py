@@ -11,15 +11,16 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Final
 
-from archiver.clock import Clock
+from archiver.clock import Clock, to_us
 from archiver.errors import ArchiverError, LedgerError, ReadOnly, StoreError
 from archiver.ledger.checkpoint import Checkpoint, open_checkpoint
 from archiver.ledger.log import Log
-from archiver.ledger.merkle import consistency_proof
+from archiver.ledger.merkle import consistency_proof, verify_consistency
 from archiver.ledger.note import Verifier
 from archiver.ledger.publish import Publisher
 from archiver.ledger.tiles import TileReader
@@ -31,6 +32,7 @@ from archiver.witnessing.copies import Copies
 from archiver.witnessing.heads import Head
 from archiver.witnessing.history import History
 from archiver.witnessing.roots import roots_at
+from archiver.witnessing.unseen import unseen_since
 from archiver.witnessing.watchers import Watchers
 from archiver.witnessing.web import OutsideError
 from config.witnesses import WitnessSettings
@@ -38,7 +40,9 @@ from config.witnesses import WitnessSettings
 SECONDS: Final = 5.0
 START_SECONDS: Final = 3.0
 FAILING_SECONDS: Final = 0.5
-"""At a start, for one that has been failing: it must not hold up every command."""
+"""For one that has been failing, where somebody waits: it must not hold up every command."""
+AGAIN_SECONDS: Final = 60.0
+"""Copies that couldn't be written, and stamps, are tried again so soon."""
 _TRIES: Final = 4
 COPIES, STAMPS = "copies", "stamps"
 
@@ -71,13 +75,22 @@ class Witnessing:
         self._standing = standing
         self.clients = tuple(WitnessClient(address) for address in settings.witness_addresses)
         self.history = History(records, clock)
-        self.watchers = Watchers(records, clock)
         self._clock = clock
         self._copies = Copies(Path(settings.witness_file), archive_id) if settings.witness_file else None
         self._authority: stamps.Authority | None = None
         if settings.timestamp_url:
             certificates = stamps.read_certificates(settings.timestamp_ca)
             self._authority = stamps.Authority(settings.timestamp_url, certificates)
+        names = [
+            *(f"witness:{client.name}" for client in self.clients),
+            *([COPIES] if self._copies else []),
+            *([STAMPS] if self._authority else []),
+        ]
+        alarm = timedelta(minutes=settings.witness_alarm_minutes)
+        self.watchers = Watchers(records, clock, names, alarm)
+        self.late_after: Final = alarm + timedelta(seconds=settings.witness_seconds)
+        """An entry that a witness hasn't cosigned is a fault when it is so old."""
+        self._began = time.monotonic()
         self.found: tuple[Head, ...] = ()
         """The heads for which the archive was closed."""
         self._turn = threading.Lock()
@@ -113,7 +126,7 @@ class Witnessing:
             self._compare(list(heads.in_folders(self._publisher, self._copies)))
         # Even where the archive is closed already: all that is missing is to be told, of both logs.
         if ask and self.clients:
-            self._each_witness(START_SECONDS, again=True)
+            self._each_witness(START_SECONDS, again=True, hurry=True)
         return not self._standing.closed
 
     def _compare(self, seen: list[Head]) -> None:
@@ -148,10 +161,25 @@ class Witnessing:
 
     # --- each round ---------------------------------------------------------------------------
 
-    def run(self, *, at_once: bool = False) -> None:
+    def unseen_since(self, client: WitnessClient, which: Log) -> int | None:
+        """When the oldest entry was made that a witness hasn't cosigned; see `archiver.witnessing.unseen`."""
+        last = self.history.last_cosigned(which, self._publisher.generation(which), client.name)
+        return unseen_since(self._records, which, last or 0)
+
+    def late(self) -> list[WitnessClient]:
+        """The witnesses that haven't cosigned an entry older than `late_after`."""
+        due = to_us(self._clock.now() - self.late_after)
+        return [
+            client
+            for client in self.clients
+            if any((since := self.unseen_since(client, w)) is not None and since < due for w in Log)
+        ]
+
+    def run(self, *, at_once: bool = False, hurry: bool = False) -> None:
         """Show the newest checkpoints to whoever hasn't seen them and is due. Raises nothing of theirs.
 
-        `at_once` doesn't wait for `witness_seconds` to pass since the last round.
+        `at_once` doesn't wait for `witness_seconds` to pass since the last round. `hurry` is for when
+        somebody waits: who has been failing gets `FAILING_SECONDS` only.
         """
         with self._turn:
             if self._standing.closed:
@@ -159,12 +187,15 @@ class Witnessing:
             now = time.monotonic()
             if self.clients and (at_once or now - self._asked >= self._settings.witness_seconds):
                 self._asked = now
-                self._each_witness(SECONDS, again=False)
+                self._each_witness(SECONDS, again=False, hurry=hurry)
+                self._notice_silence()
+            now = time.monotonic()
             if self._copies is not None:
-                pause = self._settings.witness_file_minutes * 60
-                self._with(COPIES, *(partial(self._copy, w) for w in Log if _due(self._copied, w, pause)))
+                self._with(COPIES, *(partial(self._copy, w) for w in Log if now >= self._copied.get(w, 0.0)))
             if self._authority is not None:
-                self._with(STAMPS, *(partial(self._stamp, w) for w in Log if _due(self._stamped, w, 60)))
+                self._with(
+                    STAMPS, *(partial(self._stamp, w) for w in Log if now >= self._stamped.get(w, 0.0))
+                )
 
     def covering(self, which: Log, index: int) -> bytes | None:
         """See `Vouched`: a checkpoint with entry `index` under the cosignatures that the settings ask for."""
@@ -187,9 +218,21 @@ class Witnessing:
         kept = self.history.covering(which, generation, index, names, max(1, self._settings.witness_quorum))
         return kept.note if kept is not None else None
 
-    def _each_witness(self, seconds: float, *, again: bool) -> None:
+    def _notice_silence(self) -> None:
+        """One that answers, and yet sees nothing new because nothing gets published, is failing, too."""
+        if time.monotonic() - self._began < self.late_after.total_seconds():
+            return  # what was done while nobody served is being published just now
+        try:
+            failing = {watcher.name for watcher in self.watchers.failing()}
+            for client in self.late():
+                if (name := f"witness:{client.name}") not in failing:
+                    self.watchers.failed(name, "nothing_published")
+        except (LedgerError, StoreError):
+            return  # the next round will
+
+    def _each_witness(self, seconds: float, *, again: bool, hurry: bool) -> None:
         """Let all witnesses see both logs, side by side: one that is slow keeps no other waiting."""
-        failing = {watcher.name for watcher in self.watchers.failing()} if again else set()
+        failing = {watcher.name for watcher in self.watchers.failing()} if hurry else set()
 
         def one(client: WitnessClient) -> None:
             name = f"witness:{client.name}"
@@ -246,6 +289,7 @@ class Witnessing:
                 self._publisher.add_cosignatures(which, note, said.lines)
                 return True
             if said.size is None or said.size == old:
+                self._require_sound(which, old, checkpoint, proof)
                 self._disagrees(client, which, checkpoint, seconds)
             elif said.size <= checkpoint.size:
                 old = said.size
@@ -275,6 +319,16 @@ class Witnessing:
             self._close([Head(which, generation, size, root, by, signed=root is not None)])
         self._standing.require_open()
 
+    def _require_sound(self, which: Log, old: int, ours: Checkpoint, proof: Sequence[bytes]) -> None:
+        """Raise OutsideError where our own proof is at fault: a tile is damaged, and nobody disagrees."""
+        before = roots_at(self._records, self._publisher, which, [old]).get(old)
+        if before is None or old == ours.size:
+            return
+        try:
+            verify_consistency(old, before, ours.size, ours.root, proof)
+        except LedgerError:
+            raise OutsideError("bad_proof", "our own proof doesn't hold; run `holdfast verify`") from None
+
     def _disagrees(self, client: WitnessClient, which: Log, ours: Checkpoint, seconds: float) -> None:
         """A witness can't bring our checkpoint together with its own. Raises ReadOnly, or OutsideError where
         what it shows is a head of ours after all."""
@@ -301,35 +355,38 @@ class Witnessing:
         if note is None or self._copies is None:
             return False
         checkpoint = self._open(which, note)
-        self._copied[which] = time.monotonic()
+        pause = self._settings.witness_file_minutes * 60
+        self._copied[which] = time.monotonic() + min(pause, AGAIN_SECONDS)
         # By the files themselves: other processes copy, too.
         age = self._copies.age(which, checkpoint.generation)
-        if age is not None and 0 <= age < self._settings.witness_file_minutes * 60:
+        if age is not None and 0 <= age < pause:
+            self._copied[which] = time.monotonic() + pause - age
             return False
         if self._copies.add(which, checkpoint.generation, checkpoint.size, note):
             self.history.keep(which, checkpoint.generation, checkpoint.size, _alone(note))
+        self._copied[which] = time.monotonic() + pause
         return True
 
     def _stamp(self, which: Log) -> bool:
         note = self._publisher.published_note(which)
         if note is None or self._authority is None:
             return False
-        self._stamped[which] = time.monotonic()
+        self._stamped[which] = time.monotonic() + AGAIN_SECONDS
         folder = self._publisher.folder(which)
         checkpoint = self._open(which, note)
         for last in stamps.kept(folder, newest=1):
-            age = self._clock.now() - self._authority.verify(last.answer, last.checkpoint)
-            if last.size >= checkpoint.size or age.total_seconds() < self._settings.timestamp_hours * 3_600:
+            if last.size >= checkpoint.size:
                 return False
+            # One that doesn't hold, or is by another authority, keeps no new one away; `verify` names it.
+            with contextlib.suppress(LedgerError):
+                age = self._clock.now() - self._authority.verify(last.answer, last.checkpoint)
+                if age.total_seconds() < self._settings.timestamp_hours * 3_600:
+                    return False
         note = _alone(note)
         answer = self._authority.stamp(note, SECONDS)
         stamps.keep(folder, checkpoint.size, note, answer)
         self.history.keep(which, checkpoint.generation, checkpoint.size, note)
         return True
-
-
-def _due(done: dict[Log, float], which: Log, seconds: float) -> bool:
-    return which not in done or time.monotonic() - done[which] >= seconds
 
 
 def _alone(note: bytes) -> bytes:

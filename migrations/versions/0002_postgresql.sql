@@ -1094,6 +1094,17 @@ CREATE TABLE breach_events (
 -- next
 CREATE INDEX ix_breach_events_breach_id ON breach_events (breach_id)
 -- next
+CREATE TABLE breach_letters (
+	run VARCHAR NOT NULL, 
+	patient_id VARCHAR NOT NULL, 
+	breach_id VARCHAR NOT NULL, 
+	sealed BYTEA NOT NULL, 
+	CONSTRAINT pk_breach_letters PRIMARY KEY (run, patient_id), 
+	CONSTRAINT fk_breach_letters_breach_id FOREIGN KEY(breach_id) REFERENCES breaches (id)
+)
+-- next
+CREATE INDEX ix_breach_letters_breach_id ON breach_letters (breach_id, patient_id)
+-- next
 CREATE TABLE breach_patients (
 	breach_id VARCHAR NOT NULL, 
 	patient_id VARCHAR NOT NULL, 
@@ -1368,11 +1379,11 @@ CREATE TABLE notice_mails (
 	sealed BYTEA NOT NULL, 
 	queued_us BIGINT NOT NULL, 
 	queued_by VARCHAR NOT NULL, 
+	bounced_us BIGINT, 
 	next_us BIGINT NOT NULL, 
 	tries INTEGER DEFAULT 0 NOT NULL, 
 	sent_us BIGINT, 
 	failure VARCHAR, 
-	bounced_us BIGINT, 
 	dropped BOOLEAN DEFAULT false NOT NULL, 
 	CONSTRAINT pk_notice_mails PRIMARY KEY (id), 
 	CONSTRAINT fk_notice_mails_hold_id FOREIGN KEY(hold_id) REFERENCES holds (id), 
@@ -1663,6 +1674,10 @@ CREATE FUNCTION holdfast_guard_breach_events_delete() RETURNS trigger LANGUAGE p
 -- next
 CREATE TRIGGER guard_breach_events_delete BEFORE DELETE ON breach_events FOR EACH ROW EXECUTE FUNCTION holdfast_guard_breach_events_delete()
 -- next
+CREATE FUNCTION holdfast_guard_breach_letters_delete() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN OLD; END $$
+-- next
+CREATE TRIGGER guard_breach_letters_delete BEFORE DELETE ON breach_letters FOR EACH ROW EXECUTE FUNCTION holdfast_guard_breach_letters_delete()
+-- next
 CREATE FUNCTION holdfast_guard_disclosure_acts_update() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
 -- next
 CREATE TRIGGER guard_disclosure_acts_update BEFORE UPDATE ON disclosure_acts FOR EACH ROW EXECUTE FUNCTION holdfast_guard_disclosure_acts_update()
@@ -1682,6 +1697,10 @@ CREATE TRIGGER guard_request_letters_update BEFORE UPDATE ON request_letters FOR
 CREATE FUNCTION holdfast_guard_breach_events_update() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
 -- next
 CREATE TRIGGER guard_breach_events_update BEFORE UPDATE ON breach_events FOR EACH ROW EXECUTE FUNCTION holdfast_guard_breach_events_update()
+-- next
+CREATE FUNCTION holdfast_guard_breach_letters_update() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF 1 = 1 THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
+-- next
+CREATE TRIGGER guard_breach_letters_update BEFORE UPDATE ON breach_letters FOR EACH ROW EXECUTE FUNCTION holdfast_guard_breach_letters_update()
 -- next
 CREATE FUNCTION holdfast_guard_disclosure_suspensions_fixed() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF OLD.ended_us IS NOT NULL OR NEW.id <> OLD.id OR NEW.patient_id <> OLD.patient_id OR NEW.basis <> OLD.basis OR NEW.until_on <> OLD.until_on THEN RAISE EXCEPTION 'holdfast refuses destruction'; END IF; RETURN NEW; END $$
 -- next
@@ -2188,6 +2207,8 @@ CREATE TRIGGER guard_case_mails_truncate BEFORE TRUNCATE ON case_mails FOR EACH 
 CREATE TRIGGER guard_breaches_truncate BEFORE TRUNCATE ON breaches FOR EACH STATEMENT EXECUTE FUNCTION holdfast_refuse()
 -- next
 CREATE TRIGGER guard_breach_events_truncate BEFORE TRUNCATE ON breach_events FOR EACH STATEMENT EXECUTE FUNCTION holdfast_refuse()
+-- next
+CREATE TRIGGER guard_breach_letters_truncate BEFORE TRUNCATE ON breach_letters FOR EACH STATEMENT EXECUTE FUNCTION holdfast_refuse()
 -- next
 CREATE TRIGGER guard_breach_patients_truncate BEFORE TRUNCATE ON breach_patients FOR EACH STATEMENT EXECUTE FUNCTION holdfast_refuse()
 -- next

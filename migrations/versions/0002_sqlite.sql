@@ -1107,6 +1107,17 @@ CREATE TABLE breach_events (
 -- next
 CREATE INDEX ix_breach_events_breach_id ON breach_events (breach_id)
 -- next
+CREATE TABLE breach_letters (
+	run VARCHAR NOT NULL, 
+	patient_id VARCHAR NOT NULL, 
+	breach_id VARCHAR NOT NULL, 
+	sealed BLOB NOT NULL, 
+	CONSTRAINT pk_breach_letters PRIMARY KEY (run, patient_id), 
+	CONSTRAINT fk_breach_letters_breach_id FOREIGN KEY(breach_id) REFERENCES breaches (id)
+)
+-- next
+CREATE INDEX ix_breach_letters_breach_id ON breach_letters (breach_id, patient_id)
+-- next
 CREATE TABLE breach_patients (
 	breach_id VARCHAR NOT NULL, 
 	patient_id VARCHAR NOT NULL, 
@@ -1384,11 +1395,11 @@ CREATE TABLE notice_mails (
 	sealed BLOB NOT NULL, 
 	queued_us BIGINT NOT NULL, 
 	queued_by VARCHAR NOT NULL, 
+	bounced_us BIGINT, 
 	next_us BIGINT NOT NULL, 
 	tries INTEGER DEFAULT 0 NOT NULL, 
 	sent_us BIGINT, 
 	failure VARCHAR, 
-	bounced_us BIGINT, 
 	dropped BOOLEAN DEFAULT false NOT NULL, 
 	CONSTRAINT pk_notice_mails PRIMARY KEY (id), 
 	CONSTRAINT fk_notice_mails_hold_id FOREIGN KEY(hold_id) REFERENCES holds (id), 
@@ -1599,6 +1610,8 @@ CREATE TRIGGER guard_breaches_delete BEFORE DELETE ON breaches WHEN 1 = 1 BEGIN 
 -- next
 CREATE TRIGGER guard_breach_events_delete BEFORE DELETE ON breach_events WHEN 1 = 1 BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
 -- next
+CREATE TRIGGER guard_breach_letters_delete BEFORE DELETE ON breach_letters WHEN 1 = 1 BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
 CREATE TRIGGER guard_disclosure_acts_update BEFORE UPDATE ON disclosure_acts WHEN 1 = 1 BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
 -- next
 CREATE TRIGGER guard_disclosures_update BEFORE UPDATE ON disclosures WHEN 1 = 1 BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
@@ -1608,6 +1621,8 @@ CREATE TRIGGER guard_disclosure_statements_update BEFORE UPDATE ON disclosure_st
 CREATE TRIGGER guard_request_letters_update BEFORE UPDATE ON request_letters WHEN 1 = 1 BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
 -- next
 CREATE TRIGGER guard_breach_events_update BEFORE UPDATE ON breach_events WHEN 1 = 1 BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_breach_letters_update BEFORE UPDATE ON breach_letters WHEN 1 = 1 BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
 -- next
 CREATE TRIGGER guard_disclosure_suspensions_fixed BEFORE UPDATE ON disclosure_suspensions WHEN OLD.ended_us IS NOT NULL OR NEW.id <> OLD.id OR NEW.patient_id <> OLD.patient_id OR NEW.basis <> OLD.basis OR NEW.until_on <> OLD.until_on BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
 -- next
@@ -1656,6 +1671,8 @@ CREATE TRIGGER guard_breaches_replace BEFORE INSERT ON breaches WHEN EXISTS (SEL
 CREATE TRIGGER guard_breach_events_replace BEFORE INSERT ON breach_events WHEN EXISTS (SELECT 1 FROM breach_events WHERE id = NEW.id) BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
 -- next
 CREATE TRIGGER guard_disclosures_replace BEFORE INSERT ON disclosures WHEN EXISTS (SELECT 1 FROM disclosures WHERE act_id = NEW.act_id AND patient_id = NEW.patient_id) BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
+-- next
+CREATE TRIGGER guard_breach_letters_replace BEFORE INSERT ON breach_letters WHEN EXISTS (SELECT 1 FROM breach_letters WHERE run = NEW.run AND patient_id = NEW.patient_id) BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
 -- next
 CREATE TRIGGER guard_request_items_replace BEFORE INSERT ON request_items WHEN EXISTS (SELECT 1 FROM request_items WHERE request_id = NEW.request_id AND message_pk = NEW.message_pk) BEGIN SELECT RAISE(ABORT, 'holdfast refuses destruction'); END
 -- next

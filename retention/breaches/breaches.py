@@ -7,45 +7,52 @@ decide."""
 from __future__ import annotations
 
 import builtins
+import hashlib
+import json
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, get_args
 
 from sqlalchemy import Connection, RowMapping, delete, select
 
 from archiver.capture.ids import new_id
-from archiver.clock import from_us, to_us
-from archiver.store.schema import breach_entries, breach_events, breach_patients, breaches
+from archiver.clock import to_us
+from archiver.store.schema import breach_entries, breach_patients, breaches
 from archiver.vault import Vault
-from retention.acts import Act, change, look
+from retention.acts import change, look
 from retention.breaches.asked import Asked
 from retention.breaches.entries import Progress
 from retention.breaches.errors import BadBreach, BreachDecided, StepMissing
 from retention.breaches.exposure import KINDS, Exposure, Exposures, described
-from retention.breaches.rows import DECISIONS, FACTORS, Rows
-from retention.cases.clock import ORAL_DELAY_DAYS, HeldAs
-from retention.cases.typed import typed
+from retention.breaches.rows import DECISIONS, FACTORS
+from retention.breaches.telling import Telling, said_of
+from retention.cases.agreeing import DECIDE, Agreement
+from retention.cases.agreeing import Asked as ToApprove
+from retention.cases.clock import HeldAs
 from retention.refusals import WrongState
 from search.access import Action, Actor, Gate, Purpose
+from search.approving.approvals import Approvals
+from search.approving.kept import Approval, Signed
 from search.approving.persons import check_second
 
 RISKS: Final = ("low", "medium", "high")
 NOTICE_FIELDS: Final = ("what_happened", "information", "protect", "doing", "contact")
 EARLIEST: Final = datetime(1996, 8, 21, tzinfo=UTC)
 """The day of HIPAA: an earlier time was mistyped."""
-TOLD: Final = ("individuals", "media", "hhs", "covered_entity")
 _FOR: Final = Purpose.SECURITY_INCIDENT
-LONGEST: Final = 10_000
 
 
-class Breaches:
+class Breaches(Telling):
     """The breaches of one archive. Every call is permitted by the gate and on record when it returns."""
 
-    def __init__(self, vault: Vault, gate: Gate) -> None:
-        self._vault = vault
-        self._gate = gate
-        self._rows = Rows(vault)
+    def __init__(self, vault: Vault, gate: Gate, approvals: Approvals) -> None:
+        super().__init__(vault, gate)
         self._exposures = Exposures(vault)
+
+        def agree(actor: Actor, asked: Approval, signed: Signed | None) -> None:
+            self.confirm(actor, asked.about_id, signed=signed)
+
+        self._agreement = Agreement(approvals, DECIDE, self._waits, agree)
 
     def open(
         self,
@@ -66,8 +73,8 @@ class Breaches:
         with change(self._vault, self._gate, actor, Action.BREACH_WORK, "breach.open") as act:
             act.purpose = _FOR
             said = {
-                "title": _text("title", title, 200, needed=True),
-                "what_happened": _text("what_happened", what_happened, needed=True),
+                "title": said_of("title", title, 200, needed=True),
+                "what_happened": said_of("what_happened", what_happened, needed=True),
                 "factors": {},
                 "notice": {},
             }
@@ -181,14 +188,17 @@ class Breaches:
                     raise BadBreach(
                         f"a factor is one of {', '.join(FACTORS)}, its risk one of {', '.join(RISKS)}"
                     )
-                answer = _text("answer", one.get("answer", ""), needed=True)
+                answer = said_of("answer", one.get("answer", ""), needed=True)
                 said["factors"][name] = {"answer": answer, "risk": one["risk"]}
             self._rows.change(act.connection, row, said)
             return self._rows.described(act.connection, self._rows.find(act, breach_id))
 
     def decide(self, actor: Actor, breach_id: str, decision: str, reason: str) -> dict[str, Any]:
-        """Decide, as the first of two persons. Without all four factors and an exposure the only decision is
-        `breach`. Raises StepMissing, BadBreach, BreachDecided."""
+        """Decide, as the first of two persons. A `low_probability` needs all four factors; it and `breach`
+        need an exposure, since nothing of it changes any more and the notices go to whom it names.
+
+        Raises StepMissing, BadBreach, BreachDecided.
+        """
         with change(self._vault, self._gate, actor, Action.BREACH_DECIDE, "breach.decide") as act:
             act.purpose = _FOR
             act.detail |= {"decision": decision, "reason": reason}
@@ -196,16 +206,17 @@ class Breaches:
             self._undecided(row)
             if decision not in DECISIONS:
                 raise BadBreach(f"the decision is one of {', '.join(DECISIONS)}")
-            said = self._rows.opened(row) | {"reason": _text("reason", reason, needed=True)}
+            said = self._rows.opened(row) | {"reason": said_of("reason", reason, needed=True)}
+            lacking = []
             if decision == "low_probability":
-                open_ = [name for name in FACTORS if name not in said["factors"]]
-                if open_ or row["sealed_exposure"] is None:
-                    raise StepMissing(
-                        "a low probability is shown by at least the four factors (164.402(2)) and by "
-                        "what was "
-                        f"exposed; lacking: "
-                        f"{', '.join([*open_, *(() if row['sealed_exposure'] else ('exposure',))])}"
-                    )
+                lacking = [name for name in FACTORS if name not in said["factors"]]
+            if lacking:
+                raise StepMissing(
+                    "a low probability is shown by at least the four factors (164.402(2)); lacking: "
+                    + ", ".join(lacking)
+                )
+            if decision != "exception" and row["sealed_exposure"] is None:
+                raise StepMissing("work out first what was exposed, and whose: `holdfast breach expose`")
             now_us = to_us(self._vault.clock.now())
             self._rows.change(
                 act.connection,
@@ -218,9 +229,23 @@ class Breaches:
             )
             return self._rows.described(act.connection, self._rows.find(act, breach_id))
 
-    def confirm(self, actor: Actor, breach_id: str, agree: bool = True, reason: str = "") -> dict[str, Any]:
-        """Confirm a decision as another person than who made it; or, not agreeing, open it again with a
-        reason. Raises SecondPersonMissing, WrongState, BadBreach."""
+    def confirm(
+        self,
+        actor: Actor,
+        breach_id: str,
+        agree: bool = True,
+        reason: str = "",
+        signed: Signed | None = None,
+    ) -> dict[str, Any]:
+        """Confirm a decision as another person than who made it, signed by their passkey if they have one;
+        or, not agreeing, open it again with a reason.
+
+        Raises SecondPersonMissing, SignatureNeeded, ApprovalVoid, WrongState, BadBreach.
+        """
+        if agree:
+            self._gate.require(actor, Action.BREACH_DECIDE)
+            if (waiting := self._waits(breach_id)) is not None:
+                self._agreement.ready(actor, waiting, signed)
         with change(self._vault, self._gate, actor, Action.BREACH_DECIDE, "breach.confirm") as act:
             act.purpose = _FOR
             act.reason = "agreed" if agree else "disagreed"
@@ -228,97 +253,21 @@ class Breaches:
             row = self._rows.find(act, breach_id)
             if row["decision"] is None or row["confirmed_us"] is not None:
                 raise WrongState("there is no decision that waits for a second person")
-            check_second(act.connection, self._vault.clock, row["decided_by"], actor.user_id)
             said = None
             values: dict[str, Any] = {
                 "state": "confirmed",
                 "confirmed_us": to_us(self._vault.clock.now()),
                 "confirmed_by": actor.user_id,
             }
-            if not agree:
+            if agree:
+                self._agreement.settle(act, actor, self._asked(row), signed)
+            else:
+                check_second(act.connection, self._vault.clock, row["decided_by"], actor.user_id)
                 said = self._rows.opened(row)
-                why = _text("reason", reason, needed=True)
+                why = said_of("reason", reason, needed=True)
                 said.setdefault("disagreed", []).append({"by": actor.user_id, "reason": why})
                 values = {"state": "open", "decision": None, "decided_us": None, "decided_by": None}
             self._rows.change(act.connection, row, said, **values)
-            return self._rows.described(act.connection, self._rows.find(act, breach_id))
-
-    # --- telling ------------------------------------------------------------------------------
-
-    def delay(
-        self, actor: Actor, breach_id: str, *, until: date, written: bool, official: str, statement: str
-    ) -> dict[str, Any]:
-        """A law-enforcement official says that a notice would impede an investigation: nobody is told before
-        the day `until` is over (164.412). An oral statement holds 30 days. Raises BadBreach."""
-        with change(self._vault, self._gate, actor, Action.BREACH_WORK, "breach.delay") as act:
-            act.purpose = _FOR
-            act.detail |= {"official": official, "statement": statement}
-            row = self._rows.find(act, breach_id)
-            self._unclosed(row)
-            today = self._rows.today()
-            if until < today:
-                raise BadBreach("a delay ends today or later")
-            if not written and until > today + timedelta(days=ORAL_DELAY_DAYS):
-                raise BadBreach(
-                    f"on an oral statement a delay lasts {ORAL_DELAY_DAYS} days at most (164.412(b))"
-                )
-            told = {
-                "official": _text("official", official, 320, needed=True),
-                "statement": _text("statement", statement, needed=True),
-                "written": written,
-            }
-            self._event(act, breach_id, actor, "delay", told, until)
-            return self._rows.described(act.connection, row)
-
-    def told(self, actor: Actor, breach_id: str, who: str, on: date, how: str) -> dict[str, Any]:
-        """Note that somebody was told: individuals, media, hhs or covered_entity, on a day, by which way.
-
-        Raises BadBreach for a day to come or while a law-enforcement delay runs, StepMissing before two
-        persons decided that it is a breach.
-        """
-        with change(self._vault, self._gate, actor, Action.BREACH_WORK, "breach.told") as act:
-            act.purpose = _FOR
-            act.detail |= {"who": who, "how": how}
-            row = self._rows.find(act, breach_id)
-            self._unclosed(row)
-            if who not in TOLD:
-                raise BadBreach(f"who was told is one of {', '.join(TOLD)}")
-            if row["decision"] != "breach" or row["confirmed_us"] is None:
-                raise StepMissing("notices follow when two persons have decided that it is a breach")
-            if on > self._rows.today():
-                raise BadBreach("a notice can't have gone out on a day that is still to come")
-            if on.isoformat() < discovered_day(row, self._rows):
-                raise BadBreach("a notice can't have gone out before the breach was discovered")
-            if any(
-                one.not_before and on <= one.not_before for one in self._rows.deadlines(act.connection, row)
-            ):
-                raise BadBreach(
-                    "law enforcement asked for a delay: nobody may be told before it is over (164.412)"
-                )
-            self._event(
-                act, breach_id, actor, who, {"on": on.isoformat(), "how": _text("how", how, needed=True)}
-            )
-            return self._rows.described(act.connection, row)
-
-    def close(self, actor: Actor, breach_id: str) -> dict[str, Any]:
-        """Close a breach of which everybody was told, or that two persons found to be none. It is kept.
-
-        Raises StepMissing naming who wasn't told, WrongState.
-        """
-        with change(self._vault, self._gate, actor, Action.BREACH_WORK, "breach.close") as act:
-            act.purpose = _FOR
-            row = self._rows.find(act, breach_id)
-            self._unclosed(row)
-            if row["confirmed_us"] is None:
-                raise StepMissing("two persons must decide first what it is")
-            told = {one["kind"] for one in self._rows.events(act.connection, breach_id)}
-            lacking = [one.who for one in self._rows.deadlines(act.connection, row) if one.who not in told]
-            if lacking:
-                raise StepMissing(f"not told yet, as far as was noted: {', '.join(lacking)}")
-            now_us = to_us(self._vault.clock.now())
-            self._rows.change(
-                act.connection, row, None, state="closed", closed_us=now_us, closed_by=actor.user_id
-            )
             return self._rows.described(act.connection, self._rows.find(act, breach_id))
 
     def counts(self) -> dict[str, int]:
@@ -346,43 +295,23 @@ class Breaches:
             for start in range(0, len(values), 2_000):
                 connection.execute(table.insert(), values[start : start + 2_000])
 
-    def _event(
-        self,
-        act: Act,
-        breach_id: str,
-        actor: Actor,
-        kind: str,
-        said: Mapping[str, Any],
-        until: date | None = None,
-    ) -> None:
-        act.reason = kind
-        act.connection.execute(
-            breach_events.insert().values(
-                breach_id=breach_id,
-                kind=kind,
-                at_us=to_us(self._vault.clock.now()),
-                by_id=actor.user_id,
-                until_on=until,
-                sealed=self._rows.fields.seal(f"{breach_id}/event", dict(said)),
-            )
-        )
+    def _waits(self, breach_id: str) -> ToApprove | None:
+        """What waits for a second person."""
+        row = self._rows.load(breach_id)
+        return self._asked(row) if row is not None and row["state"] == "decided" else None
+
+    def _asked(self, row: RowMapping) -> ToApprove:
+        """What a second person confirms: the decision, and by its hash all that it rests on."""
+        said = self._rows.opened(row)
+        rests = json.dumps([row["decision"], said["reason"], said["factors"]], sort_keys=True).encode()
+        # Of the exposure its sealed form; the rest keyed, since an approval's file is for strangers.
+        keyed = self._vault.blind.token("breach-decision", hashlib.sha256(rests).hexdigest())
+        digest = hashlib.sha256(keyed)
+        digest.update(bytes(row["sealed_exposure"] or b""))
+        params = {"breach": row["id"], "decision": row["decision"]}
+        return ToApprove(row["id"], params, digest.hexdigest(), row["decided_by"])
 
     @staticmethod
     def _undecided(row: RowMapping) -> None:
         if row["decision"] is not None:
             raise BreachDecided("this breach is decided; what the decision rests on stays as it was")
-
-    @staticmethod
-    def _unclosed(row: RowMapping) -> None:
-        if row["state"] == "closed":
-            raise WrongState("this breach is closed")
-
-
-def _text(field: str, value: str, most: int = LONGEST, *, needed: bool = False) -> str:
-    """What somebody typed, trimmed. Raises BadBreach naming the field, never the value."""
-    return typed(field.replace("_", " "), value, most, BadBreach, needed=needed)
-
-
-def discovered_day(row: RowMapping, rows: Rows) -> str:
-    """The day of a breach's discovery where the organisation is."""
-    return from_us(row["discovered_us"]).astimezone(rows.zone).date().isoformat()

@@ -19,15 +19,18 @@ from archiver.message.content import Raw
 from archiver.store.schema import breach_entries, breach_patients
 from archiver.vault import Vault
 from retention.acts import change, look
-from retention.breaches.breaches import LONGEST, NOTICE_FIELDS, discovered_day
+from retention.breaches.breaches import NOTICE_FIELDS
 from retention.breaches.errors import BadBreach, StepMissing
 from retention.breaches.exposure import KINDS
-from retention.breaches.rows import Rows
-from retention.cases.paper import Letter, heading, text
-from retention.cases.typed import typed
+from retention.breaches.letters import BreachLetters
+from retention.breaches.rows import LETTERS, Rows
+from retention.breaches.telling import said_of, unclosed
+from retention.breaches.wording import missing, to_one
+from retention.cases.paper import Letter
 from retention.disclosures.book import Book
 from retention.disclosures.paper import safe_cell
 from retention.roster.matches import Matcher
+from retention.roster.persons import members
 from retention.roster.reviewing import described
 from search.access import Action, Actor, Gate, Purpose
 from search.disclosing import Basis, Recipient, Told, read_basis
@@ -37,35 +40,23 @@ PAGE: Final = 1_000
 PROOFS: Final = 50_000
 """Entries of one package at most; a larger breach is split by time."""
 _FOR: Final = Purpose.SECURITY_INCIDENT
-_ASKED: Final[Mapping[str, tuple[str, str]]] = {
-    "what_happened": ("What happened", "a brief description of what happened (164.404(c)(1)(A))"),
-    "information": ("What information was involved", "the types of information involved (164.404(c)(1)(B))"),
-    "protect": ("What you should do", "steps to protect oneself from harm (164.404(c)(1)(C))"),
-    "doing": (
-        "What we are doing",
-        "what is done to investigate, to mitigate harm and against further breaches (164.404(c)(1)(D))",
-    ),
-    "contact": (
-        "How to reach us",
-        "a toll-free telephone number, an e-mail address, web site or postal address (164.404(c)(1)(E))",
-    ),
-}
 
 
 class BreachPapers:
     """Notices, lists and packages of breaches. Every call is permitted by the gate and on record."""
 
-    def __init__(self, vault: Vault, gate: Gate, book: Book) -> None:
+    def __init__(self, vault: Vault, gate: Gate, book: Book, letters: BreachLetters) -> None:
         self._vault = vault
         self._gate = gate
         self._book = book
+        self._letters = letters
         self._rows = Rows(vault)
         self._matcher = Matcher(vault)
         self._manifests = Manifests(vault)
 
     def patients(self, actor: Actor, breach_id: str, *, after: str = "", limit: int = 100) -> dict[str, Any]:
-        """Who was exposed: `{items, next}`, each `{id, name, numbers, born, states, opened, listed, exported,
-        sealed_with, first, last}`, counts of messages."""
+        """Who was exposed: `{items, next, letters}`, each item `{id, name, numbers, born, states, opened,
+        listed, exported, sealed_with, first, last}`, counts of messages; `letters`: whether any were made."""
         with look(self._vault, self._gate, actor, Action.BREACH_READ, "breach.patients", _FOR) as act:
             self._rows.find(act, breach_id)
             most = max(1, min(limit, PAGE))
@@ -73,7 +64,12 @@ class BreachPapers:
             items = self._people(act.connection, breach_id, rows)
             act.count = len(items)
             act.patients += [one["id"] for one in items]
-            return {"items": items, "next": rows[-1]["patient_id"] if len(rows) == most else None}
+            events = self._rows.events(act.connection, breach_id)
+            return {
+                "items": items,
+                "next": rows[-1]["patient_id"] if len(rows) == most else None,
+                "letters": any(one["kind"] == LETTERS for one in events),
+            }
 
     def word(self, actor: Actor, breach_id: str, fields: Mapping[str, str]) -> dict[str, Any]:
         """Say what the notice is to say (`what_happened`, `information`, `protect`, `doing`, `contact`); what
@@ -82,12 +78,13 @@ class BreachPapers:
             act.purpose = _FOR
             act.detail["notice"] = dict(fields)
             row = self._rows.find(act, breach_id)
+            unclosed(row)
             said = self._rows.opened(row)
             for name, value in fields.items():
                 if name not in NOTICE_FIELDS:
                     raise BadBreach(f"a notice says {', '.join(NOTICE_FIELDS)}")
                 if value.strip():
-                    said["notice"][name] = typed(name.replace("_", " "), value, LONGEST, BadBreach)
+                    said["notice"][name] = said_of(name, value)
             self._rows.change(act.connection, row, said)
             return self._notice(self._rows.find(act, breach_id))
 
@@ -148,7 +145,8 @@ class BreachPapers:
             act.purpose = _FOR
             act.count = len(counted)
             act.objects += [breach_id, self._book.write(act.connection, told, (counted, 0))]
-            act.detail |= {"recipient": told.recipient.name, "legal_basis": str(told.basis)}
+            act.patients += sorted(members(act.connection, counted))
+            act.detail |= told.sealed()
         yield from self._files(breach_id, shown, notice, entries)
 
     # --- inside -------------------------------------------------------------------------------
@@ -231,27 +229,11 @@ class BreachPapers:
     def _notice(self, row: RowMapping) -> dict[str, Any]:
         said = self._rows.opened(row)["notice"]
         made = self._vault.clock.now().astimezone(self._rows.zone)
-        missing = [asks for name, (_, asks) in _ASKED.items() if not said.get(name)]
-        return {"text": self._letter(row).as_text(made), "missing": missing}
+        return {"text": self._letter(row).as_text(made), "missing": missing(said)}
 
     def _letter(self, row: RowMapping) -> Letter:
         """What the rule asks for, and where nobody has said it yet, what is to be said."""
-        said = self._rows.opened(row)["notice"]
-        exposure = self._rows.exposure(row) or {}
-        blocks = [
-            text("We are writing to tell you of an incident that concerns your health information."),
-        ]
-        for name, (title, asks) in _ASKED.items():
-            blocks += [heading(title), text(said.get(name) or f"[to be said: {asks}]")]
-            if name == "what_happened":
-                first, last = (exposure.get(one) or "" for one in ("first", "last"))
-                when = f"It happened between {first[:10]} and {last[:10]}. " if first else ""
-                blocks.append(text(f"{when}We discovered it on {discovered_day(row, self._rows)}."))
-        settings = self._vault.settings
-        if settings.privacy_contact and not said.get("contact"):
-            blocks.append(text(f"Contact: {settings.privacy_contact}."))
-        sender = tuple(filter(None, (settings.organisation,)))
-        return Letter("Notice of a data breach", row["id"], ("[name and address]",), sender, tuple(blocks))
+        return to_one(self._letters.house(row), self._rows.opened(row)["notice"])
 
 
 def _csv(people: list[dict[str, Any]]) -> str:

@@ -13,11 +13,14 @@ from archiver.store.schema import breach_events, breach_patients, breaches, user
 from archiver.vault import Vault
 from config.cases import zone_of
 from retention.acts import Act
+from retention.cases.agreeing import DECIDE, settled
 from retention.cases.clock import Deadline, HeldAs, breach_deadlines, day_of, urgency, years_after
 from retention.cases.reminders import Due
 from retention.fields import SealedFields
 from retention.refusals import NotThere
 
+LETTERS = "letters"
+"""An event that isn't about who was told: letters were made."""
 KEEP_YEARS = 6
 """164.316(b)(2)(i), 164.414(b), 164.530(j)(2): kept at least so long. Here: never deleted, a guard sees to
 it."""
@@ -58,6 +61,12 @@ class Rows:
             act.objects.append(row["id"])
         return row
 
+    def load(self, breach_id: str) -> RowMapping | None:
+        """A breach, for who asks the gate and the log themselves."""
+        with self._vault.records.read() as connection:
+            query = select(breaches).where(breaches.c.id == breach_id)
+            return connection.execute(query).mappings().first()
+
     def opened(self, row: RowMapping) -> dict[str, Any]:
         """What people said of a breach."""
         found: dict[str, Any] = self.fields.open(row["id"], row["sealed"])
@@ -79,7 +88,7 @@ class Rows:
         connection.execute(update(breaches).where(breaches.c.id == row["id"]).values(**values))
 
     def events(self, connection: Connection, breach_id: str) -> list[dict[str, Any]]:
-        """Delays and notices, oldest first."""
+        """Delays, letters that were made and notices, oldest first; of letters without their words."""
         rows = connection.execute(
             select(breach_events, users.c.name)
             .outerjoin(users, users.c.id == breach_events.c.by_id)
@@ -92,7 +101,11 @@ class Rows:
                 "at": rfc3339(from_us(row["at_us"])),
                 "by": row["name"] or row["by_id"],
                 "until": row["until_on"].isoformat() if row["until_on"] else None,
-                **self.fields.open(f"{breach_id}/event", row["sealed"]),
+                **{
+                    name: value
+                    for name, value in self.fields.open(f"{breach_id}/event", row["sealed"]).items()
+                    if name not in ("words", "house")
+                },
             }
             for row in rows
         ]
@@ -119,7 +132,7 @@ class Rows:
     def clocks(self, connection: Connection, row: RowMapping) -> list[dict[str, Any]]:
         """The deadlines as answers have them: `{who, citation, last, moment, why, not_before, urgency,
         told_at}`."""
-        told = {one["kind"]: one for one in self.events(connection, row["id"]) if one["kind"] != "delay"}
+        told = {one["kind"]: one for one in self.events(connection, row["id"]) if "on" in one}
         today = self.today()
         return [
             {
@@ -184,6 +197,7 @@ class Rows:
             "decided_at": _time(row["decided_us"]),
             "confirmed_by": names.get(row["confirmed_by"], row["confirmed_by"]),
             "confirmed_at": _time(row["confirmed_us"]),
+            "approval": settled(connection, DECIDE, row["id"]) if row["confirmed_us"] else None,
             "clocks": self.clocks(connection, row),
             "events": self.events(connection, row["id"]),
             "notice": said.get("notice", {}),

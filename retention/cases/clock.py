@@ -105,8 +105,8 @@ def breach_deadlines(
     delay_until: date | None = None,
 ) -> list[Deadline]:
     """Who must be told of a breach by when. `residents` are people by State; `delay_until` is the last day of
-    a law-enforcement delay: what would be due by then is due that day at the latest, and nobody is told
-    before.
+    a law-enforcement delay: nobody is told before it is over, and what would be due by then is due the day
+    after.
 
     A business associate tells the covered entity, which tells everybody else.
     """
@@ -136,10 +136,9 @@ def breach_deadlines(
             told.append(Deadline("hhs", "45 CFR 164.408(c)", last, why))
     if delay_until is None:
         return told
+    after = delay_until + timedelta(days=1)
     return [
-        Deadline(
-            one.who, one.citation, max(one.last, delay_until), one.why, _later(one, delay_until), delay_until
-        )
+        Deadline(one.who, one.citation, max(one.last, after), one.why, _later(one, delay_until), delay_until)
         for one in told
     ]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from textwrap import fill
 from typing import Any, Final
@@ -14,6 +14,12 @@ from retention.typeset import typeset
 _TEMPLATE: Final = Path(__file__).with_name("letter.typ")
 _WIDTH: Final = 78
 Block = Mapping[str, Any]
+
+
+def plain_day(day: date | str) -> str:
+    """A day as people read it in the United States: March 2, 2026. Text is ISO."""
+    found = date.fromisoformat(day) if isinstance(day, str) else day
+    return f"{found:%B} {found.day}, {found.year}"
 
 
 def heading(text: str) -> Block:
@@ -72,7 +78,7 @@ class Letter:
 
     def as_text(self, made: datetime) -> str:
         """The letter as plain text; `made` is the day it bears."""
-        lines = [*self.sender, "", *self.to, "", made.date().isoformat(), "", self.title.upper(), ""]
+        lines = [*self.sender, "", *self.to, "", plain_day(made.date()), "", self.title.upper(), ""]
         for block in self.blocks:
             lines += [*_lines(block), ""]
         return "\n".join([*lines, f"Reference: {self.about}", ""])
@@ -85,7 +91,7 @@ class Letter:
             "title": self.title,
             "id": self.about,
             "archive": archive_id,
-            "about": ["Reference", made.date().isoformat()],
+            "about": ["Reference", plain_day(made.date())],
             "to": list(self.to),
             "sender": list(self.sender),
             "blocks": [dict(block) for block in self.blocks],

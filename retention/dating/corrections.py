@@ -24,11 +24,13 @@ from retention.acts import Act, change, look
 from retention.errors import FactsError
 from retention.law.schedules import Schedule
 from retention.refusals import NotThere, SecondPersonNeeded, WrongState
-from search.access import Action, Actor, Gate
+from search.access import NO_SUCH_MESSAGE, Action, Actor, Gate
+from search.actors import PASSKEY
 from search.approving.persons import check_second
 
 ASKED, ENDED, REFUSED = "asked", "ended", "refused"
 LONGEST_REASON: Final = 2_000
+_NO_SUCH: Final = "there is no such correction; `holdfast correction list` shows them"
 
 
 class Corrections:
@@ -51,7 +53,7 @@ class Corrections:
             wanted = self._types(types)
             said = _reason(reason)
             act.detail |= {"types": wanted, "reason": said}
-            record = self._record(act, message_id)
+            record = self._record(act, actor, message_id)
             if self._open_one(act, record.row["pk"], ASKED) is not None:
                 raise WrongState("a correction of this message waits for approval; decide on it first")
             lost = self._effective(record) - set(wanted)
@@ -86,11 +88,12 @@ class Corrections:
         another person's word, so that nothing counts beside it. Raises SecondPersonNeeded, WrongState,
         NotThere, AccessDenied."""
         with change(self._vault, self._gate, actor, Action.CORRECTION_MAKE, "correction.approve") as act:
-            row = self._asked(act, number, or_alone=True)
+            row = self._asked(act, actor, number, or_alone=True)
             if row["asked_by"] == actor.user_id:
                 raise SecondPersonNeeded("you asked for this correction yourself; another must approve it")
-            check_second(act.connection, self._vault.clock, row["asked_by"], actor.user_id)
-            record = self._record(act, row["message_id"])
+            signed = actor.method == PASSKEY
+            check_second(act.connection, self._vault.clock, row["asked_by"], actor.user_id, signed=signed)
+            record = self._record(act, actor, row["message_id"])
             self._decide(act, row, reason, agreed=True)
             self._put_in_force(act, record, number, actor, to_us(self._vault.clock.now()))
             return self._shown(act, self._find(act, number))
@@ -98,7 +101,7 @@ class Corrections:
     def refuse(self, actor: Actor, number: int, reason: str = "") -> dict[str, Any]:
         """Refuse, or take back, a correction that is asked for. Raises WrongState, NotThere, AccessDenied."""
         with change(self._vault, self._gate, actor, Action.CORRECTION_MAKE, "correction.refuse") as act:
-            row = self._asked(act, number)
+            row = self._asked(act, actor, number)
             self._decide(act, row, reason)
             self._end(act, number, REFUSED, actor)
             return self._shown(act, self._find(act, number))
@@ -106,14 +109,22 @@ class Corrections:
     def page(
         self, actor: Actor, *, asked: bool = False, limit: int = 100, before: int | None = None
     ) -> list[dict[str, Any]]:
-        """Corrections, newest first, or only those that wait for approval; `before` is the last `n` seen."""
+        """Corrections of mail in the actor's scope, newest first, or only those that wait for approval;
+        `before` is the last `n` seen."""
         with look(self._vault, self._gate, actor, Action.CORRECTION_READ, "correction.list") as act:
             query = _rows().order_by(corrections.c.id.desc()).limit(limit)
             if asked:
                 query = query.where(corrections.c.state == ASKED)
-            if before is not None:
-                query = query.where(corrections.c.id < before)
-            found = [self._shown(act, row) for row in act.connection.execute(query).mappings()]
+            rows: list[RowMapping] = []
+            while True:
+                page = query if before is None else query.where(corrections.c.id < before)
+                some = act.connection.execute(page).mappings().all()
+                seen = self._gate.visible(actor, {row["message_pk"] for row in some})
+                rows += [row for row in some if seen is None or row["message_pk"] in seen]
+                if len(rows) >= limit or len(some) < limit:
+                    break
+                before = some[-1]["id"]
+            found = [self._shown(act, row) for row in rows[:limit]]
             act.objects += [one["message"] for one in found]
             act.count = len(found)
             return found
@@ -124,7 +135,7 @@ class Corrections:
         `by` is rules, learnt or person: whom the types that count are by.
         """
         with look(self._vault, self._gate, actor, Action.CORRECTION_READ, "correction.show") as act:
-            record = self._record(act, message_id)
+            record = self._record(act, actor, message_id)
             rows = act.connection.execute(
                 _rows()
                 .where(corrections.c.message_pk == record.row["pk"])
@@ -150,13 +161,14 @@ class Corrections:
         names = {self._schedule.canonical(str(name)) for name, _ in record.meta["record_types"]}
         return names - {CORRESPONDENCE}
 
-    def _record(self, act: Act, message_id: str) -> Record:
+    def _record(self, act: Act, actor: Actor, message_id: str) -> Record:
         row = act.connection.execute(
             select(messages.c.pk, messages.c.disposed_us).where(messages.c.id == message_id)
         ).first()
         if row is None:
-            raise NotThere("there is no such message; search again for its id")
+            raise NotThere(NO_SUCH_MESSAGE)
         act.objects.append(message_id)
+        self._gate.must_see(actor, [row.pk])
         record = self._vault.archive.scan_records([row.pk]).get(row.pk)
         if record is None:
             raise KeyDestroyed("this message was disposed of; nothing more can be said of it")
@@ -170,13 +182,14 @@ class Corrections:
     def _find(self, act: Act, number: int) -> RowMapping:
         row = act.connection.execute(_rows().where(corrections.c.id == number)).mappings().first()
         if row is None:
-            raise NotThere("there is no such correction; `holdfast correction list` shows them")
+            raise NotThere(_NO_SUCH)
         return row
 
-    def _asked(self, act: Act, number: int, *, or_alone: bool = False) -> RowMapping:
+    def _asked(self, act: Act, actor: Actor, number: int, *, or_alone: bool = False) -> RowMapping:
         """One that is asked for; with `or_alone` also one in force on one person's word."""
         row = self._find(act, number)
         act.objects.append(row["message_id"])
+        self._gate.must_see(actor, [row["message_pk"]], _NO_SUCH)
         alone = or_alone and row["state"] == IN_FORCE and row["asked_by"] == row["decided_by"]
         if row["state"] != ASKED and not alone:
             raise WrongState("this correction is decided already; make another one")

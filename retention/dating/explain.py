@@ -54,11 +54,13 @@ class Explainer:
         `status` is due, dated, held, unconfirmed, extended, missing, permanent or destroyed. The basis says
         who vouches for the anchor (docs/adr/0009). Of a message that was disposed of `{id, status, because,
         destroyed}`. An administrator, who sees no mail, gets neither facts nor explanations: they tell of
-        patients. Raises NotFound, KeyDestroyed (gone without a disposition's trace), AccessDenied.
+        patients. Raises NotFound, OutOfScope, KeyDestroyed (gone without a disposition's trace),
+        AccessDenied.
         """
         with look(self._vault, self._gate, actor, Action.RETENTION_READ, "retention.explain") as act:
             act.objects.append(object_id[:64])
             pk = self._vault.archive.find(object_id)
+            self._gate.must_see(actor, [pk])
             policy = self.verdicts.policies.current(act.connection)
             verdict = self.verdicts.of([pk], policy).get(pk)
             if verdict is None:

@@ -195,6 +195,7 @@ class Disclosures:
             told = Told("hand", "", actor.user_id, "", chosen, said, described_as, messages)
             act_id = self.book.write(act.connection, told, ({person.id: messages}, 0))
             act.objects.append(act_id)
+            act.detail |= told.sealed()
             found = self.book.act(act.connection, act_id)
             assert found is not None
             return found
@@ -281,6 +282,5 @@ def _period(asked: date, today: date, since: date | None, until: date | None) ->
 def _hers(one: Disclosure) -> str:
     if one.kind == "hand":
         return one.what
-    return (
-        "1 e-mail message about you" if one.messages == 1 else f"{one.messages:,} e-mail messages about you"
-    )
+    one_only = one.messages == 1
+    return f"{'1 e-mail message' if one_only else f'{one.messages:,} e-mail messages'} about the patient"

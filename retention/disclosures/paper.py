@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from retention.cases.paper import Letter, facts, table, text
+from retention.cases.paper import Letter, facts, plain_day, table, text
 
 _COLUMNS = ("date", "last", "times", "recipient", "recipient_address", "what", "purpose", "legal_basis")
 
@@ -37,21 +37,34 @@ def safe_cell(value: object) -> str:
     return "'" + cell if cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell
 
 
-def as_letter(account: Mapping[str, Any], organisation: str, contact: str) -> Letter:
-    """An account as a letter."""
+def as_letter(
+    account: Mapping[str, Any],
+    organisation: str,
+    contact: str,
+    *,
+    request_id: str = "",
+    requester: Mapping[str, str] | None = None,
+) -> Letter:
+    """An account as a letter: to the patient, or of a request to who asked, `{name, address, asker}`."""
     lines = account["disclosures"]
+    name = account["patient"]["name"]
+    to: tuple[str, ...] = (name,)
+    herself = True
+    if requester is not None:
+        to = (requester["name"], *filter(None, requester["address"].splitlines()))
+        herself = requester["asker"] == "patient"
+    whose = "your health information" if herself else f"the health information of {name}"
     born = account["patient"]["born"]
     blocks = [
         text(
-            "This is the account of disclosures of your health information that you asked for (45 "
-            "CFR 164.528). "
-            f"It covers {account['from']} to {account['until']}."
+            f"This is the account of disclosures of {whose} that you asked for (45 CFR 164.528). "
+            f"It covers {plain_day(account['from'])} to {plain_day(account['until'])}."
         ),
         facts(
             [
-                ("Patient", str(account["patient"]["name"])),
+                ("Patient", str(name)),
                 ("Born", ", ".join(born) if isinstance(born, list) else str(born or "not known")),
-                ("Asked for on", str(account["asked_on"])),
+                ("Asked for on", plain_day(account["asked_on"])),
             ]
         ),
     ]
@@ -87,8 +100,8 @@ def as_letter(account: Mapping[str, Any], organisation: str, contact: str) -> Le
     sender = tuple(filter(None, (organisation,)))
     return Letter(
         "Account of disclosures",
-        account["patient"]["id"],
-        (account["patient"]["name"],),
+        request_id or account["patient"]["id"],
+        to,
         sender,
         tuple(blocks),
     )

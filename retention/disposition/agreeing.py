@@ -20,7 +20,7 @@ EXECUTE: Final = "disposition.execute"
 LIFE: Final = timedelta(days=30)
 """A list may be long, and its execution wait for a night; every message is checked again in it anyway."""
 
-Approve = Callable[[Actor, str, str, Signed], Any]
+Approve = Callable[[Actor, str, str, Signed | None], Any]
 
 
 class ListApprovals:
@@ -31,8 +31,7 @@ class ListApprovals:
         self._approvals = approvals
 
         def agree(actor: Actor, asked: Approval, signed: Signed | None) -> None:
-            if signed is not None:
-                approve(actor, asked.about_id, asked.request.item_set_sha256, signed)
+            approve(actor, asked.about_id, asked.request.item_set_sha256, signed)
 
         approvals.doers[EXECUTE] = agree
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, exists, func, select, update
 
@@ -27,11 +27,13 @@ from retention.disposition import lists
 from retention.fields import SealedFields
 from retention.refusals import AlreadyDisposed, BadTerm, NotThere, SecondPersonNeeded, WrongState
 from search.access import Action, Actor, Gate
+from search.actors import PASSKEY
 from search.approving.persons import check_second
 
 MOST = 1_000
 """Messages that one call may name."""
 MOST_YEARS = 200
+NO_SUCH: Final = "there is no message with one of these ids; search again for it"
 PAGE = 1_000
 
 
@@ -63,6 +65,7 @@ class Extensions:
             act.detail["reason"] = reason
             day = self._day(until, years)
             pks = find(act, message_ids, reason)
+            self._gate.must_see(actor, pks, NO_SUCH)
             gone = messages.c.disposed_us.is_not(None)
             if act.connection.scalar(
                 select(messages.c.id).where(messages.c.pk.in_(list(pks)), gone).limit(1)
@@ -125,7 +128,13 @@ class Extensions:
             elif row.end_asked_by == actor.user_id:
                 raise SecondPersonNeeded("you asked for this end yourself; another person must approve it")
             else:
-                check_second(act.connection, self._vault.clock, row.end_asked_by, actor.user_id)
+                check_second(
+                    act.connection,
+                    self._vault.clock,
+                    row.end_asked_by,
+                    actor.user_id,
+                    signed=actor.method == PASSKEY,
+                )
                 act.reason = "approved"
                 values |= {"end_approved_by": actor.user_id, "ended_us": to_us(now)}
             act.connection.execute(update(extensions).where(extensions.c.id == term_id).values(**values))
@@ -240,7 +249,7 @@ def find(act: Act, message_ids: Sequence[str], reason: str) -> dict[int, str]:
     ).all()
     act.objects += [row.id for row in rows]
     if len(rows) != len(wanted):
-        raise NotThere("there is no message with one of these ids; search again for it")
+        raise NotThere(NO_SUCH)
     return {row.pk: row.id for row in rows}
 
 

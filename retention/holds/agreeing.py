@@ -21,7 +21,7 @@ from search.scoping import HOLD_SIGHT
 RELEASE: Final = "hold.release"
 SIGHT_LIFE: Final = timedelta(days=30)
 
-Approve = Callable[[Actor, str, Signed], Any]
+Approve = Callable[[Actor, str, Signed | None], Any]
 
 
 class HoldApprovals:
@@ -33,8 +33,7 @@ class HoldApprovals:
         approvals.doers[HOLD_SIGHT] = self._give_sight
 
         def release(actor: Actor, asked: Approval, signed: Signed | None) -> None:
-            if signed is not None:
-                approve(actor, asked.about_id, signed)
+            approve(actor, asked.about_id, signed)
 
         approvals.doers[RELEASE] = release
 

@@ -55,7 +55,7 @@ class Holds:
             lambda actor, hold_id, signed: self.approve(actor, hold_id, signed=signed),
         )
         self._reporting = Reporting(vault)
-        self._preview = Preview(vault, reader)
+        self._preview = Preview(vault, reader, gate)
         self._receipts = Receipts(vault)
         self.reviews = Reviews(vault)
 
@@ -116,14 +116,15 @@ class Holds:
         Returns `{matched, bytes, custodians: {address: count}, sources: [{id, name, messages, bytes}],
         months: [{month, messages, bytes}], also_held}`, the last how many are under other holds already;
         with a query also `not_searchable`: how many messages within the other criteria it can't see fully,
-        yet, or at all.
+        yet, or at all. Counted is what whoever asks may see (`search.scoping.Scoping.holding`): a preview
+        leaves no hold behind, so it must tell no more than a search. Raises OutOfScope besides.
         """
         with look(self._vault, self._gate, actor, Action.HOLD_MANAGE, "hold.preview") as act:
             act.detail["matter"] = matter
             scope = self._placing.read(act, criteria)
             row = open_matter(self._vault, act.connection, actor, matter)
             act.objects.append(row["id"])
-            found = self._preview.of(act.connection, scope)
+            found = self._preview.of(act.connection, actor, scope)
             act.count = found["matched"]
             return found
 

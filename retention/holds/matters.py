@@ -17,6 +17,7 @@ from retention.holds import versions
 from retention.holds.members import in_scope
 from retention.refusals import BadCriteria, MatterClosed, MatterHeld, NameTaken, NotThere
 from search.access import Action, Actor, Gate, OutOfScope
+from search.matters import matter_named, name_token
 
 MAX_NAME = 200
 _NO_SUCH = "there is no such matter; `holdfast matter list` shows yours"
@@ -35,16 +36,22 @@ class Matters:
         self._fields = SealedFields(vault)
 
     def create(self, actor: Actor, name: str) -> dict[str, Any]:
-        """Open a matter; its creator is the first member. Raises NameTaken, BadCriteria."""
+        """Open a matter; its creator is the first member. Raises NameTaken, BadCriteria.
+
+        A name is taken where its creator sees the matter that has it. Who sees but their own matters may use
+        the name of another one, of which they so learn nothing; for them the name is theirs.
+        """
         with change(self._vault, self._gate, actor, Action.MATTER_MANAGE, "matter.create") as act:
             name = " ".join(name.split())
             act.detail["name"] = name
             if not 0 < len(name) <= MAX_NAME:
                 raise BadCriteria(f"a matter needs a name of 1 to {MAX_NAME} characters")
-            token = self._vault.blind.token("matter-name", name)
-            if act.connection.scalar(select(matters.c.id).where(matters.c.name_token == token)):
-                raise NameTaken("a matter of this name exists; use it or choose another name")
             matter_id = new_id("c")
+            if matter_named(self._vault, act.connection, actor, name) is not None:
+                raise NameTaken("a matter of this name exists; use it or choose another name")
+            token = name_token(self._vault, name)
+            if act.connection.scalar(select(matters.c.id).where(matters.c.name_token == token)):
+                token = name_token(self._vault, f"{matter_id} {name}")
             act.objects.append(matter_id)
             act.connection.execute(
                 matters.insert().values(
@@ -145,13 +152,9 @@ class Matters:
 
 def find_matter(vault: Vault, connection: Connection, actor: Actor, which: str) -> RowMapping:
     """The row of a matter by id or name. Raises NotThere, and OutOfScope outside the actor's matters."""
-    token = vault.blind.token("matter-name", " ".join(which.split()))
+    matter_id = matter_named(vault, connection, actor, which) or matter_named(vault, connection, None, which)
     row = (
-        connection.execute(
-            select(matters, in_scope(actor).label("mine")).where(
-                (matters.c.id == which) | (matters.c.name_token == token)
-            )
-        )
+        connection.execute(select(matters, in_scope(actor).label("mine")).where(matters.c.id == matter_id))
         .mappings()
         .first()
     )

@@ -9,7 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Column, Connection, MetaData, Table, delete, exists, select
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    MetaData,
+    Table,
+    bindparam,
+    delete,
+    exists,
+    false,
+    select,
+)
 from sqlalchemy.schema import CreateTable, DropTable
 
 from archiver.store import dialect
@@ -18,7 +29,8 @@ from archiver.vault import Vault
 from retention.holds import versions
 from retention.holds.query import tree_of
 from retention.holds.report import Reporting, unseen
-from retention.holds.scope import HoldScope, named_messages, within
+from retention.holds.scope import NO_SUCH, HoldScope, named_messages, within
+from search.access import Actor, Gate
 from search.engine.ports import IndexReader
 
 _CHUNK: Final = 5_000
@@ -33,15 +45,16 @@ _FOUND: Final = Table(
 class Preview:
     """Counts what criteria would cover."""
 
-    def __init__(self, vault: Vault, reader: IndexReader) -> None:
+    def __init__(self, vault: Vault, reader: IndexReader, gate: Gate) -> None:
         self._vault = vault
+        self._gate = gate
         self._reader = reader
         self._reporting = Reporting(vault)
 
-    def of(self, connection: Connection, scope: HoldScope) -> dict[str, Any]:
+    def of(self, connection: Connection, actor: Actor, scope: HoldScope) -> dict[str, Any]:
         """The counts of a scope (see `Holds.preview`), in the caller's reading transaction.
 
-        Raises SearchError while the index can't be asked, NotThere, AlreadyDisposed.
+        Raises SearchError while the index can't be asked, NotThere, OutOfScope, AlreadyDisposed.
         """
         connection.execute(CreateTable(_FOUND))
         condition = within(self._vault, connection, scope)
@@ -53,14 +66,34 @@ class Preview:
         elif scope.standing:
             found = select(messages.c.pk).where(condition)
             connection.execute(_FOUND.insert().from_select(["message_pk"], found))
-        self._fill(connection, named_messages(connection, scope))
+        named = named_messages(connection, scope)
+        self._gate.must_see(actor, named, NO_SUCH, holding=True)
+        self._fill(connection, named)
+        bounded = self._gate.visible(actor, None, holding=True) is not None
+        if bounded:
+            self._keep_seen(connection, actor)
         held = select(_FOUND.c.message_pk)
         counts: dict[str, Any] = dict(versions.tally(connection, held))
         counts |= self._reporting.breakdown(connection, held, [scope])
         if scope.by_index:
-            counts["not_searchable"] = unseen(connection, condition)
+            counts["not_searchable"] = unseen(connection, condition if not bounded else false())
         connection.execute(DropTable(_FOUND))
         return counts
+
+    def _keep_seen(self, connection: Connection, actor: Actor) -> None:
+        """Let what whoever asks may not see be as if it weren't there."""
+        place = 0
+        while pks := connection.scalars(
+            select(_FOUND.c.message_pk)
+            .where(_FOUND.c.message_pk > place)
+            .order_by(_FOUND.c.message_pk)
+            .limit(_CHUNK)
+        ).all():
+            place = pks[-1]
+            beyond = set(pks) - (self._gate.visible(actor, pks, holding=True) or set())
+            if beyond:
+                gone = delete(_FOUND).where(_FOUND.c.message_pk == bindparam("pk"))
+                connection.execute(gone, [{"pk": pk} for pk in beyond])
 
     def _fill(self, connection: Connection, pks: Iterable[int]) -> None:
         insert = dialect.insert_or_ignore(connection, _FOUND)

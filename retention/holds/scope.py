@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, and_, or_, select
 
@@ -221,6 +221,9 @@ def within(vault: Vault, connection: Connection, scope: HoldScope) -> ColumnElem
     return and_(*met)
 
 
+NO_SUCH: Final = "there is no message of one of these ids; search again for its id"
+
+
 def named_messages(connection: Connection, scope: HoldScope) -> set[int]:
     """Keys of the messages that a scope names by id. Raises NotThere, AlreadyDisposed."""
     return {_find(connection, message_id) for message_id in scope.message_ids}
@@ -249,7 +252,7 @@ def _find(connection: Connection, object_id: str) -> int:
             .where(reports.c.id == object_id)
         ).first()
     if row is None:
-        raise NotThere("there is no message of one of these ids; search again for its id")
+        raise NotThere(NO_SUCH)
     if row.disposed_us is not None:
         raise AlreadyDisposed("one of these messages was disposed of; its certificate says when and why")
     return int(row.pk)

@@ -34,13 +34,21 @@ KINDS: Final = {
     "emergency_begun": "Somebody broke the glass: they read mail in an emergency. It is yours to review.",
     "emergency_late": "A break-glass was not reviewed in time. Who used it can't again until it is.",
     "access_unusual": "Somebody read mail in an unusual way. The audit log says who, when and what.",
+    "appointed_alone": "A program gave somebody a role that sees content, and no second person was asked.",
     "witness_failing": "A witness, the copies or the time stamps don't see the archive's checkpoints.",
     "archive_read_only": "The archive is read-only: others have seen more of its logs than its records hold.",
     "mail_changed": "The address to which these notices go was changed.",
 }
 """Every kind, and what is read. A kind of another package is added here, without anything typed."""
 DUTIES: Final = frozenset(
-    {"emergency_begun", "emergency_late", "access_unusual", "witness_failing", "archive_read_only"}
+    {
+        "emergency_begun",
+        "emergency_late",
+        "access_unusual",
+        "appointed_alone",
+        "witness_failing",
+        "archive_read_only",
+    }
 )
 """Kinds that are of somebody's office, not of their account."""
 MOST: Final = 50

@@ -15,7 +15,7 @@ from search.approving.kept import Approval, Signed
 
 CHANGE: Final = "policy.change"
 
-Enact = Callable[[Actor, Mapping[str, Any], str, str, Signed], Any]
+Enact = Callable[[Actor, Mapping[str, Any], str, str, Signed | None], Any]
 
 
 class PolicyApprovals:
@@ -25,9 +25,8 @@ class PolicyApprovals:
         self._approvals = approvals
 
         def agree(actor: Actor, asked: Approval, signed: Signed | None) -> None:
-            if signed is not None:
-                document = {"do": APPROVE, "id": asked.about_id}
-                enact(actor, document, asked.request.params["preview"], asked.request.reason, signed)
+            document = {"do": APPROVE, "id": asked.about_id}
+            enact(actor, document, asked.request.params["preview"], asked.request.reason, signed)
 
         approvals.doers[CHANGE] = agree
 

@@ -207,7 +207,7 @@ class Decisions:
         self._agreeing.ready(actor, row, means, preview, reason, signed)
 
     def _enact_signed(
-        self, actor: Actor, document: Mapping[str, Any], preview: str, reason: str, signed: Signed
+        self, actor: Actor, document: Mapping[str, Any], preview: str, reason: str, signed: Signed | None
     ) -> Any:
         return self.enact(actor, document, preview=preview, reason=reason, signed=signed)
 

@@ -10,9 +10,11 @@ from sqlalchemy import Connection, select
 from archiver.clock import rfc3339
 from archiver.store.schema import outbox, request_items, unindexed
 from archiver.vault import Vault
-from retention.acts import change
+from retention.acts import Act, change
 from retention.patients.whom import BadPatient, Finder, Whom, tree_of
+from retention.requests.errors import BadCase
 from retention.requests.rows import Rows
+from retention.roster.matches import Person
 from search.access import Action, Actor, Gate, Purpose
 from search.language import parse
 from search.language.tree import all_of
@@ -37,28 +39,39 @@ class Finding:
         self._finder = Finder(vault)
 
     def search(
-        self, actor: Actor, request_id: str, whom: Whom | None = None, query: str = "*"
+        self,
+        actor: Actor,
+        request_id: str,
+        whom: Whom | None = None,
+        query: str = "*",
+        *,
+        roster: bool = True,
     ) -> dict[str, Any]:
         """Find the patient's mail that also matches `query` and put it on the request's list; what is there
-        already keeps its mark. Without `whom` the patient is who the request names.
+        already keeps its mark. Without `whom` the patient is who the request names. Who isn't on the roster,
+        `roster` false, is searched for by the query alone.
 
-        Returns the request with `found` and `added`. Raises BadPatient, NotThere, QueryError, CaseClosed.
+        Returns the request with `found` and `added`. Raises BadPatient, NotThere, BadCase, QueryError,
+        CaseClosed.
         """
         with change(self._vault, self._gate, actor, Action.REQUEST_WORK, "request.search") as act:
             act.purpose = Purpose.PATIENT_REQUEST
             act.detail["query"] = query
             row = self._rows.find(act, request_id, open_=True)
+            if row["kind"] != "access":
+                raise BadCase("this request asks for an account of disclosures, not for access")
             said = self._rows.opened(row)
             asked = whom if whom is not None and whom.said else Whom(**said["whom"])
             act.detail |= asked.detail()
-            people = self._finder.find(act.connection, actor, asked)
-            if len(people) != 1:
-                raise BadPatient("name one patient: by a record number, or by an id that the roster lists")
-            person = people[0]
-            act.patients += person.ids
-            tree = all_of([tree_of(people), parse(query, now=self._vault.clock.now()).tree])
+            tree = parse(query, now=self._vault.clock.now()).tree
+            person = None
+            if roster:
+                person = self._person(act, actor, asked)
+                tree = all_of([tree_of([person]), tree])
+            elif query.strip() == "*":
+                raise BadCase("of somebody who isn't on the roster say by which words or addresses to search")
             found = self._room.matching(actor, tree)
-            if query.strip() == "*":
+            if person is not None and query.strip() == "*":
                 found = sorted({*found, *self._unindexed(act.connection, actor, person.id)})
             added = self._add(act.connection, request_id, found)
             listed = act.connection.scalars(
@@ -70,6 +83,7 @@ class Finding:
                 "at": rfc3339(self._vault.clock.now()),
                 "by": actor.name,
                 "query": query,
+                "roster": roster,
                 "found": len(found),
                 # Others may see more of the archive than who searched: the list must be whole.
                 "beyond": self._room.beyond(actor, tree, listed),
@@ -77,11 +91,19 @@ class Finding:
             }
             # What is produced or denied is all that was found then: a longer list opens both anew.
             undone = UNDONE if added else {}
-            self._rows.change(act.connection, row, said, patient_id=person.id, **undone)
+            patient_id = person.id if person is not None else None
+            self._rows.change(act.connection, row, said, patient_id=patient_id, **undone)
             shown = self._rows.described(act.connection, self._rows.find(act, request_id))
             return {**shown, "found": len(found), "added": added}
 
     # --- inside -------------------------------------------------------------------------------
+
+    def _person(self, act: Act, actor: Actor, asked: Whom) -> Person:
+        people = self._finder.find(act.connection, actor, asked)
+        if len(people) != 1:
+            raise BadPatient("name one patient: by a record number, or by an id that the roster lists")
+        act.patients += people[0].ids
+        return people[0]
 
     def _add(self, connection: Connection, request_id: str, pks: Sequence[int]) -> int:
         there = set(

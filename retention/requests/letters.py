@@ -1,5 +1,5 @@
-"""The letters of a request: acknowledgement, extension, fulfilment, denial, account. Written once, kept as
-written; each is had as text and as PDF/A."""
+"""The letters of a request, from its acknowledgement to what a review of its denial decided. Written once,
+kept as written; each is had as text and as PDF/A."""
 
 from __future__ import annotations
 
@@ -25,13 +25,8 @@ from retention.requests.errors import BadCase, NotReady
 from retention.requests.rows import Rows, Tally
 from search.access import Action, Actor, Gate, Purpose
 
-ACKNOWLEDGEMENT, EXTENSION, FULFILMENT, DENIAL, ACCOUNT = (
-    "acknowledgement",
-    "extension",
-    "fulfilment",
-    "denial",
-    "account",
-)
+ACKNOWLEDGEMENT, EXTENSION, FULFILMENT, DENIAL = "acknowledgement", "extension", "fulfilment", "denial"
+ACCOUNT, WITHDRAWAL, REFERRAL, REVIEW = "account", "withdrawal", "referral", "review"
 BY_HAND: Final = (ACKNOWLEDGEMENT, FULFILMENT, DENIAL)
 """Letters that somebody asks for; the others come with what they tell of."""
 
@@ -76,16 +71,38 @@ class Letters:
     # --- for the other services ---------------------------------------------------------------
 
     def write(
-        self, act: Act, row: RowMapping, said: Mapping[str, Any], kind: str, actor: Actor, words: str = ""
+        self,
+        act: Act,
+        row: RowMapping,
+        said: Mapping[str, Any],
+        kind: str,
+        actor: Actor,
+        words: str = "",
+        facts: Mapping[str, Any] | None = None,
     ) -> str:
-        """Write a letter in the transaction of an act; its id."""
-        tally = self._rows.tally(act.connection, row["id"])
+        """Write a letter in the transaction of an act; its id. `facts` are kept with it, sealed."""
         settings = self._vault.settings
         house = wording.House(settings.organisation, settings.privacy_contact)
-        letter = wording.letter(kind, house, self._facts(row), said, tally, words)
-        return self.keep(act, row["id"], kind, letter, actor)
+        case = wording.Case(
+            row["kind"],
+            row["received_on"].isoformat(),
+            row["due_on"].isoformat(),
+            self._rows.patient_name(act.connection, row, said),
+            said,
+            self._rows.tally(act.connection, row["id"]),
+        )
+        letter = wording.letter(kind, house, row["id"], case, words)
+        return self.keep(act, row["id"], kind, letter, actor, facts)
 
-    def keep(self, act: Act, request_id: str, kind: str, letter: Letter, actor: Actor) -> str:
+    def keep(
+        self,
+        act: Act,
+        request_id: str,
+        kind: str,
+        letter: Letter,
+        actor: Actor,
+        facts: Mapping[str, Any] | None = None,
+    ) -> str:
         """Keep a letter that is written already, in the transaction of an act; its id."""
         letter_id = new_id("l")
         act.objects.append(letter_id)
@@ -96,10 +113,15 @@ class Letters:
                 kind=kind,
                 made_us=to_us(self._vault.clock.now()),
                 made_by=actor.user_id,
-                sealed=self._fields.seal(letter_id, letter.to_json()),
+                sealed=self._fields.seal(letter_id, {**letter.to_json(), "facts": dict(facts or {})}),
             )
         )
         return letter_id
+
+    def facts_of(self, row: RowMapping) -> dict[str, Any]:
+        """What was kept with a letter."""
+        found: dict[str, Any] = self._fields.open(row["id"], row["sealed"]).get("facts", {})
+        return found
 
     def outcome(self, connection: Connection, row: RowMapping, said: Mapping[str, Any]) -> str:
         """How a request may be closed: `produced` or `denied`. Raises NotReady saying what is lacking."""
@@ -114,9 +136,9 @@ class Letters:
             if not self._has(connection, row["id"], DENIAL, since=row["denial_us"]):
                 raise NotReady("write the denial first (45 CFR 164.524(d)(2)): the letter `denial`")
         if tally.given or not tally.total:
-            if tally.given:
-                self._delivered(connection, row)
-            if not self._has(connection, row["id"], FULFILMENT):
+            since = self._delivered(connection, row) if tally.given else _searched_us(said)
+            # A letter of before counts what she got, or was found, then.
+            if not self._has(connection, row["id"], FULFILMENT, since=since):
                 raise NotReady("write to the patient what she gets: the letter `fulfilment`")
             return "produced"
         return "denied"
@@ -164,10 +186,18 @@ class Letters:
         if row["denial_us"] is None or bytes(row["denial_sha256"] or b"") != tally.sha256:
             raise NotReady("a denial takes two persons: ask with `requests deny`, another one approves")
 
-    def _delivered(self, connection: Connection, row: RowMapping) -> None:
-        query = select(exports.c.downloaded_us).where(exports.c.id == row["export_id"])
-        if row["export_id"] is None or connection.scalar(query) is None:
-            raise NotReady("the messages weren't produced and downloaded yet: `holdfast requests produce`")
+    def _delivered(self, connection: Connection, row: RowMapping) -> int:
+        """When what is given was produced. Raises NotReady where nobody has downloaded it yet."""
+        query = select(exports.c.created_us, exports.c.downloaded_us).where(exports.c.id == row["export_id"])
+        found = connection.execute(query).first() if row["export_id"] is not None else None
+        if found is None:
+            raise NotReady("produce the messages first: `holdfast requests produce`")
+        if found.downloaded_us is None:
+            raise NotReady(
+                "what is given wasn't downloaded yet: "
+                f"`holdfast export download {row['export_id']} --purpose patient_request --out DIR`"
+            )
+        return int(found.created_us)
 
     def _has(self, connection: Connection, request_id: str, kind: str, since: int | None = None) -> bool:
         query = select(request_letters.c.id).where(
@@ -208,14 +238,6 @@ class Letters:
     def _day(self, us: int) -> datetime:
         return from_us(us).astimezone(zone_of(self._vault.settings.time_zone))
 
-    def _facts(self, row: RowMapping) -> dict[str, str]:
-        return {
-            "id": row["id"],
-            "kind": row["kind"],
-            "received": row["received_on"].isoformat(),
-            "due": row["due_on"].isoformat(),
-        }
-
     def _told(self, row: RowMapping) -> dict[str, Any]:
         made = self._day(row["made_us"])
         return {
@@ -225,3 +247,7 @@ class Letters:
             "made_at": made.date().isoformat(),
             "text": self._opened(row).as_text(made),
         }
+
+
+def _searched_us(said: Mapping[str, Any]) -> int:
+    return to_us(datetime.fromisoformat(said["search"]["at"]))

@@ -20,8 +20,9 @@ from retention.cases.typed import typed
 from retention.disclosures.book import Book
 from retention.patients.whom import Whom
 from retention.requests.errors import BadCase, NotReady, TooLate
-from retention.requests.letters import ACKNOWLEDGEMENT, EXTENSION, Letters
+from retention.requests.letters import ACKNOWLEDGEMENT, EXTENSION, WITHDRAWAL, Letters
 from retention.requests.rows import Rows
+from retention.roster.persons import members
 from search.access import Action, Actor, Gate, Purpose
 from search.disclosing import Basis, Told
 
@@ -249,6 +250,8 @@ class Requests:
                     messages=len(pks),
                 )
                 act.objects.append(self._book.write(act.connection, told, (patients, unmatched)))
+                act.patients += sorted(members(act.connection, patients))
+                act.detail |= told.sealed()
             act.count = len(pks)
             self._rows.change(
                 act.connection,
@@ -256,6 +259,27 @@ class Requests:
                 None,
                 state="closed",
                 outcome=outcome,
+                closed_us=to_us(self._vault.clock.now()),
+                closed_by=actor.user_id,
+            )
+            return self._rows.described(act.connection, self._rows.find(act, request_id))
+
+    def withdraw(self, actor: Actor, request_id: str, reason: str) -> dict[str, Any]:
+        """Close a request that its requester took back; `reason` says how they did, and the letter says so to
+        them. What was found for it isn't kept from disposal any more. Raises BadCase, CaseClosed."""
+        with change(self._vault, self._gate, actor, Action.REQUEST_WORK, "request.withdraw") as act:
+            act.purpose = Purpose.PATIENT_REQUEST
+            act.detail["reason"] = reason
+            row = self._rows.find(act, request_id, open_=True)
+            said = self._rows.opened(row)
+            said["withdrawal"] = {"reason": _checked("reason", reason, needed=True)}
+            self._letters.write(act, row, said, WITHDRAWAL, actor)
+            self._rows.change(
+                act.connection,
+                row,
+                said,
+                state="closed",
+                outcome="withdrawn",
                 closed_us=to_us(self._vault.clock.now()),
                 closed_by=actor.user_id,
             )

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
 from datetime import date
 from typing import Any, Final
 
-from sqlalchemy import Connection, RowMapping, select, update
+from sqlalchemy import Connection, RowMapping, bindparam, select, update
 
 from archiver.clock import to_us
 from archiver.store.schema import messages, request_items, users
 from archiver.vault import Vault
 from retention.acts import Act, change, look
+from retention.cases.agreeing import DENY, Agreement, Asked
 from retention.cases.typed import typed
 from retention.disclosures.accounting import Disclosures
 from retention.disclosures.paper import as_letter, told
@@ -23,8 +26,10 @@ from retention.requests.letters import ACCOUNT, Letters
 from retention.requests.marks import Mark, read_mark
 from retention.requests.rows import Rows
 from search.access import Action, Actor, Gate, Purpose
-from search.approving.persons import check_second
+from search.approving.approvals import Approvals
+from search.approving.kept import Approval, Signed
 from search.disclosing import Basis
+from search.language import parse
 from search.language.tree import Tag, any_of
 from search.productions import Productions
 from search.reading_room import ReadingRoom
@@ -47,6 +52,7 @@ class Review:
         exports: Productions,
         disclosures: Disclosures,
         letters: Letters,
+        approvals: Approvals,
     ) -> None:
         self._vault = vault
         self._gate = gate
@@ -57,13 +63,22 @@ class Review:
         self._rows = Rows(vault)
         self._finding = Finding(vault, gate, room)
 
-    # --- finding ------------------------------------------------------------------------------
+        def agree(actor: Actor, asked: Approval, signed: Signed | None) -> None:
+            self.approve(actor, asked.about_id, asked.request.item_set_sha256, signed)
+
+        self._agreement = Agreement(approvals, DENY, self._waits, agree)
 
     def search(
-        self, actor: Actor, request_id: str, whom: Whom | None = None, query: str = "*"
+        self,
+        actor: Actor,
+        request_id: str,
+        whom: Whom | None = None,
+        query: str = "*",
+        *,
+        roster: bool = True,
     ) -> dict[str, Any]:
         """See `retention.requests.finding.Finding.search`."""
-        return self._finding.search(actor, request_id, whom, query)
+        return self._finding.search(actor, request_id, whom, query, roster=roster)
 
     def items(
         self,
@@ -109,16 +124,18 @@ class Review:
         message_ids: Sequence[str] = (),
         *,
         unmarked: bool = False,
+        query: str = "",
         reason: str = "",
     ) -> dict[str, Any]:
-        """Mark messages of the list, or all that have no mark. Every mark but `given` needs a reason; the
-        last one holds. What was denied or produced by other marks is open again.
+        """Mark messages of the list, or all that have no mark; of these with `query` those that match it.
+        Every mark but `given` needs a reason; the last one holds. What was denied or produced by other marks
+        is open again.
 
-        Raises BadCase, NotThere for a message that isn't on the list, CaseClosed.
+        Raises BadCase, NotThere for a message that isn't on the list, QueryError, CaseClosed.
         """
         with change(self._vault, self._gate, actor, Action.REQUEST_WORK, "request.mark") as act:
             act.purpose = _FOR
-            act.detail |= {"mark": mark, "reason": reason}
+            act.detail |= {"mark": mark, "reason": reason, "query": query}
             row = self._rows.find(act, request_id, open_=True)
             chosen = read_mark(mark)
             why = typed("reason", reason, 2_000, BadCase)
@@ -126,21 +143,29 @@ class Review:
                 raise BadCase("say why a message isn't given")
             if len(message_ids) > MOST:
                 raise BadCase(f"one call marks {MOST:,} messages at most")
+            if query.strip() and not unmarked:
+                raise BadCase("a query chooses among what has no mark yet (--unmarked)")
             pks = self._listed(act, request_id, message_ids, unmarked)
+            if query.strip():
+                tree = parse(query, now=self._vault.clock.now()).tree
+                found = set(self._room.matching(actor, tree))
+                pks = [pk for pk in pks if pk in found]
             now_us = to_us(self._vault.clock.now())
-            for pk in pks:
-                sealed = self._rows.fields.seal(f"{request_id}/{pk}", {"reason": why})
-                act.connection.execute(
-                    update(request_items)
-                    .where(request_items.c.request_id == request_id, request_items.c.message_pk == pk)
-                    .values(
-                        mark=str(chosen),
-                        sealed=sealed if why else None,
-                        marked_us=now_us,
-                        marked_by=actor.user_id,
-                    )
+            marking = (
+                update(request_items)
+                .where(
+                    request_items.c.request_id == request_id, request_items.c.message_pk == bindparam("pk")
                 )
+                .values(mark=str(chosen), sealed=bindparam("why"), marked_us=now_us, marked_by=actor.user_id)
+            )
+            seal = self._rows.fields.seal
+            rows = [
+                {"pk": pk, "why": seal(f"{request_id}/{pk}", {"reason": why}) if why else None} for pk in pks
+            ]
+            if rows:
+                act.connection.execute(marking, rows)
             act.count = len(pks)
+            act.objects += self._ids(act.connection, pks)
             if pks:
                 self._rows.change(act.connection, row, None, **UNDONE)
             return self._rows.described(act.connection, self._rows.find(act, request_id))
@@ -180,21 +205,29 @@ class Review:
             )
             return self._rows.described(act.connection, self._rows.find(act, request_id))
 
-    def approve(self, actor: Actor, request_id: str, sha256: str | None = None) -> dict[str, Any]:
-        """Approve a denial as another person than who asked for it; `sha256` is the hash of the marks that
-        one looked at (`items.sha256`). Raises SecondPersonMissing, NotReady (also when the marks have
-        changed)."""
+    def approve(
+        self, actor: Actor, request_id: str, sha256: str | None = None, signed: Signed | None = None
+    ) -> dict[str, Any]:
+        """Approve a denial as another person than who asked for it, signed by their passkey if they have one;
+        `sha256` is the hash of the marks that one looked at (`items.sha256`).
+
+        Raises SecondPersonMissing, SignatureNeeded, ApprovalVoid, NotReady (also when the marks have
+        changed).
+        """
+        self._gate.require(actor, Action.REQUEST_DECIDE)
+        if (waiting := self._waits(request_id)) is not None:
+            self._agreement.ready(actor, waiting, signed)
         with change(self._vault, self._gate, actor, Action.REQUEST_DECIDE, "request.approve") as act:
             act.purpose = _FOR
             row = self._rows.find(act, request_id, open_=True)
             if row["denial_asked_us"] is None:
                 raise NotReady("nobody has asked for a denial, or the marks have changed since")
-            check_second(act.connection, self._vault.clock, row["denial_asked_by"], actor.user_id)
             tally = self._rows.tally(act.connection, request_id)
             asked = bytes(row["denial_sha256"] or b"")
             if asked != tally.sha256 or (sha256 is not None and sha256.strip().lower() != asked.hex()):
                 raise NotReady("the marks aren't those you looked at any more; show the request again")
             act.detail["marks_sha256"] = asked.hex()
+            self._agreement.settle(act, actor, self._asked(row), signed)
             self._rows.change(
                 act.connection,
                 row,
@@ -203,6 +236,24 @@ class Review:
                 denial_by=actor.user_id,
             )
             return self._rows.described(act.connection, self._rows.find(act, request_id))
+
+    def _waits(self, request_id: str) -> Asked | None:
+        """What waits for a second person."""
+        row = self._rows.load(request_id)
+        asked = row is not None and row["state"] == "open" and row["denial_asked_us"] is not None
+        return self._asked(row) if row is not None and asked else None
+
+    def _asked(self, row: RowMapping) -> Asked:
+        """What a second person approves: the denial of just these marks, in just these words."""
+        marks = bytes(row["denial_sha256"] or b"").hex()
+        # Keyed, since an approval's file is for strangers.
+        words = json.dumps(self._rows.opened(row).get("denial", {}), sort_keys=True).encode()
+        params = {
+            "request": row["id"],
+            "marks_sha256": marks,
+            "statement": self._vault.blind.token("denial", hashlib.sha256(words).hexdigest()).hex(),
+        }
+        return Asked(row["id"], params, marks, row["denial_asked_by"])
 
     # --- giving -------------------------------------------------------------------------------
 
@@ -251,10 +302,11 @@ class Review:
         *,
         since: date | None = None,
         until: date | None = None,
+        roster: bool = True,
     ) -> dict[str, Any]:
         """Make the account of disclosures for a request of that kind and keep it as its letter; the account
-        as `Disclosures.account` gives it, with `letter`. Raises BadCase for a request for access,
-        NotReady."""
+        as `Disclosures.account` gives it, with `letter`. For who isn't on the roster, `roster` false, the
+        letter says that nothing is recorded of them. Raises BadCase for a request for access, NotReady."""
         with look(self._vault, self._gate, actor, Action.REQUEST_WORK, "request.account", _FOR) as act:
             row = self._rows.find(act, request_id, open_=True)
             said = self._rows.opened(row)
@@ -263,9 +315,21 @@ class Review:
             if not said.get("identity"):
                 raise NotReady("say first how it was checked who asks (45 CFR 164.514(h))")
             asked = whom if whom is not None and whom.said else Whom(**said["whom"])
+        if not roster:
+            with change(self._vault, self._gate, actor, Action.REQUEST_WORK, "request.account") as act:
+                act.purpose = _FOR
+                row = self._rows.find(act, request_id, open_=True)
+                letter_id = self._letters.write(act, row, said, ACCOUNT, actor)
+                return {"patient": None, "disclosures": [], "letter": letter_id}
         found = self._disclosures.account(actor, asked, since=since, until=until, asked_on=row["received_on"])
         settings = self._vault.settings
-        letter = as_letter(told(found), settings.organisation, settings.privacy_contact)
+        letter = as_letter(
+            told(found),
+            settings.organisation,
+            settings.privacy_contact,
+            request_id=request_id,
+            requester=said["requester"],
+        )
         with change(self._vault, self._gate, actor, Action.REQUEST_WORK, "request.account") as act:
             act.purpose = _FOR
             row = self._rows.find(act, request_id, open_=True)
@@ -287,7 +351,6 @@ class Review:
         )
         if unmarked:
             rows = act.connection.execute(query.where(request_items.c.mark.is_(None))).all()
-            act.objects += [row.id for row in rows]
             return [row.message_pk for row in rows]
         found: dict[str, int] = {}
         wanted = list(dict.fromkeys(message_ids))
@@ -296,8 +359,15 @@ class Review:
             found |= {row.id: row.message_pk for row in act.connection.execute(chunk)}
         if len(found) != len(wanted):
             raise NotThere("a message named isn't on this request's list; `holdfast requests items` shows it")
-        act.objects += list(found)
         return list(found.values())
+
+    @staticmethod
+    def _ids(connection: Connection, pks: Sequence[int]) -> list[str]:
+        found: list[str] = []
+        for start in range(0, len(pks), 500):
+            chosen = select(messages.c.id).where(messages.c.pk.in_(pks[start : start + 500]))
+            found += connection.scalars(chosen.order_by(messages.c.pk))
+        return found
 
     def _described(self, actor: Actor, ids: Sequence[str]) -> dict[str, Item]:
         if not ids:

@@ -23,11 +23,14 @@ from archiver.store.schema import (
 from archiver.vault import Vault
 from config.cases import zone_of
 from retention.acts import Act
+from retention.cases.agreeing import DENY, settled
 from retention.cases.clock import day_of, urgency
 from retention.fields import SealedFields
 from retention.refusals import NotThere
 from retention.requests.errors import CaseClosed
-from retention.requests.marks import GROUNDS, Mark
+from retention.requests.marks import GROUNDS, REVIEWABLE, Mark
+from retention.roster.matches import Matcher
+from retention.roster.reviewing import described
 from search.disclosing import Recipient
 
 
@@ -61,6 +64,7 @@ class Rows:
     def __init__(self, vault: Vault) -> None:
         self._vault = vault
         self.fields = SealedFields(vault)
+        self._matcher = Matcher(vault)
 
     def today(self) -> date:
         """The day where the organisation is."""
@@ -83,6 +87,12 @@ class Rows:
         if open_ and row["state"] == "closed":
             raise CaseClosed("this request is closed; open another one for what is asked anew")
         return row
+
+    def load(self, request_id: str) -> RowMapping | None:
+        """A request, for who asks the gate and the log themselves."""
+        with self._vault.records.read() as connection:
+            query = select(patient_requests).where(patient_requests.c.id == request_id)
+            return connection.execute(query).mappings().first()
 
     def opened(self, row: RowMapping) -> dict[str, Any]:
         """What people said of a request."""
@@ -140,6 +150,15 @@ class Rows:
             for row in rows
         ]
 
+    def patient_name(self, connection: Connection, row: RowMapping, said: Mapping[str, Any]) -> str:
+        """The patient's name: the roster's, or else as the request has it; empty where nobody said it."""
+        if row["patient_id"] is not None:
+            person = self._matcher.persons(connection, [row["patient_id"]]).get(row["patient_id"])
+            if person is not None and (name := described(person)["name"]):
+                return str(name)
+        found: str = said["whom"].get("name", "")
+        return found
+
     def recipient(self, said: Mapping[str, Any]) -> Recipient:
         """Who asks, as the book of disclosures names them."""
         return Recipient(said["requester"]["name"], said["requester"]["address"])
@@ -177,6 +196,8 @@ class Rows:
             downloaded = connection.scalar(
                 select(exports.c.downloaded_us).where(exports.c.id == row["export_id"])
             )
+        letters = self.letters(connection, row["id"])
+        reviews = [one for one in reversed(letters) if one["kind"] in ("denial", "referral", "review")]
         approved = row["denial_us"] is not None and bytes(row["denial_sha256"] or b"") == tally.sha256
         return {
             **self.summary(row),
@@ -189,7 +210,10 @@ class Rows:
             "fee": said.get("fee"),
             "extension": said.get("extension"),
             "patient": row["patient_id"],
+            "patient_name": self.patient_name(connection, row, said),
             "search": said.get("search"),
+            "follows": said.get("follows"),
+            "withdrawal": said.get("withdrawal"),
             "items": {
                 "total": tally.total,
                 "unmarked": tally.unmarked,
@@ -202,11 +226,14 @@ class Rows:
                 "asked_at": _time(row["denial_asked_us"]),
                 "approved_by": names.get(row["denial_by"], row["denial_by"]) if approved else None,
                 "approved_at": _time(row["denial_us"]) if approved else None,
+                "approval": settled(connection, DENY, row["id"]) if approved else None,
                 "statement": (said.get("denial") or {}).get("statement", ""),
             },
+            "reviewable": any(tally.marks.get(one, 0) for one in REVIEWABLE),
+            "under_review": next((one["kind"] == "referral" for one in reviews), False),
             "export": row["export_id"],
             "delivered_at": _time(downloaded),
-            "letters": self.letters(connection, row["id"]),
+            "letters": letters,
             "closed_at": _time(row["closed_us"]),
             "closed_by": names.get(row["closed_by"], row["closed_by"]),
         }

@@ -96,7 +96,7 @@ _STATES: Final = MappingProxyType(
 _CODES: Final = frozenset(_STATES.values())
 
 
-MORE_COLUMNS: Final = ("phone", "previous_names", "emancipated")
+MORE_COLUMNS: Final = ("phone", "previous_names", "emancipated", "postal_address")
 """Columns that may be there besides."""
 _SEVERAL: Final = ";"
 """Between several values of a cell: record numbers, addresses, telephone numbers, previous names, States."""
@@ -222,6 +222,11 @@ def state_code(value: str) -> str:
     return code if code in _CODES else ""
 
 
+def state_name(code: str) -> str:
+    """A State's name; the code itself where it is none of ours."""
+    return next((name for name, one in _STATES.items() if one == code), code)
+
+
 def email_address(value: str) -> str:
     """An e-mail address as written; `""` for what is none."""
     return value if _EMAIL.fullmatch(value) else ""
@@ -244,7 +249,8 @@ def _reader_for(header: list[str]) -> tuple[_Read, frozenset[str]]:
     if twice:
         raise RosterError("line 1: a column is there twice")
     if set(_SYNTHEA) <= set(header):
-        return _from_synthea, frozenset({"mrn", "name", "born", "died", "state", "names", "deceased"})
+        said = {"mrn", "name", "born", "died", "state", "names", "deceased"}
+        return _from_synthea, frozenset(said | ({"postal"} if "ADDRESS" in header else set()))
     for position, name in enumerate(header, start=1):
         if name not in ROSTER_COLUMNS and name not in MORE_COLUMNS:
             # The name isn't repeated: without a header line it is a patient's data.
@@ -266,6 +272,7 @@ _FIELDS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "email": ("email", "emails"),
         "phone": ("phones",),
         "previous_names": ("names",),
+        "postal_address": ("postal",),
     }
 )
 """The fields of a patient that a column speaks of, where they aren't called as it is."""
@@ -300,6 +307,7 @@ def _from_ours(row: _Row) -> Patient:
         emails=emails[1:],
         phones=row.several("phone", "must be blank or a telephone number", phone_number),
         emancipated=emancipated,
+        postal="\n".join(row.several("postal_address", "must be blank or an address", str)),
     )
 
 
@@ -314,4 +322,12 @@ def _from_synthea(row: _Row) -> Patient:
         died=row.date("DEATHDATE"),
         state=states[0] if states else "",
         names=(" ".join((*given, maiden)),) if maiden and given else (),
+        postal=postal_lines([row.text("ADDRESS")], row.text("CITY"), row.text("STATE"), row.text("ZIP")),
     )
+
+
+def postal_lines(street: Iterable[str], city: str, state: str, code: str) -> str:
+    """A postal address as its lines; empty without a street."""
+    lines = [one for one in street if one]
+    place = ", ".join(filter(None, (city, " ".join(filter(None, (state_code(state) or state, code))))))
+    return "\n".join(filter(None, (*lines, place))) if lines else ""

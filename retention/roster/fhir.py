@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from archiver.classify import normalise_identifier
-from retention.roster.csv_file import state_code
+from retention.errors import RosterError
+from retention.roster.csv_file import postal_lines, state_code
 from retention.roster.fhir_care import Clinician, Meeting, clinician, meeting, role
 from retention.roster.fhir_node import (
     ID,
@@ -105,6 +106,7 @@ class Reader:
             fhir=fhir,
             links=_links(node, fhir),
             ids=ids,
+            postal=next(filter(None, map(_postal, node.children("address"))), ""),
         )
 
     def _identifiers(self, node: Node) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -157,3 +159,15 @@ def _links(node: Node, own: tuple[str, ...]) -> tuple[str, ...]:
                 raise other.fault("reference", "must name a Patient")
             found.append(named)
     return several(one for one in found if one not in own)
+
+
+def _postal(address: Node) -> str:
+    """An address to which a letter may go; empty for one of before, for bills alone, or that can't be read:
+    no roster is refused for it."""
+    try:
+        if address.text("use", 32) in ("old", "billing"):
+            return ""
+        parts = [address.text(name, 200) for name in ("city", "state", "postalCode")]
+        return postal_lines(address.texts("line", 200), *parts)
+    except RosterError:
+        return ""

@@ -101,6 +101,11 @@ class Person:
         return tuple(dict.fromkeys(e for record in self.records for e in record.all_emails))
 
     @property
+    def postal(self) -> str:
+        """Where a letter reaches her; of several the first record's."""
+        return next((record.postal for record in self.records if record.postal), "")
+
+    @property
     def _open(self) -> bool:
         return any(record.open_encounters for record in self.records)
 

@@ -23,7 +23,8 @@ class Patient:
     that had not ended when the roster was made: until they end, the last contact isn't known. `ids` are
     other numbers by which mail names a person, as `kind:value` (ssn, mbi, health_plan_id). `emancipated` is
     the day from which a minor was an adult before the law. `met_last` and `met_discharged` are what
-    encounters said, beside what a row of a roster says itself: such a row never takes them back.
+    encounters said, beside what a row of a roster says itself: such a row never takes them back. `postal` is
+    where a letter reaches her, line by line.
     """
 
     mrn: str
@@ -47,6 +48,7 @@ class Patient:
     emancipated: date | None = None
     met_last: date | None = None
     met_discharged: date | None = None
+    postal: str = ""
 
     @property
     def all_numbers(self) -> tuple[str, ...]:

@@ -36,10 +36,11 @@ from retention.roster import stale
 from retention.roster.matches import Matched, Matcher, Person
 from retention.roster.names import key_of
 from retention.roster.tokens import name_token
-from search.access import Action, Actor, Gate, Purpose
+from search.access import NO_SUCH_MESSAGE, Action, Actor, Gate, OutOfScope, Purpose
 
 PAGE: Final = 100
 _LOOKED_AT: Final = 500
+NO_SUCH_PATIENT: Final = "there is no such patient on the roster; `holdfast roster list` shows them"
 
 
 class BadDecision(RetentionError):
@@ -108,6 +109,9 @@ class RosterReview:
                     patient_tokens.c.kind.in_(kinds) | patient_tokens.c.kind.is_(None),
                 )
                 query = query.where(patients.c.id.in_(ids))
+            known = self._gate.patients(actor)
+            if known is not None:
+                query = query.where(patients.c.id.in_(sorted(known)))
             listed = list(act.connection.scalars(query.distinct().order_by("person").limit(limit + 1)))
             people = self._matcher.persons(act.connection, listed[:limit])
             act.objects += list(people)
@@ -121,10 +125,15 @@ class RosterReview:
         with look(self._vault, self._gate, actor, Action.ROSTER_READ, "roster.show", purpose) as act:
             person = self._person(act.connection, which)
             act.objects.append(person.id)
+            known = self._gate.patients(actor)
+            if known is not None and not known & {person.id, *person.ids}:
+                raise OutOfScope(NO_SUCH_PATIENT)
+            pks = self._messages_of(act.connection, person)
+            seen = self._gate.visible(actor, pks)
             return {
                 **described(person),
                 "records": [record.to_json() for record in person.records],
-                "messages": len(self._messages_of(act.connection, person)),
+                "messages": len(pks if seen is None else seen),
             }
 
     # --- ambiguous matches --------------------------------------------------------------------
@@ -135,13 +144,19 @@ class RosterReview:
         """Messages that may be about one of several patients, oldest capture first: `{items: [{message,
         sent_at, captured_at, candidates: [...]}], next}`. Each keeps the longest term of all."""
         with look(self._vault, self._gate, actor, Action.ROSTER_READ, "roster.ambiguous", purpose) as act:
+            known = self._gate.patients(actor)
             start = int(after) if after.lstrip("-").isdigit() else -1
             found: list[tuple[Any, Matched]] = []
             for rows in self._bearing_shared(act.connection, start):
-                matched = self._matcher.match(act.connection, [row.pk for row in rows])
-                found += [
-                    (row, matched[row.pk]) for row in rows if row.pk in matched and matched[row.pk].ambiguous
-                ]
+                pks = [row.pk for row in rows]
+                seen = self._gate.visible(actor, pks)
+                matched = self._matcher.match(act.connection, pks if seen is None else sorted(seen))
+                for row in rows:
+                    one = matched.get(row.pk)
+                    if one is None or not one.ambiguous:
+                        continue
+                    if known is None or {match.person for match in one.matches} <= known:
+                        found.append((row, one))
                 if len(found) > limit:
                     break
             shown = found[:limit]
@@ -169,7 +184,7 @@ class RosterReview:
                 raise BadDecision("say why: --reason")
             if bool(about) == none:
                 raise BadDecision("name the patients it is about, or none of them")
-            pk = _alive(act.connection, message_id)
+            pk = self._alive(act.connection, actor, message_id)
             # What was decided before isn't asked: whoever decides anew may choose among all of them.
             matched = self._matcher.match(act.connection, [pk], decided=False).get(pk, Matched())
             possible = {match.person for match in matched.matches}
@@ -204,13 +219,24 @@ class RosterReview:
         with change(self._vault, self._gate, actor, Action.ROSTER_DECIDE, "roster.undo") as act:
             act.detail["reason"] = reason
             act.objects.append(message_id[:64])
-            pk = _alive(act.connection, message_id)
+            pk = self._alive(act.connection, actor, message_id)
             if not self._undo(act, actor, pk):
                 raise WrongState("nothing is decided on this message")
             _felt(act.connection, pk)
         return {"message": message_id, "decisions": self._decisions_of(pk)}
 
     # --- inside -------------------------------------------------------------------------------
+
+    def _alive(self, connection: Connection, actor: Actor, message_id: str) -> int:
+        row = connection.execute(
+            select(messages.c.pk, messages.c.disposed_us).where(messages.c.id == message_id)
+        ).first()
+        if row is None:
+            raise NotThere(NO_SUCH_MESSAGE)
+        self._gate.must_see(actor, [row.pk])
+        if row.disposed_us is not None:
+            raise AlreadyDisposed("this message was disposed of; its certificate says when and why")
+        return int(row.pk)
 
     def _tokens(
         self, number: str, address: str, name: str, phone: str
@@ -243,7 +269,7 @@ class RosterReview:
             )
             found = set(connection.scalars(select(person).where(patients.c.id.in_(ids))))
         if not found:
-            raise NotThere("there is no such patient on the roster; `holdfast roster list` shows them")
+            raise NotThere(NO_SUCH_PATIENT)
         if len(found) > 1:
             raise BadDecision("several patients have this number; name one by its id")
         return self._matcher.persons(connection, found)[found.pop()]
@@ -355,17 +381,6 @@ def _shown(value: Any) -> Any:
     if isinstance(value, tuple):
         return [one.isoformat() for one in value]
     return value.isoformat() if value is not None else None
-
-
-def _alive(connection: Connection, message_id: str) -> int:
-    row = connection.execute(
-        select(messages.c.pk, messages.c.disposed_us).where(messages.c.id == message_id)
-    ).first()
-    if row is None:
-        raise NotThere("there is no such message")
-    if row.disposed_us is not None:
-        raise AlreadyDisposed("this message was disposed of; its certificate says when and why")
-    return int(row.pk)
 
 
 def _felt(connection: Connection, pk: int) -> None:

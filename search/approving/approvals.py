@@ -15,8 +15,10 @@ from typing import Any
 from sqlalchemy import Connection, update
 
 from archiver.clock import to_us
+from archiver.ledger.audit import Outcome
 from archiver.store.schema import approvals
 from archiver.vault import Vault
+from config.errors import HoldfastError
 from search.access import AccessDenied, Action, Actor, Gate
 from search.approving.errors import ApprovalEnded, ApprovalNeeded, ApprovalVoid, SignatureNeeded
 from search.approving.kept import OPEN, Approval, Signed
@@ -44,14 +46,23 @@ class Approvals(Looking):
         Raises AccessDenied, StepUpNeeded, SecondPersonMissing, SignatureNeeded, ApprovalEnded, ApprovalVoid,
         NoSuchApproval, and what doing it raises.
         """
-        found = self._to_decide(actor, approval_id, "approval.approve", stepped=signed is not None)
-        doer = self.doers.get(found.request.action)
-        if doer is None:
-            raise ApprovalEnded("this kind of request is approved where it was made")
-        if signed is not None:
+        if signed is not None and signed.user_id == actor.user_id:
             # A passkey that has just signed was shown just now, whatever the session saw last.
             actor = replace(actor, verified_us=to_us(self._vault.clock.now()))
-        doer(actor, found, signed)
+        found = self._to_decide(actor, approval_id, "approval.approve")
+        doer = self.doers.get(found.request.action)
+        if doer is None:
+            objects = objects_of(approval_id, found.about_id)
+            self._gate.record(actor, "approval.approve", "failed", objects=objects, reason="elsewhere")
+            raise ApprovalEnded("this kind of request is approved where it was made")
+        try:
+            doer(actor, found, signed)
+        except HoldfastError as error:
+            # What is done and refused may leave an entry of its own besides; that somebody tried stands here.
+            outcome: Outcome = "denied" if isinstance(error, AccessDenied) else "failed"
+            objects = objects_of(approval_id, found.about_id)
+            self._gate.record(actor, "approval.approve", outcome, objects=objects, reason=error.code)
+            raise
         return self.show_in(self.load(approval_id))
 
     def refuse(self, actor: Actor, approval_id: str, reason: str = "") -> dict[str, Any]:
@@ -235,12 +246,8 @@ class Approvals(Looking):
 
     # --- inside -------------------------------------------------------------------------------
 
-    def _to_decide(
-        self, actor: Actor, approval_id: str, name: str, *, own: bool = False, stepped: bool = False
-    ) -> Approval:
-        # Who has just signed with their passkey needn't show it once more.
-        if not stepped or Action.APPROVAL_DECIDE not in self._gate.rights(actor):
-            self._gate.require(actor, Action.APPROVAL_DECIDE)
+    def _to_decide(self, actor: Actor, approval_id: str, name: str, *, own: bool = False) -> Approval:
+        self._gate.require(actor, Action.APPROVAL_DECIDE)
         found = self._seen(actor, approval_id, name)
         objects = objects_of(approval_id, found.about_id)
         mine = own and found.request.requester == actor.user_id

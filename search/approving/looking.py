@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Any, Final
 
 from sqlalchemy import select
@@ -12,9 +13,10 @@ from archiver.vault import Vault
 from search.access import Action, Actor, Gate
 from search.approving.errors import NoSuchApproval
 from search.approving.kept import OPEN, Approval, Kept
-from search.approving.rights import concerns, objects_of
+from search.approving.rights import concerns, objects_of, title
 
 FORMAT: Final = "holdfast-approval/1"
+LISTED: Final = 1_000
 
 
 class Looking:
@@ -26,19 +28,20 @@ class Looking:
         self.kept = Kept(vault)
 
     def list(self, actor: Actor, *, every: bool = False) -> list[dict[str, Any]]:
-        """Requests that wait for a second person, or every one, newest first. On record."""
+        """Requests that wait for a second person, or every one of the last `LISTED`, newest first. On record.
+
+        `every` is of those that concern the actor, so that nobody's list is shortened by other people's.
+        """
         self._gate.require(actor, Action.APPROVAL_READ)
-        query = select(approvals).order_by(approvals.c.created_us.desc())
+        query = select(approvals).order_by(approvals.c.created_us.desc(), approvals.c.id.desc())
         if not every:
-            query = query.where(approvals.c.state == "asked")
+            now = to_us(self._vault.clock.now())
+            query = query.where(approvals.c.state == "asked", approvals.c.expires_us > now)
         with self._vault.records.read() as connection:
-            found = [self.kept.read(row) for row in connection.execute(query).mappings()]
-        now = to_us(self._vault.clock.now())
-        told = [
-            self.show_in(one)
-            for one in found
-            if (every or one.request.expires_us > now) and concerns(actor, one)
-        ]
+            rows = connection.execute(query).mappings().all()
+            theirs = (one for one in map(self.kept.read, rows) if concerns(connection, actor, one))
+            found = list(islice(theirs, LISTED))
+        told = [self.show_in(one) for one in found]
         self._gate.record(actor, "approval.list", "success" if told else "empty", count=len(told))
         return told
 
@@ -82,6 +85,7 @@ class Looking:
         return {
             "id": found.id,
             "action": found.request.action,
+            "title": title(found.request.action),
             "about": found.about_id,
             "whom": self._name(str(found.request.params["user"])) if "user" in found.request.params else None,
             "params": dict(found.request.params),
@@ -109,7 +113,9 @@ class Looking:
         except NoSuchApproval:
             self._gate.record(actor, name, "failed", reason="not_found", detail={"asked": approval_id[:200]})
             raise
-        if not concerns(actor, found):
+        with self._vault.records.read() as connection:
+            theirs = concerns(connection, actor, found)
+        if not theirs:
             self._gate.record(actor, name, "denied", objects=(found.id,), reason="scope")
             raise NoSuchApproval("there is no such request; `holdfast approval list` shows them")
         return found

@@ -10,10 +10,11 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, select
 
-from archiver.store.schema import matters, patients, sources
+from archiver.store.schema import patients, sources
 from archiver.vault import Vault
 from search.cover import Cover
 from search.granting.errors import BadGrant
+from search.matters import matter_named
 
 MOST: Final = 1_000
 """Names of one kind in one cover."""
@@ -75,13 +76,10 @@ class Covering:
     def _matters(self, connection: Connection, named: Sequence[str]) -> frozenset[str]:
         found = set()
         for which in named:
-            token = self.vault.blind.token("matter-name", " ".join(which.split()))
-            one = connection.scalar(
-                select(matters.c.id).where((matters.c.id == which) | (matters.c.name_token == token))
-            )
+            one = matter_named(self.vault, connection, None, which)
             if one is None:
                 raise BadGrant("matters: there is no such matter; `holdfast matter list` shows them")
-            found.add(str(one))
+            found.add(one)
         return frozenset(found)
 
     def _patients(self, connection: Connection, named: Sequence[str]) -> frozenset[str]:

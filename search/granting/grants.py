@@ -6,7 +6,8 @@ What it gives is in `search.scoping`, what may be given in `search.policy.GRANTA
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -18,6 +19,7 @@ from archiver.ledger.audit import AuditEvent
 from archiver.sealed_fields import SealedFields
 from archiver.store.schema import grants, users
 from archiver.vault import Vault
+from config.errors import HoldfastError
 from search.access import Action, Actor, Gate
 from search.approving.approvals import Approvals
 from search.approving.kept import Approval, Signed
@@ -66,6 +68,19 @@ class Grants:
         """
         if by is not None:
             self._gate.require(by, Action.GRANT_MANAGE)
+        with self._on_record(by, "grant.ask"):
+            return self._add(user, kind, reason, names, cover or {}, days, by)
+
+    def _add(
+        self,
+        user: str,
+        kind: str,
+        reason: str,
+        names: Iterable[str],
+        cover: Mapping[str, Any],
+        days: int | None,
+        by: Actor | None,
+    ) -> dict[str, Any]:
         if kind not in KINDS:
             raise BadGrant(f"kind: use one of {', '.join(KINDS)}")
         reason = _reason(reason)
@@ -78,9 +93,11 @@ class Grants:
         requester = by.user_id if by is not None else "operator"
         with self._vault.records.write() as connection:
             whom = self._user(connection, user)
-            read = self._covering.read(connection, cover or {})
+            read = self._covering.read(connection, cover)
             if kind == "limit" and read.everything:
                 raise BadGrant("a limit names what is left to see: custodians, matters, patients, days ...")
+            if Action.ROSTER_READ in named and not read.everything and not read.patients:
+                raise BadGrant("patients: roster.read shows the patients that the cover names; name them")
             told: dict[str, Any] = {"cover": read.to_json(), "reason": reason}
             until = now + timedelta(days=days)
             row: dict[str, Any] = {
@@ -120,9 +137,9 @@ class Grants:
         """
         if by is not None:
             self._gate.require(by, Action.GRANT_MANAGE)
-        reason = _reason(reason)
         requester = by.user_id if by is not None else "operator"
-        with self._vault.records.write() as connection:
+        with self._on_record(by, "grant.revoke", grant_id), self._vault.records.write() as connection:
+            reason = _reason(reason)
             row = self._row(connection, grant_id)
             if row["state"] not in ("asked", "granted"):
                 raise WrongGrantState(f"this grant is {row['state']} already")
@@ -215,6 +232,17 @@ class Grants:
             self._record(connection, actor, "grant.revoke", (row["id"], row["user_id"], asked.id), {})
 
     # --- inside -------------------------------------------------------------------------------
+
+    @contextmanager
+    def _on_record(self, by: Actor | None, action: str, grant_id: str = "") -> Iterator[None]:
+        """Let what is refused to a person in the block be on record."""
+        try:
+            yield
+        except HoldfastError as error:
+            if by is not None:
+                asked = {"asked": grant_id[:200]} if grant_id else {}
+                self._gate.record(by, action, "failed", reason=error.audit_code, detail=asked)
+            raise
 
     def _end(self, connection: Connection, grant_id: str, by: str) -> None:
         connection.execute(

@@ -12,7 +12,7 @@ from archiver.clock import from_us, rfc3339, to_us
 from archiver.sealed_fields import SealedFields
 from archiver.store.schema import alert_items, messages, saved_searches
 from archiver.vault import Vault
-from search.access import Action, Actor, Gate
+from search.access import Action, Actor, Gate, Purpose
 from search.acts import Act, change, look
 from search.keeping.errors import KeepingError, NotKept
 from search.keeping.saved import visible_to
@@ -124,6 +124,7 @@ class Alerts:
         if row is None:
             raise NotKept("there is no such alert of yours; `holdfast alert list` shows them")
         act.objects.append(row["id"])
+        act.purpose = Purpose(row["purpose"])
         return row
 
     def _summary(self, connection: Connection, actor: Actor, row: RowMapping) -> dict[str, Any]:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import Any, Final, get_args
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, or_, select, true, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, or_, select, update
 
 from archiver.capture.prepare import new_id
 from archiver.clock import from_us, rfc3339, to_us
 from archiver.sealed_fields import SealedFields
-from archiver.store.schema import alert_mails, matter_members, matters, messages, saved_searches, users
+from archiver.store.schema import alert_mails, matter_members, messages, saved_searches, users
 from archiver.vault import Vault
 from config.relay import is_address
 from search.access import Action, Actor, Gate, Purpose
@@ -23,6 +23,7 @@ from search.errors import SearchError
 from search.keeping.errors import KeepingError, NotKept
 from search.language import parse
 from search.language.tree import leaves
+from search.matters import matter_named
 from search.policy import own_matters_only, roles_with
 from search.reading_room import Page, ReadingRoom
 
@@ -184,6 +185,7 @@ class SavedSearches:
         with look(self._vault, self._gate, actor, Action.SAVED_USE, "saved.run") as act:
             row = self._find(act.connection, actor, search_id)
             act.objects.append(row["id"])
+            act.purpose = Purpose(row["purpose"])
             told: dict[str, Any] = self._fields.open(row["id"], row["sealed"])
             return told, Purpose(row["purpose"]), row["sort"]
 
@@ -239,16 +241,10 @@ class SavedSearches:
         """The id of a matter of the actor's, by id or name."""
         if which is None or not which.strip():
             return None
-        token = self._vault.blind.token("matter-name", " ".join(which.split()))
-        found = connection.scalar(
-            select(matters.c.id).where(
-                (matters.c.id == which) | (matters.c.name_token == token),
-                true() if not own_matters_only(actor) else matters.c.id.in_(_matters_of(actor.user_id)),
-            )
-        )
+        found = matter_named(self._vault, connection, actor, which)
         if found is None:
             raise NotKept("there is no such matter of yours; `holdfast matter list` shows them")
-        return str(found)
+        return found
 
     def _find(self, connection: Connection, actor: Actor, search_id: str) -> RowMapping:
         row = (

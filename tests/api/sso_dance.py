@@ -98,7 +98,7 @@ def register(house: House, provider: Provider, **more: Any) -> None:
 
 def reset(house: House, provider: Provider) -> None:
     """What one test did to them is no other's."""
-    provider.twist, provider.amr = None, None
+    provider.twist, provider.amr, provider.pushes = None, None, False
     provider.discovery.clear()
     house.app.attempts.forgive()
     house.app.sso.provider._metadata = None

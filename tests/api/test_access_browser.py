@@ -52,7 +52,7 @@ def test_an_approval_is_signed_in_the_browser_and_checked_by_a_stranger(
         "legal-person", "add", cover={"custodians": "ann@clinic.example"}, reason=WHY
     )
     browser.open(f"{strict.base}/approvals")
-    assert "grant.add" in browser.text()
+    assert "Give a grant" in browser.text()
     picture(browser, "approvals")
     browser.open(f"{strict.base}/approvals/{asked['approval']}")
     assert app.access.approvals.load(asked["approval"]).request_hash.hex() in browser.text()

@@ -256,6 +256,23 @@ def a_breach(clinic: House, officer: Door, privacy: Door) -> None:
         proofs = [name for name in bundle.namelist() if name.startswith("proofs/")]
         assert len(proofs) == seen["entries"]
         assert marker("title") in bundle.read("breach.json").decode()
+    assert privacy.post(f"/breaches/{breach}/letters", 409)["code"] == "step_missing"
+    words = dict.fromkeys(("what_happened", "information", "protect", "contact"), marker("notice"))
+    assert privacy.post(f"/breaches/{breach}/notice", **words)["missing"] == []
+    with zipfile.ZipFile(io.BytesIO(privacy.post(f"/breaches/{breach}/letters"))) as bundle:
+        assert bundle.testzip() is None
+        assert b"Jane Roe" in bundle.read("recipients.csv")
+        assert len([name for name in bundle.namelist() if name.endswith(".pdf")]) == 2
+    jane = privacy.get(f"/breaches/{breach}/patients")["items"][0]["id"]
+    assert marker("doing") in privacy.post(f"/breaches/{breach}/letter", patient=jane)["text"]
+    assert privacy.post(f"/breaches/{breach}/letter/pdf", patient=jane).startswith(b"%PDF")
+    assert marker("notice") in privacy.get(f"/breaches/{breach}/public")["substitute"]
+    form = privacy.post(f"/breaches/{breach}/hhs", answers={"entity_city": marker("city"), "type": ["theft"]})
+    assert {one["name"]: one["answer"] for one in form["fields"]}["type"] == ["Theft"]
+    assert marker("city").encode() in privacy.get(f"/breaches/{breach}/hhs.csv")
+    (line,) = privacy.get("/breach-log", year=clinic.clock.now().year)["breaches"]
+    assert (line["id"], line["people"]) == (breach, 2)
+    assert marker("city").encode() in privacy.get("/breach-log.csv", year=clinic.clock.now().year)
 
 
 # --- the desk -------------------------------------------------------------------------------------
@@ -387,7 +404,7 @@ def test_the_pages_fit_and_break_no_policy(small: House, tmp_path: Path) -> None
     privacy.post(f"/breaches/{breach}/exposure", users=[f"{OFFICER}-person"])
     pages = {
         OFFICER: ("/requests", f"/requests/{case}"),
-        PRIVACY: ("/disclosures", "/breaches", f"/breaches/{breach}"),
+        PRIVACY: ("/disclosures", "/breaches", f"/breaches/{breach}", f"/breaches/{breach}/papers"),
     }
     for role, paths in pages.items():
         with chromium(tmp_path / f"profile-{role}", COMMAND) as browser:

@@ -256,6 +256,26 @@ def test_what_needs_a_fresh_passkey_needs_a_bound_token_that_names_it(tmp_path: 
             accounts.new_token(stale.user_id, None, MadeFor("mine"), by=stale)
 
 
+def test_no_token_of_a_person_appoints_alone(served: House) -> None:
+    accounts = served.app.accounts
+    person = served.sign_in("administrator-person")
+    actor = accounts.authenticate(person.cookies["holdfast"], "desk", kind="session")
+    own, device = served.app.own_account, Authenticator(served.base)
+    own.enrol(actor, person.cookies["holdfast"], device.create(own.begin_enrolment(actor)), "Phone")
+    new = {"name": "Vic", "role": "legal"}
+    plain = served.client(Role.ADMINISTRATOR).post(f"{API}/users", json=new)
+    assert (plain.status_code, plain.json()["code"]) == (403, "step_up_needed")
+    # A bound one may, for it was made by the passkey; what takes two at the desk takes two here.
+    key = ECKey.generate_key("P-256")
+    made_for = MadeFor("staff", ["user.manage"], key=key.as_dict(private=False))
+    _, secret = accounts.new_token("administrator-person", None, made_for)
+    assert _signing(served, secret, key).send("POST", f"{API}/users", json=new).status_code == 201
+    start = served.audit_size()
+    answer = served.client(accounts.token("Vic")).post(f"{API}/search", json=SEARCH)
+    assert (answer.status_code, answer.json()["code"]) == (403, "access_denied")
+    assert served.entries_since(start)[-1]["reason"] == "appointment_waits"
+
+
 def test_the_command_line_cannot_use_a_bound_token(served: House) -> None:
     client = _bound(served, ECKey.generate_key("P-256"))
     with pytest.raises(NotSignedIn):

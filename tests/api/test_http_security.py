@@ -322,11 +322,24 @@ def test_guessing_is_slowed_and_good_tokens_still_pass(shared_house: House) -> N
     start = shared_house.audit_size()
     answers = [client.get(f"{API}/session") for _ in range(BURST + 3)]
     assert [a.status_code for a in answers] == [401] * BURST + [429] * 3
-    assert answers[0].headers["www-authenticate"] == 'Bearer realm="holdfast"'
     assert answers[-1].json()["code"] == "too_many_attempts"
     assert 1 <= int(answers[-1].headers["retry-after"]) <= 61
     assert shared_house.audit_size() == start + BURST
     assert shared_house.client(Role.LEGAL).get(f"{API}/session").status_code == 200
+
+
+def test_a_program_learns_how_to_sign_in(shared_house: House) -> None:
+    """RFC 6750, 3.1, and RFC 9728, 5.1: what was wrong, and where it stands how to do it right."""
+    where = f"{shared_house.app.settings.url}/.well-known/oauth-protected-resource/api/v1"
+    told = f'resource_metadata="{where}"'
+    said = shared_house.client().get(f"{API}/session").headers["www-authenticate"]
+    assert said == f'Bearer realm="holdfast", {told}'
+    said = shared_house.client("hf_x").get(f"{API}/session").headers["www-authenticate"]
+    assert said == f'Bearer realm="holdfast", error="invalid_token", {told}'
+    described = shared_house.client().get("/.well-known/oauth-protected-resource/api/v1").json()
+    assert described["resource"] == f"{shared_house.app.settings.url}/api/v1"
+    assert described["bearer_methods_supported"] == ["header"]
+    assert "ES256" in described["dpop_signing_alg_values_supported"]
 
 
 @pytest.mark.parametrize("header", ["Bearer", "Basic aGY6eA==", "hf_x", "Bearer \u00e9".encode("latin-1")])

@@ -11,12 +11,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from webauthn import verify_registration_response
+from webauthn.helpers import parse_attestation_object
+from webauthn.helpers.structs import AttestationFormat
 
+from api.passkeys.attesting import Models
+from api.passkeys.relying_party import relying_party
+from api.passkeys.verifying import verify_enrolment
 from tests.api.chromium import Browser, chromium, find_chromium
 from tests.api.house import House, open_house
+from tests.support.authenticator import unb64
+from tests.support.maker import Maker
 
 COMMAND = find_chromium()
 OLGA = "compliance_officer-person"
+VIRTUAL = "01020304-0506-0708-0102-030405060708"
+"""The model of Chromium's virtual authenticators."""
 CLICK = "document.querySelector('form[data-passkey] button').click()"
 SAID = "document.querySelector('form[data-passkey] .said').textContent"
 
@@ -182,6 +194,51 @@ def test_refusals_in_the_browser(strict: House, browser: Browser) -> None:
     browser.read(CLICK)
     browser.until(SAID, "was not accepted")
     assert last(strict) == ("session.open", "failed", "cloned")
+
+
+def test_where_listed_security_keys_are_asked_for_chromium_conveys_their_makers_word(
+    tmp_path: Path, browser: Browser
+) -> None:
+    """As far as a virtual authenticator goes: its certificate names no model, so that it is never let in.
+
+    What of a good one is taken is in test_passkey_hardware.py.
+    """
+    maker = tmp_path / "makers.pem"
+    maker.write_bytes(Maker().root)
+    more = {"passkey_models": VIRTUAL, "passkey_makers": str(maker)}
+    with open_house(tmp_path, messages=1, passkeys="hardware", **more) as house:
+        browser.authenticator("usb")
+        browser.open(house.app.accounts.link(OLGA))
+        assert "security key" in browser.text()
+        browser.do("document.querySelector('form button.main').click()")
+        browser.read(CLICK)
+        browser.until(SAID, "This archive takes security keys of certain models alone")
+        assert last(house) == ("passkey.add", "failed", "not_hardware")
+        # The browser did ask the key for its maker's word, and passed it on with the model's number.
+        made = browser.wait(
+            "(async () => { const asked = await post('/passkeys/enrol/options', {});"
+            " return [asked.challenge, await create(asked)]; })()"
+        )
+        challenge, answer = unb64(made[0]), made[1]
+        found = parse_attestation_object(unb64(answer["response"]["attestationObject"]))
+        assert found.fmt == AttestationFormat.PACKED
+        assert found.att_stmt.x5c
+        (certificate,) = (x509.load_der_x509_certificate(one) for one in found.att_stmt.x5c)
+        # Were even its own certificate trusted as a root: py_webauthn is content, we are not.
+        pem = certificate.public_bytes(Encoding.PEM)
+        party = relying_party(house.app.settings)
+        trusted = Models(frozenset({VIRTUAL}), (pem,))
+        verified = verify_registration_response(
+            credential=answer,
+            expected_challenge=challenge,
+            expected_rp_id=party.id,
+            expected_origin=list(party.origins),
+            require_user_verification=True,
+            pem_root_certs_bytes_by_fmt=trusted.by_format,
+        )
+        assert verified.aaguid == VIRTUAL
+        assert trusted.model_of(verified) == ""
+        assert verify_enrolment(answer, challenge, party, trusted).model == ""
 
 
 class _Plain(http.server.BaseHTTPRequestHandler):

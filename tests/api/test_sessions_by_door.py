@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
 
 import httpx
+import pytest
 
 from api.app import initialise
 from api.http.routes import API
@@ -16,6 +18,13 @@ from tests.support.authenticator import Authenticator
 from tests.support.holdfast import Home
 
 OLGA = "compliance_officer-person"
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    """A fresh archive with a server. What is asked of the database is asked of both in test_accounts.py."""
+    with open_house(tmp_path, messages=1) as opened:
+        yield opened
 
 
 def post(client: httpx.Client, path: str, **fields: str) -> httpx.Response:

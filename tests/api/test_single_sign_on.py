@@ -126,6 +126,22 @@ def test_what_the_browser_is_sent_to_the_provider_with(house: House, provider: P
     assert not {asked[name] for name in ("state", "nonce", "code_challenge")} & set(again.values())
 
 
+def test_the_session_that_the_browser_had_before_ends(house: House, provider: Provider) -> None:
+    """Our cookie isn't sent on the way back: which session it was is known from the way there."""
+    linked(house, provider)
+    traveller = Traveller(house, provider)
+    secrets = []
+    for _ in range(2):
+        start = house.audit_size()
+        assert traveller.sign_in().status_code == 200
+        secrets.append(traveller.here.cookies["holdfast"])
+    told = [(entry["action"], entry["reason"]) for entry in house.entries_since(start)]
+    assert told == [("session.end", "replaced"), ("session.open", OIDC)]
+    planted = {"Cookie": f"holdfast={secrets[0]}", "Sec-Fetch-Site": "same-origin"}
+    assert house.client().get("/api/v1/session", headers=planted).status_code == 401
+    assert traveller.session()["role"] == "compliance_officer"
+
+
 def test_a_foreign_page_can_begin_nothing(house: House, provider: Provider) -> None:
     client = Traveller(house, provider).here
     assert client.post("/sso/start", headers=FOREIGN).status_code == 403

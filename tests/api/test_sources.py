@@ -148,7 +148,7 @@ def test_the_server_watches_and_makes_no_heap_of_done_jobs(tmp_path: Path) -> No
     home = Home(tmp_path)
     home.init()
     home.feed()
-    with home.serving("jobs", forked=True) as server:
+    with home.serving("jobs") as server:
         for _ in range(300):
             with home.app() as app, app.vault.records.read() as connection:
                 rows = connection.execute(schema.jobs.select()).all()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ import pytest
 from joserfc.jwk import ECKey, RSAKey
 
 from api.attempts import CEREMONIES
+from api.doctor_sso import sso_findings
 from api.errors import SecondAdministratorNeeded
+from api.sso import provider as provider_
 from config.errors import ConfigError
 from search.access import AccessDenied, Role
 from tests.api.house import House, make_settings, open_house
@@ -31,7 +34,7 @@ from tests.api.sso_dance import (
     signed_by_nobody,
     subject_of,
 )
-from tests.servers.oidc_provider import CLIENT, MULTI_FACTOR, Provider, oidc_provider
+from tests.servers.oidc_provider import CLIENT, MULTI_FACTOR, SECRET, Provider, oidc_provider
 
 NOW = int(time.time())
 
@@ -50,7 +53,7 @@ def house(tmp_path_factory: pytest.TempPathFactory, provider: Provider) -> Itera
 
 @pytest.fixture(autouse=True)
 def _clean(provider: Provider, request: pytest.FixtureRequest) -> None:
-    provider.twist, provider.amr = None, None
+    provider.twist, provider.amr, provider.pushes = None, None, False
     if "house" in request.fixturenames:
         reset(request.getfixturevalue("house"), provider)
 
@@ -182,6 +185,83 @@ def test_our_own_proof_is_a_signature(tmp_path: Path, provider: Provider, kind: 
         assert given
         assert all(form["client_assertion_type"].endswith("jwt-bearer") for form in given)
         assert not any("client_secret" in form for form in given)
+
+
+@pytest.mark.parametrize("by_key", [False, True])
+def test_a_request_is_handed_in_where_the_provider_takes_it(
+    tmp_path: Path, provider: Provider, by_key: bool
+) -> None:
+    """RFC 9126: what is asked goes to the provider itself, and the browser carries a reference to it."""
+    made = ECKey.generate_key("P-256", auto_kid=True)
+    key = tmp_path / "client.key"
+    key.write_text(json.dumps(made.as_dict(private=True)))
+    more = {"oidc_client_key": f"file:{key}", "oidc_client_secret": ""} if by_key else {}
+    with opened(tmp_path, provider, **more) as house:
+        register(house, provider, key={**made.as_dict(private=False), "use": "sig"} if by_key else None)
+        house.app.sso.link(OFFICER, None, subject_of(house, provider))
+        provider.pushes = True
+        house.app.sso.provider.look()
+        provider.requests.clear()
+        traveller = Traveller(house, provider)
+        way = traveller.leave()
+        assert set(query_of(way)) == {"client_id", "request_uri"}
+        ((_, asked),) = [one for one in provider.requests if one[0] == "/par"]
+        assert {"state", "nonce", "code_challenge", "redirect_uri"} <= set(asked)
+        assert ("client_assertion" in asked) is by_key
+        assert traveller.back(traveller.prove(way)).status_code == 200
+        # Good once: who sees the address can't begin with it again.
+        with pytest.raises(AssertionError):
+            traveller.prove(way)
+        # A client that it doesn't know is told so, and goes nowhere.
+        provider.server.context.cdb.pop(CLIENT)
+        refused = traveller.here.post("/sso/start", headers=OURS)
+        assert (refused.status_code, "registered there" in refused.text) == (503, True)
+
+
+def test_a_secret_goes_in_the_way_that_the_provider_knows(house: House, provider: Provider) -> None:
+    linked(house, provider)
+    provider.discovery["token_endpoint_auth_methods_supported"] = ["client_secret_post"]
+    provider.server.context.cdb[CLIENT]["token_endpoint_auth_method"] = "client_secret_post"
+    house.app.sso.provider.look()
+    provider.requests.clear()
+    assert Traveller(house, provider).sign_in().status_code == 200
+    (form,) = [form for path, form in provider.requests if path == "/token"]
+    assert form["client_secret"] == SECRET
+
+
+def test_doctor_looks_at_our_proof_the_provider_and_the_clocks(
+    house: House, provider: Provider, tmp_path: Path
+) -> None:
+    settings = house.app.settings
+
+    def wrong(ours: provider_.Provider | None = None) -> list[str]:
+        found = sso_findings(settings, ours or house.app.sso.provider, house.clock)
+        return [bad for _, ok, _, bad in found if not ok]
+
+    house.clock.moment = datetime.now(UTC)
+    assert len(list(sso_findings(settings, house.app.sso.provider, house.clock))) == 3
+    assert wrong() == []
+    house.clock.pass_(seconds=45)
+    (told,) = wrong()
+    assert "seconds apart" in told
+    house.clock.moment = datetime.now(UTC)
+    provider.discovery["token_endpoint_auth_methods_supported"] = ["private_key_jwt", "\x1b[31m"]
+    (told,) = wrong()
+    assert told == "the provider takes private_key_jwt alone: set oidc_client_key instead"
+    provider.discovery["issuer"] = "https://evil.example"
+    (told,) = wrong()
+    assert "check the setting oidc_issuer" in told
+    provider.discovery.clear()
+    key = tmp_path / "client.key"
+    key.write_text(ECKey.generate_key("P-384").as_pem(private=True).decode())
+    for given, said in (
+        ({"oidc_client_secret": f"file:{tmp_path / 'gone'}"}, "can't be read"),
+        ({"oidc_client_secret": "", "oidc_client_key": f"file:{key}"}, "holds no private key"),
+    ):
+        (told,) = wrong(provider_.Provider(settings.model_copy(update=given)))
+        assert said in told
+    off = settings.model_copy(update={"oidc_issuer": ""})
+    assert wrong(provider_.Provider(off)) == []
 
 
 def test_a_provider_that_is_away_is_no_fault_of_the_person(tmp_path: Path, provider: Provider) -> None:
@@ -317,7 +397,7 @@ def test_the_provider_ends_what_it_began(house: House, provider: Provider) -> No
 
 BAD_LOGOUTS: dict[str, Callable[[Provider, dict[str, Any]], str]] = {
     "expired": lambda p, c: p.logout_token({**c, "iat": NOW - 900, "exp": NOW - 600}),
-    "of long ago, good for long": lambda p, c: p.logout_token({**c, "iat": NOW - 900, "exp": NOW + 900}),
+    "of long ago, good for long": lambda p, c: p.logout_token({**c, "iat": NOW - 900, "exp": NOW + 9000}),
     "another issuer": lambda p, c: p.logout_token({**c, "iss": "https://evil.example"}),
     "another audience": lambda p, c: p.logout_token({**c, "aud": "somebody-else"}),
     "no event": lambda p, c: p.logout_token({**c, "events": {}}),

@@ -1,4 +1,4 @@
-"""People are told, once, when nobody outside sees the checkpoints any more, or when somebody saw more."""
+"""People are told, and again each day, when somebody outside sees the checkpoints no more, or saw others."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ def test_each_trouble_is_told_once(tmp_path: Path) -> None:
     with open_house(tmp_path, messages=1) as house:
         vault = house.app.vault
         watchers = vault.witnessing.watchers
+        watchers.names = frozenset({"witness:w.example"})
         assert "nobody outside sees the logs' checkpoints" in findings(house)
         watchers.failed("witness:w.example", "unreachable")
         tell_of_watchers(vault)
@@ -34,18 +35,21 @@ def test_each_trouble_is_told_once(tmp_path: Path) -> None:
         for _ in range(3):
             tell_of_watchers(vault)
         assert told(house) == [FAILING]
+        house.clock.pass_(days=1)
+        tell_of_watchers(vault)
+        assert told(house) == [FAILING, FAILING]  # it still fails, and nobody has mended it
         assert "witness:w.example" in findings(house)
         watchers.ok("witness:w.example")
         watchers.failed("witness:w.example", "http_404")
         house.clock.pass_(minutes=16)
         tell_of_watchers(vault)
-        assert told(house) == [FAILING, FAILING]
+        assert told(house) == [FAILING] * 3
         watchers.ok("witness:w.example")
 
         vault.standing.close(("somebody has seen 9 entries of the audit log",))
         for _ in range(2):
             tell_of_watchers(vault)
-        assert told(house) == [CLOSED, FAILING, FAILING]
+        assert told(house) == [CLOSED, *[FAILING] * 3]
         assert "the archive is read-only" in findings(house)
         vault.standing.open()
         tell_of_watchers(vault)

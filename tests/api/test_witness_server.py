@@ -15,6 +15,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from starlette.types import Send
 
 from api import witness_serving
 from archiver.ledger.checkpoint import Checkpoint, sign_checkpoint
@@ -22,7 +23,7 @@ from archiver.ledger.merkle import leaf_hash
 from archiver.ledger.note import Signer
 from archiver.ledger.witness.request import MAX_BODY, format_request
 from archiver.store import durable
-from tests.support.witness import RunningWitness, witness
+from tests.support.witness import RunningWitness, serving, witness
 
 LOG = Signer("log.example/captures", bytes(32))
 ONE = sign_checkpoint(Checkpoint(LOG.verifier.name, 1, leaf_hash(b"x")), [LOG])
@@ -80,6 +81,24 @@ def test_a_body_that_does_not_come_is_not_waited_for(
     with socket.create_connection((client.base_url.host, client.base_url.port or 0), timeout=20) as slow:
         slow.sendall(b"POST /add-checkpoint HTTP/1.1\r\nHost: w\r\nContent-Length: 100\r\n\r\nold 0")
         assert slow.recv(100).startswith(b"HTTP/1.1 408")
+
+
+def test_silent_connections_keep_nobody_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many as it takes at once, none of which asks anything."""
+    monkeypatch.setattr(witness_serving, "HEAD_SECONDS", 0.5)
+
+    async def app(_scope: object, _receive: object, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    with serving(app, witness_serving.Bounded, most=3) as url, contextlib.ExitStack() as stack:
+        address = ("127.0.0.1", int(url.rpartition(":")[2]))
+        for _ in range(3):
+            silent = stack.enter_context(socket.create_connection(address, timeout=20))
+            silent.sendall(b"GET / HTTP/1.1\r\nHost: ")
+        assert httpx.get(url, trust_env=False).status_code == 503
+        assert silent.recv(1) == b""
+        assert httpx.get(url, trust_env=False).status_code == 200
 
 
 def test_a_full_disk_is_an_answer_and_nothing_is_cosigned(

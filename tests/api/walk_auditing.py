@@ -23,6 +23,7 @@ AUDIT_CALLS: dict[tuple[str, str], Any] = {
     ("POST", f"{API}/audit/reports/{{kind}}"): lambda _: {"json": {"user": "legal-person"}},
     ("POST", f"{API}/audit/watched"): lambda _: {"json": {"patient": "MRN-1"}},
     ("POST", f"{API}/audit/expiries"): lambda _: {"json": {"reason": "walk"}},
+    ("POST", "/audit/summary"): lambda _: {"data": {}},
     ("POST", "/audit/user"): lambda _: {"data": {"user": "legal-person"}},
     ("POST", "/audit/patient"): lambda _: {"data": {"patient": "MRN-1"}},
     ("POST", "/audit/sign-ins"): lambda _: {"data": {}},

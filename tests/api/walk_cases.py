@@ -6,16 +6,20 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from sqlalchemy import select
+
 from api.app import App
 from api.http.routes import API
 from archiver.clock import rfc3339
+from archiver.store.schema import data_keys
 from retention.breaches.asked import Asked
+from retention.breaches.breaches import NOTICE_FIELDS
 from retention.patients.whom import Whom
 from retention.roster.patient import Patient
 from search.access import Actor, Role
 from search.disclosing import Recipient
 
-KINDS = ("requests", "disclosures", "suspensions", "breaches")
+KINDS = ("requests", "disclosures", "suspensions", "breaches", "breach-log", "breach-log.csv")
 HER = Whom("MRN-1")
 NOBODY = Whom("MRN-9")
 """On the roster, and in no mail."""
@@ -35,6 +39,9 @@ JSON: dict[str, dict[str, Any]] = {
     "requests/{id}/produce": {},
     "requests/{id}/account": {},
     "requests/{id}/letters": {"kind": "acknowledgement"},
+    "requests/{id}/withdraw": {"reason": "she called and took it back"},
+    "requests/{id}/appeal": {"reviewer": "Dr Hall, MD"},
+    "requests/{id}/appealed": {"granted": False, "reason": "as before"},
     "exports/{id}/recipient": {"recipient": "Superior Court", "legal_basis": "judicial"},
     "disclosures": {**_PATIENT, **_BY_HAND, "what": "a call"},
     "disclosures/account": _PATIENT,
@@ -51,7 +58,7 @@ JSON: dict[str, dict[str, Any]] = {
     "breaches": {"title": "A loss", "what_happened": "A disk was lost."},
     "breaches/{id}/exposure": {"users": ["operator"]},
     "breaches/{id}/assessment": {"nature": _FACTOR},
-    "breaches/{id}/decision": {"decision": "breach", "reason": "it was read"},
+    "breaches/{id}/decision": {"decision": "exception", "reason": "in good faith"},
     "breaches/{id}/confirm": {},
     "breaches/{id}/delay": {
         "until": "2060-01-01",
@@ -62,6 +69,7 @@ JSON: dict[str, dict[str, Any]] = {
     "breaches/{id}/told": {"who": "individuals", "on": _DAY, "how": "by post"},
     "breaches/{id}/notice": {"doing": "All passwords were changed."},
     "breaches/{id}/package": {},
+    "breaches/{id}/hhs": {"answers": {"entity_city": "Raleigh"}},
 }
 """The bodies of the API's routes, by their path."""
 DATA: dict[str, dict[str, str]] = {
@@ -73,6 +81,9 @@ DATA: dict[str, dict[str, str]] = {
     "requests/{id}/search": {"patient": "MRN-1"},
     "requests/{id}/deny": {"statement": "therapy notes"},
     "requests/{id}/letters": {"kind": "acknowledgement"},
+    "requests/{id}/withdraw": {"reason": "she called and took it back"},
+    "requests/{id}/appeal": {"reviewer": "Dr Hall, MD"},
+    "requests/{id}/appealed": {"decision": "upheld", "reason": "as before"},
     "disclosures": {"patient": "MRN-1"},
     "disclosures/record": {
         "patient": "MRN-1",
@@ -91,7 +102,7 @@ DATA: dict[str, dict[str, str]] = {
     "breaches": {"title": "A loss", "what_happened": "A disk was lost."},
     "breaches/{id}/exposure": {"users": "operator"},
     "breaches/{id}/assessment": {"answer.nature": "none", "risk.nature": "low"},
-    "breaches/{id}/decision": {"decision": "breach", "reason": "it was read"},
+    "breaches/{id}/decision": {"decision": "exception", "reason": "in good faith"},
     "breaches/{id}/confirm": {"agree": "yes"},
     "breaches/{id}/delay": {
         "until": "2060-01-01",
@@ -101,6 +112,7 @@ DATA: dict[str, dict[str, str]] = {
     },
     "breaches/{id}/told": {"who": "individuals", "on": _DAY, "how": "by post"},
     "breaches/{id}/notice": {"doing": "All passwords were changed."},
+    "breaches/{id}/hhs": {"section": "Section 5: attestation", "attested_by": "Pat Poe"},
 }
 """The forms of the desk's routes, by their path."""
 
@@ -123,11 +135,16 @@ class Walk:
         self._privacy = accounts.authenticate(accounts.token(other.id), "api")
         app.patients.import_roster([Patient("MRN-9", "Nobody Here")])
         self._made: dict[tuple[str, str], str] = {}
+        self.exposed = ""
 
     def call(self, method: str, path: str) -> dict[str, Any]:
         """What a route is called with."""
         if method == "GET":
-            return {}
+            return {"params": {"year": 2026}} if "breach-log" in path else {}
+        if "/breaches/{id}/letter" in path and not path.endswith("s"):
+            self.address(method, path)
+            her = {"patient": self.exposed}
+            return {"json": her} if path.startswith(API) else {"data": her}
         if path.startswith(API):
             return {"json": JSON.get(path.removeprefix(f"{API}/"), {})}
         data = dict(DATA.get(path.strip("/"), {}))
@@ -183,8 +200,16 @@ class Walk:
         whom = NOBODY if step == "close" else self._her
         made = cases.requests.open(by, name="Jane Roe", identity="seen", kind=kind, whom=whom)
         case = made["id"]
-        if step in ("items", "marks", "deny", "approve", "produce", "download", "close"):
+        denied = ("appeal", "appealed")
+        if step in ("items", "marks", "deny", "approve", "produce", "download", "close", *denied):
             cases.review.search(by, case)
+        if step in denied:
+            cases.review.mark(by, case, "endangers", unmarked=True, reason="Dr Hall found so")
+            cases.review.deny(by, case, "it would endanger you")
+            cases.review.approve(self._privacy, case)
+            cases.letters.make(by, case, "denial")
+        if step == "appealed":
+            cases.appeals.refer(by, case, "Dr Hall, MD")
         if step in ("deny", "approve"):
             cases.review.mark(by, case, "psychotherapy", unmarked=True, reason="kept apart")
         if step == "approve":
@@ -205,9 +230,23 @@ class Walk:
             now = rfc3339(self._app.clock.now())
             service.expose(by, breach, Asked.of(since=now))
         if step in ("confirm", "told"):
+            service.expose(by, breach, Asked.of(taken=["packs"]))
+        if step in ("letter", "letters", "pdf"):
+            service.expose(by, breach, Asked.of(keys=self._keys()))
+            self.exposed = str(self._app.cases.papers.patients(by, breach)["items"][0]["id"])
+        if step in ("confirm", "told", "letter", "letters", "pdf"):
             service.decide(by, breach, "breach", "it was read")
         if step == "close":
             service.decide(by, breach, "exception", "within the workforce, in good faith")
-        if step in ("told", "close"):
+        if step in ("told", "close", "letter", "letters", "pdf"):
             service.confirm(self._second, breach)
+        if step in ("letter", "letters", "pdf"):
+            self._app.cases.papers.word(by, breach, dict.fromkeys(NOTICE_FIELDS, "as it was"))
+        if step in ("letter", "pdf"):
+            list(self._app.cases.breach_letters.make(by, breach))
         return breach
+
+    def _keys(self) -> list[str]:
+        """Every epoch: all mail was exposed."""
+        with self._app.vault.records.read() as connection:
+            return sorted(set(connection.scalars(select(data_keys.c.epoch_id))))

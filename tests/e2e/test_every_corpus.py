@@ -334,7 +334,7 @@ def by_smtp(tmp_path: Path, raws: Sequence[bytes]) -> None:
     home = Home(tmp_path)
     home.init()
     feed = home.feed()
-    with home.serving("smtp", forked=True) as server:
+    with home.serving("smtp") as server:
         with Sender(server.smtp) as sender:
             for raw in raws:
                 assert sender.exactly(feed, raw).startswith("250 2.0.0")
@@ -389,7 +389,7 @@ def by_imap(tmp_path: Path, raws: Sequence[bytes]) -> None:
         assert len(sent) == len(raws)
         named = ("--user", USER, "--password", "env:MAILBOX_PASSWORD", "--ca", str(dovecot.ca_file))
         home.ok("source", "add", "imap", "box", f"imaps://localhost:{dovecot.port}/", *named)
-        with home.serving("imap", forked=True) as server:
+        with home.serving("imap") as server:
             deadline = time.monotonic() + 200
             while home.sources()["box"]["received"] < len(sent):
                 assert time.monotonic() < deadline

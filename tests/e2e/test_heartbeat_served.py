@@ -59,7 +59,7 @@ def test_it_comes_back_and_is_seen_by_everyone_who_may(tmp_path: Path) -> None:
     home.init()
     organisation = Organisation()
     organisation.address = home.feed("exchange")
-    with running(organisation) as port, home.serving("smtp,index,jobs", forked=True) as server:
+    with running(organisation) as port, home.serving("smtp,index,jobs") as server:
         organisation.archive = server.smtp
         home.ok(
             *("source", "heartbeat", "exchange", "--to", "probe@clinic.example"),

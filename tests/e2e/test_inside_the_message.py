@@ -52,7 +52,7 @@ def test_words_of_attachments_are_found(tmp_path: Path) -> None:
     home.init()
     address = home.feed()
     token = home.user("officer", "compliance_officer")
-    with home.serving(forked=True) as server:
+    with home.serving() as server:
         with smtplib.SMTP("127.0.0.1", server.smtp) as smtp:
             smtp.send_message(mail(address), "ann@clinic.example", [address])
         until = time.monotonic() + 60

@@ -123,7 +123,7 @@ def test_by_smtp_and_out_by_http_and_command_line(home: Home, mib: int) -> None:
     size = mib * 2**20
     address = home.feed()
     token = home.user("carol", "compliance_officer")
-    with home.serving() as server:
+    with home.serving(program=command()) as server:
         for number in range(3):
             assert send(server, address, iter((numbered(number),))).startswith("250")
         memory = Memory(server.process.pid)

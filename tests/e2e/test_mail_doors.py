@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 from tests.archiver.capture.doors import self_made_client
-from tests.support.holdfast import Home
+from tests.support.holdfast import Home, command
 from tests.support.mail import numbered
 from tests.support.smtp import Blaster
 
@@ -28,7 +28,7 @@ def test_implicit_tls_and_lmtp(tmp_path: Path) -> None:
         pinned = home.ok(
             "source", "add", "journal", "pinned", "--client-cert", str(certificate), "--json"
         ).document
-        with home.serving("smtp") as server:
+        with home.serving("smtp", program=command()) as server:
             said = json.loads(server.out_path.read_bytes().splitlines()[0])
             assert said["lmtp"] == f"unix:{socket}"
             context = ssl.create_default_context(cafile=str(home.home / "tls" / "smtp-self-made.crt"))

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import func, select
 
 from archiver.capture.files.doors import open_items
+from archiver.store.records import Records
 from archiver.store.schema import messages, sources
 from search.access import Purpose
 from tests.servers.dovecot import PASSWORD, USER, dovecot_server, fill
@@ -20,8 +21,12 @@ from tests.support.mail import numbered
 
 def counts(home: Home) -> tuple[int, int]:
     """Received and stored by all sources so far, from the rows."""
-    with home.app() as app, app.vault.records.read() as connection:
-        row = connection.execute(select(func.sum(sources.c.received), func.sum(sources.c.stored))).one()
+    records = Records(home.settings.database_url)
+    try:
+        with records.read() as connection:
+            row = connection.execute(select(func.sum(sources.c.received), func.sum(sources.c.stored))).one()
+    finally:
+        records.close()
     return int(row[0]), int(row[1])
 
 

@@ -16,7 +16,7 @@ from sqlalchemy import create_engine
 
 from tests.servers.dovecot import PASSWORD, USER, dovecot_server, fill
 from tests.servers.postgres import fresh_database, postgres_server
-from tests.support.holdfast import HoldfastServer, Home
+from tests.support.holdfast import HoldfastServer, Home, command
 from tests.support.mail import numbered
 from tests.support.markers import Scanner, marker, needles
 from tests.support.smtp import Session, blast
@@ -192,7 +192,7 @@ def test_no_marker_in_anything_written(tmp_path: Path, database_url: str) -> Non
         address = f"imaps://localhost:{dovecot.port}/"
         named = ("--user", USER, "--password", "env:MAILBOX_PASSWORD", "--ca", str(dovecot.ca_file))
         home.ok("source", "add", "imap", marker("mailboxname"), address, *named, "--folder", "*")
-        with home.serving() as server:
+        with home.serving(program=command()) as server:
             mail = [smtp := planted("smtp"), planted("large", 6_000_000), journalled(), smtp]
             load = blast(server.smtp, feed, mail, connections=1)
             assert len(load.acknowledged) == 3, load.replies

@@ -87,7 +87,7 @@ def test_by_smtp(tmp_path: Path, exhibits: dict[str, bytes]) -> None:
     home.init()
     feed = home.feed()
     large = report_of_recipients(5_000)
-    with home.serving("smtp,index", forked=True) as server:
+    with home.serving("smtp,index") as server:
         with Sender(server.smtp) as sender:
             for raw in [*filter(None, exhibits.values()), large]:
                 assert sender.exactly(feed, raw).startswith("250 2.0.0")

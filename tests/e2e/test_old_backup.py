@@ -60,11 +60,11 @@ def world(tmp_path: Path) -> Iterator[tuple[Home, RunningWitness, str, dict[str,
             people = [app.accounts.add_user(role, Role(role)) for role in ROLES]
             tokens = {str(person.role): app.accounts.token(person.id) for person in people}
             address = str(app.vault.sources.add("journal", "feed").address)
-        with home.serving("smtp,index", forked=True) as server:
+        with home.serving("smtp,index") as server:
             assert deliver(server.smtp, address, 1).startswith("250")
             assert server.stop() == 0
         shutil.copytree(home.home, tmp_path / "backup")
-        with home.serving("smtp,index", forked=True) as server:
+        with home.serving("smtp,index") as server:
             assert deliver(server.smtp, address, 2).startswith("250")
             assert server.stop() == 0
         yield home, running, address, tokens
@@ -95,7 +95,7 @@ def test_from_the_first_refusal_to_the_first_message_after(
     assert home.run("doctor").code == 1
     assert home.run("verify", "--json").code in (0, 1)
 
-    with home.serving("http,smtp,index,jobs", forked=True) as server:
+    with home.serving("http,smtp,index,jobs") as server:
         assert deliver(server.smtp, address, 3).startswith("451")
         code, problem = get(server.http, "/readyz")
         assert (code, problem["code"]) == (503, "read_only")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import smtplib
-import socket
 import time
 from collections.abc import Callable
 from email.utils import formatdate
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from tests.servers.postfix import PostfixServer, postfix_server
 from tests.support.holdfast import Home
+from tests.support.ports import free_port
 
 PURPOSE = ("--purpose", "audit")
 
@@ -33,12 +33,6 @@ def until(condition: Callable[[], bool], what: str, seconds: float = 60) -> None
     while not condition():
         assert time.monotonic() < deadline, what
         time.sleep(0.2)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def test_the_maps_of_postfix(tmp_path: Path) -> None:

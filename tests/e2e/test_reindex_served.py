@@ -68,7 +68,7 @@ def test_a_server_answers_and_takes_mail_all_the_while(tmp_path: Path) -> None:
     home = Home(tmp_path)
     home.init()
     feed, token = home.feed(), home.user("olga", "compliance_officer")
-    with home.serving("http,smtp,index", forked=True) as server:
+    with home.serving("http,smtp,index") as server:
         blast(server.smtp, feed, [numbered(n) for n in range(BEFORE)])
         settled(server.http, token, BEFORE)
         first = begun(home)
@@ -141,7 +141,7 @@ def test_a_server_builds_what_is_lost_or_of_another_layout(tmp_path: Path) -> No
     home = Home(tmp_path)
     home.init()
     feed, token = home.feed(), home.user("olga", "compliance_officer")
-    with home.serving("smtp,index", forked=True) as server:
+    with home.serving("smtp,index") as server:
         blast(server.smtp, feed, [numbered(n) for n in range(20)])
         assert server.stop() == 0
     folder = home.home / "index"
@@ -153,12 +153,12 @@ def test_a_server_builds_what_is_lost_or_of_another_layout(tmp_path: Path) -> No
             db.execute(f"PRAGMA {setting}").fetchall()
         db.close()
     assert any("another version" in fault["what"] for fault in home.verify())
-    with home.serving("http,index", forked=True) as server:
+    with home.serving("http,index") as server:
         known(server.http, token, 20)
         assert server.stop() == 0
     assert home.verify() == []
     shutil.rmtree(folder)
-    with home.serving("http,smtp,index", forked=True) as server:
+    with home.serving("http,smtp,index") as server:
         blast(server.smtp, feed, [numbered(20)])
         known(server.http, token, 21)
         assert server.stop() == 0

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -17,9 +20,11 @@ from sqlalchemy import make_url
 
 from archiver.verify import Scrubber
 from tests.servers.postgres import fresh_database, postgres_server
-from tests.support.holdfast import HoldfastServer, Home
+from tests.support.holdfast import ROOT, HoldfastServer, Home
 from tests.support.mail import numbered
 from tests.support.smtp import Blaster, blast
+
+IMPATIENT = [sys.executable, "-m", "tests.support.impatient"]
 
 
 def ask(server: HoldfastServer, token: str) -> httpx.Response:
@@ -124,11 +129,12 @@ def test_postgresql_that_turned_read_only(tmp_path: Path) -> None:
 @pytest.mark.timeout(200)
 def test_sqlite_locked_by_another_process(tmp_path: Path) -> None:
     """A lock held for longer than we wait for it: 451, 503 and 75, and nothing lost."""
-    home = Home(tmp_path)
+    path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    home = Home(tmp_path, extra={"PYTHONPATH": path})
     home.init()
     feed = home.feed()
     token = home.user("carol", "compliance_officer")
-    with home.serving() as server:
+    with home.serving(program=IMPATIENT) as server:
         load = blast(server.smtp, feed, [numbered(n) for n in range(20)])
         assert len(load.acknowledged) == 20
         message = next(iter(load.acknowledged.values()))
@@ -138,10 +144,12 @@ def test_sqlite_locked_by_another_process(tmp_path: Path) -> None:
         with ThreadPoolExecutor(3) as pool:
             mail = pool.submit(blast, server.smtp, feed, late, 4)
             page = pool.submit(ask, server, token)
-            shown = pool.submit(home.run, "show", message, "--raw", "--purpose", "audit", token=token)
+            show = [*IMPATIENT, "show", message, "--raw", "--purpose", "audit"]
+            environ = home.environ | {"HOLDFAST_TOKEN": token}
+            shown = pool.submit(subprocess.run, show, env=environ, cwd=tmp_path, capture_output=True)
             assert {reply[:3] for reply in mail.result().replies} == {"451"}
             assert page.result().status_code == 503
-            assert (shown.result().code, shown.result().out) == (75, b"")
+            assert (shown.result().returncode, shown.result().stdout) == (75, b"")
         other.execute("ROLLBACK")
         other.close()
         assert len(blast(server.smtp, feed, late).acknowledged) == 4

@@ -16,6 +16,7 @@ from sqlalchemy import select
 from archiver.store.schema import messages
 from tests.support.holdfast import HoldfastServer, Home
 from tests.support.mail import numbered
+from tests.support.processes import runs
 from tests.support.smtp import Blaster, blast, endless
 
 SEED = 20261122
@@ -48,7 +49,7 @@ def ended(pids: list[int], seconds: float) -> bool:
     pause = threading.Event()
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        if not any(Path(f"/proc/{pid}").exists() for pid in pids):
+        if not any(runs(pid) for pid in pids):
             return True
         pause.wait(0.05)
     return False
@@ -66,14 +67,15 @@ def test_killed_listeners_lose_nothing_and_come_back(tmp_path: Path) -> None:
     def make(number: int) -> bytes:
         return numbered(number, chance.choice((300, 2_000, 60_000)))
 
-    with home.serving("smtp,index", forked=True) as server:
+    with home.serving("smtp,index") as server:
         for round_ in range(KILLS):
             while len(pids := listeners_of(server)) < 2:
                 time.sleep(0.05)
             over = threading.Event()
             load = takewhile(lambda _, over=over: not over.is_set(), endless(make, round_ * 100_000))
             with Blaster(server.smtp, feed, load) as blaster:
-                time.sleep(chance.uniform(0.05, 0.5))
+                blaster.wait(chance.randint(0, 40))
+                time.sleep(chance.uniform(0, 0.05))
                 # Senders that have just come wait for the listener that is begun anew: the socket stays open.
                 for pid in chance.sample(pids, 2):
                     os.kill(pid, signal.SIGKILL)
@@ -104,18 +106,19 @@ def test_a_killed_server_takes_its_listeners_with_it(tmp_path: Path) -> None:
     acknowledged: dict[str, str] = {}
     unanswered: list[bytes] = []
     for round_ in range(3):
-        with home.serving("smtp,index", forked=True) as server:
+        with home.serving("smtp,index") as server:
             orphans = listeners_of(server)
             assert len(orphans) == 2
             load = endless(lambda number: numbered(number, 1_500), round_ * 100_000)
             with Blaster(server.smtp, feed, load) as blaster:
-                time.sleep(chance.uniform(0.05, 0.6))
+                blaster.wait(chance.randint(0, 40))
+                time.sleep(chance.uniform(0, 0.05))
                 server.kill()
             acknowledged |= blaster.load.acknowledged
             unanswered += blaster.load.unanswered
             assert ended(orphans, 10), "a listener outlived its server"
     assert acknowledged.items() <= kept(home).items()
-    with home.serving("smtp,index", forked=True) as server:
+    with home.serving("smtp,index") as server:
         again = blast(server.smtp, feed, unanswered)
         assert len(again.acknowledged) == len(set(unanswered))
         assert server.stop() == 0
@@ -128,7 +131,7 @@ def test_a_stop_under_load_answers_what_it_took_in(tmp_path: Path) -> None:
     home = Home(tmp_path)
     home.init()
     feed = home.feed()
-    with home.serving("smtp,index", forked=True) as server:
+    with home.serving("smtp,index") as server:
         with Blaster(server.smtp, feed, endless(lambda n: numbered(n, 1_500), 0)) as blaster:
             time.sleep(1.0)
             begun = time.monotonic()

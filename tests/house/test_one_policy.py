@@ -78,7 +78,7 @@ def test_every_gate_of_the_program_knows_the_circumstances() -> None:
     ]
     assert not made
     wiring = (ROOT / "api/app.py").read_text("utf-8")
-    assert "Gate(vault.audit, Circumstances(vault)" in wiring
+    assert "Gate(vault.audit, Circumstances(vault, reader)" in wiring
     assert "Explainer(vault, schedule, patients, gate)" in wiring
     assert "Accounts(vault, gate" in wiring
 

@@ -40,7 +40,7 @@ from retention.policy.confirmations import Confirmations
 from retention.policy.store import PolicyStore
 from retention.roster.patient import Patient
 from tests.retention.whole_house import House, mail, open_house
-from tests.servers.postgres import fresh_database
+from tests.servers.postgres import migrated_database
 
 TODAY = date.today()
 MRNS = {"adult": "MRN-00111", "child": "MRN-00222"}
@@ -387,7 +387,7 @@ def test_nothing_dies_before_its_time_by_any_route(
     def opener(fresh: bool) -> AbstractContextManager[House]:
         if fresh:
             home = tmp_path / f"home{next(numbers)}"
-            url = fresh_database(server) if server else f"sqlite:///{home / 'records.db'}"
+            url = migrated_database(server) if server else f"sqlite:///{home / 'records.db'}"
             chosen.append(
                 load(
                     {

@@ -25,7 +25,7 @@ from archiver.errors import DestructionRefused
 from archiver.store.schema import hold_items, holds, messages, outbox
 from config.settings import load
 from tests.retention.whole_house import House, mail, open_house
-from tests.servers.postgres import fresh_database
+from tests.servers.postgres import migrated_database
 
 PEOPLE = ("ann", "bob", "cat")
 WORDS = ("merger", "lunch")
@@ -321,7 +321,7 @@ def test_any_order_of_events(kind: str, tmp_path: Path, request: pytest.FixtureR
 
     def opener() -> AbstractContextManager[House]:
         home = tmp_path / f"home{next(numbers)}"
-        url = fresh_database(server) if server else f"sqlite:///{home / 'records.db'}"
+        url = migrated_database(server) if server else f"sqlite:///{home / 'records.db'}"
         chosen = {
             "home": home,
             "database_url": url,

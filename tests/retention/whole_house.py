@@ -43,6 +43,7 @@ from search.indexer import Indexer
 from search.language import parse
 from search.reading_room import ReadingRoom
 from tests.support import disposing
+from tests.support.blank import lay_out
 
 OLD = date(2005, 3, 1)
 """The date of attested mail that every default term has long let go."""
@@ -171,6 +172,7 @@ def known_person(_: Vault, name: str, role: Role) -> Actor:
 @contextmanager
 def open_house(settings: Settings, again: bool = False) -> Iterator[House]:
     """Make an archive and open it with all its services; `again`: its persons are there already."""
+    lay_out(settings.database_url)
     create(settings)
     clock = TurnedClock()
     vault = open_vault(settings, clock)

@@ -130,7 +130,7 @@ def access_house(house: House, settings: Settings | None = None) -> AccessHouse:
     vault = house.vault
     if settings is not None:
         vault.settings = settings
-    gate = Gate(vault.audit, Circumstances(vault))
+    gate = Gate(vault.audit, Circumstances(vault, house.reader))
     approvals = Approvals(vault, gate)
     covering = Covering(vault, lambda connection, which: addresses_of(vault, connection, which))
     room = ReadingRoom(vault, house.reader, gate)

@@ -31,6 +31,7 @@ from search.approving.errors import (
 )
 from search.approving.persons import appointed
 from search.approving.request import Request, items_sha256, read
+from search.disclosing import Recipient
 from tests.retention.whole_house import open_house
 from tests.search.access_house import AccessHouse, access_house
 
@@ -235,6 +236,19 @@ def test_a_large_export_waits_for_a_second_person(access: AccessHouse, settings:
     with pytest.raises(ApprovalVoid):
         list(access.exports.stream(house.officer, USE, other))
     assert access.approvals.load(asked["id"]).state == "void"
+    # Nor may it go to somebody else than the one for whom it was approved, by a passkey or without.
+    moved = access.exports.create(house.officer, USE, query="walrus", recipient=Recipient("Counsel"))["id"]
+    (asked,) = access.approvals.list(house.second)
+    access.approvals.approve(house.second, asked["id"])
+    access.exports.state(house.officer, moved, recipient=Recipient("A friend"))
+    with pytest.raises(ApprovalVoid):
+        list(access.exports.stream(house.officer, USE, moved))
+    (asked,) = access.approvals.list(house.second)
+    access.exports.state(house.officer, moved, recipient=Recipient("Another friend"))
+    with pytest.raises(ApprovalVoid):
+        access.approvals.approve(house.second, asked["id"])
+    for one in access.approvals.list(house.second):
+        access.approvals.refuse(house.second, one["id"])
     # A day later it is void too.
     third = access.exports.create(house.officer, USE, query="walrus")["id"]
     (asked,) = access.approvals.list(house.second)

@@ -92,6 +92,7 @@ def test_without_a_review_it_can_not_be_used_again(access: AccessHouse) -> None:
     access.emergencies.end(officer)
     with pytest.raises(SecondPersonMissing):
         access.emergencies.review(officer, begun["id"], "justified", "I looked at it all")
+    assert ("emergency.review", "denied", officer.user_id) in access.audited()
     house.clock.ahead += timedelta(days=4)
     with pytest.raises(AccessDenied, match="reviewed"):
         access.emergencies.begin(officer, reason=WHY, everything=True)

@@ -38,7 +38,7 @@ def access(settings: Settings) -> Iterator[AccessHouse]:
 def gaps(access: AccessHouse) -> Gaps:
     """With a log that others have seen more of."""
     seen_more(access)
-    gate = Gate(access.vault.audit, Circumstances(access.vault), access.vault.standing)
+    gate = Gate(access.vault.audit, Circumstances(access.vault, access.house.reader), access.vault.standing)
     return Gaps(access.vault, gate, access.approvals)
 
 

@@ -22,6 +22,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from tests.support.ports import free_port
+
 USER = "archive@clinic.test"
 PASSWORD = 'pass "word" \\ 7'
 DOVECOT = Path("/usr/sbin/dovecot")
@@ -55,7 +57,7 @@ def dovecot_server(
     for box in ("cur", "new", "tmp"):
         (maildir / box).mkdir(parents=True, exist_ok=True)
     give_to_dovecot(maildir)
-    port = _free_port()
+    port = free_port()
     ca_file = _make_certificates(base)
     log = tmp_path / "dovecot.log"
     config = base / "dovecot.conf"
@@ -179,12 +181,6 @@ namespace inbox {{
   separator = /
 }}
 """
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _wait_until_up(process: subprocess.Popen[bytes], port: int, log: Path) -> None:

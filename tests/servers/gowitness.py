@@ -1,11 +1,11 @@
-"""A log and client of witnesses in Go that share nothing with ours, built from the Go module proxy."""
+"""A log and client of witnesses in Go that share nothing with ours, built when the tools are set up."""
 
 from __future__ import annotations
 
 import base64
 import json
-import shutil
 import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,20 +14,16 @@ import pytest
 
 from archiver.ledger.note import Verifier
 
-SOURCE = Path(__file__).with_name("gowitness")
+PROGRAM = Path(sys.prefix) / "gowitness"
 
 
-def built(folder: Path) -> Path:
-    """The program, built in a folder. Skips where there is no Go."""
-    go = shutil.which("go")
-    if go is None:
-        pytest.skip("needs Go")
-    shutil.copytree(SOURCE, folder / "source")
-    program = folder / "gowitness"
-    command = [go, "build", "-mod=readonly", "-o", str(program), "."]
-    done = subprocess.run(command, cwd=folder / "source", capture_output=True, timeout=280, text=True)
-    assert done.returncode == 0, done.stderr[-2000:]
-    return program
+def built() -> Path:
+    """The program. Skips where `scripts/go-witness` couldn't build it, with its reason."""
+    if not PROGRAM.exists():
+        why = PROGRAM.with_suffix(".why")
+        reason = why.read_text().strip() if why.exists() else "run `make test`, which builds it"
+        pytest.skip(f"needs the witness's client in Go: {reason}")
+    return PROGRAM
 
 
 def grown(program: Path, url: str, log: Verifier, seed: bytes, vkeys: Sequence[str]) -> list[dict[str, Any]]:

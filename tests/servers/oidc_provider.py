@@ -75,6 +75,8 @@ class Provider:
     last_token: str = ""
     subjects: dict[str, str] = field(default_factory=dict)
     amr: list[str] | None = None
+    pushes: bool = False
+    """Whether it says that requests can be handed in beforehand (RFC 9126)."""
 
     def register(self, redirect_uri: str, *, key: dict[str, Any] | None = None, logout: str = "") -> None:
         """Make the archive known, by its secret or by the public half of its key (a JWK)."""
@@ -153,6 +155,13 @@ def _configuration(issuer: str) -> dict[str, Any]:
             "token": {
                 "path": "token",
                 "class": f"{endpoint}.token.Token",
+                "kwargs": {
+                    "client_authn_method": ["client_secret_basic", "client_secret_post", "private_key_jwt"]
+                },
+            },
+            "pushed_authorization": {
+                "path": "par",
+                "class": "idpyoidc.server.oauth2.pushed_authorization.PushedAuthorization",
                 "kwargs": {"client_authn_method": ["client_secret_basic", "private_key_jwt"]},
             },
             "session": {
@@ -233,6 +242,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self._authorization(given)
             elif path == "/verify":
                 self._verify(given)
+            elif path == "/par":
+                self._pushed(given)
             elif path == "/token":
                 self._token(given)
             elif path == "/favicon.ico":
@@ -242,6 +253,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _authorization(self, given: dict[str, str]) -> None:
         endpoint = self.provider.server.get_endpoint("authorization")
+        if pushed := self.provider.server.context.par_db.get(given.get("request_uri", "")):
+            # RFC 9126 sends a reference alone; idpyoidc wants what OpenID Connect Core, 6.2, has beside it.
+            given = {**{name: pushed[name] for name in ("response_type", "scope", "redirect_uri")}, **given}
+            given = {name: " ".join(v) if isinstance(v, list) else v for name, v in given.items()}
         info = {"headers": dict(self.headers), "method": "GET", "url": self.path, "cookie": self._cookies()}
         request = endpoint.parse_request(given, http_info=info)
         if "error" in request:
@@ -267,6 +282,18 @@ class _Handler(BaseHTTPRequestHandler):
         endpoint = self.provider.server.get_endpoint("authorization")
         session = endpoint.create_session(request, name, acr, told["iat"], method)
         self._respond(endpoint, request, endpoint.authz_part2(request=request, session_id=session))
+
+    def _pushed(self, given: dict[str, str]) -> None:
+        endpoint = self.provider.server.get_endpoint("pushed_authorization")
+        headers = {k.lower(): v for k, v in self.headers.items()}
+        info = {"headers": headers, "method": "POST", "url": self.path}
+        try:
+            request = endpoint.parse_request(given, http_info=info)
+            answer = request if "error" in request else endpoint.process_request(request)["http_response"]
+        except Exception as error:
+            self._json({"error": "invalid_client", "error_description": type(error).__name__}, 401)
+            return
+        self._json(dict(answer), 400 if "error" in answer else 201)
 
     def _token(self, given: dict[str, str]) -> None:
         endpoint = self.provider.server.get_endpoint("token")
@@ -323,7 +350,10 @@ class _Handler(BaseHTTPRequestHandler):
 
 def _described(provider: Provider) -> dict[str, Any]:
     endpoint = provider.server.get_endpoint("provider_config")
-    return dict(json.loads(json.dumps(endpoint.process_request()["response_args"], default=str)))
+    told = dict(json.loads(json.dumps(endpoint.process_request()["response_args"], default=str)))
+    if not provider.pushes:
+        del told["pushed_authorization_request_endpoint"]
+    return told
 
 
 @contextmanager

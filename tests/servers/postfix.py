@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.support.ports import free_port
+
 POSTFIX = Path("/usr/sbin/postfix")
 
 
@@ -47,7 +49,7 @@ def postfix_server(relay_port: int, settings: Mapping[str, str]) -> Iterator[Pos
     base.chmod(0o755)
     config, queue, data = base / "config", base / "queue", base / "data"
     log = base / "mail.log"
-    port = _free_port()
+    port = free_port()
     for folder in (config, queue, data):
         folder.mkdir(mode=0o755)
     owner = pwd.getpwnam("postfix")
@@ -125,12 +127,6 @@ def _services(port: int) -> str:
         "postlog unix-dgram n - n - 1 postlogd",
     )
     return "".join(f"{service}\n" for service in services)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _wait_until_up(port: int, log: Path) -> None:

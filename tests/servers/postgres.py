@@ -10,7 +10,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import lru_cache
 from itertools import count
 from pathlib import Path
@@ -20,6 +20,7 @@ from sqlalchemy import URL, make_url
 
 from archiver.store import migrate
 from archiver.store.records import Records
+from tests.support.processes import runs
 
 with warnings.catch_warnings():
     # Without XDG_RUNTIME_DIR the wheel warns at import; our tests treat warnings as errors.
@@ -36,8 +37,8 @@ def postgres_server() -> Iterator[str]:
     The URL uses psycopg 3 and names the database `postgres`. Writes are not forced to the disk (fsync is
     off): a test may kill clients and the server's own processes, but not the machine.
     """
-    # As root the wheel runs the server as a user of its own, which must get into the folder; pytest's
-    # own temporary folders are for one user only, and every new session closes them again.
+    # As root the wheel runs the server as a user of its own, which must get into the folder; pytest's own
+    # temporary folders are for one user only.
     base = Path(tempfile.mkdtemp(prefix="holdfast-pg-", dir=_passable(Path(tempfile.gettempdir()))))
     base.chmod(0o755)
     server = get_server(base / "data", cleanup_mode=None)
@@ -59,9 +60,7 @@ def _end(data: Path) -> None:
     postmaster = int((data / "postmaster.pid").read_text().split()[0])
     os.kill(postmaster, signal.SIGQUIT)
     until = time.monotonic() + 30
-    while Path(f"/proc/{postmaster}").exists() and time.monotonic() < until:
-        with suppress(ChildProcessError):
-            os.waitpid(postmaster, os.WNOHANG)
+    while runs(postmaster) and time.monotonic() < until:
         time.sleep(0.02)
 
 
@@ -69,10 +68,20 @@ def fresh_database(server: str, template: str = "template0") -> str:
     """Create a database on a server, by default empty, and return its URL. Takes tens of milliseconds."""
     url = make_url(server)
     name = f"t{os.getpid()}_{next(_numbers)}"
-    with psycopg.connect(_dsn(url), autocommit=True) as connection:
-        # Names are ours alone: digits and letters.
-        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')  # type: ignore[call-overload]
+    # Names are ours alone: digits and letters. Copying files takes half as long as writing them to the log.
+    _ask(url, f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY FILE_COPY')
     return url.set(database=name).render_as_string(hide_password=False)
+
+
+def drop_database(database: str) -> None:
+    """Remove a database, 13 MB of files, with whatever is still connected to it."""
+    url = make_url(database)
+    _ask(url.set(database="postgres"), f'DROP DATABASE "{url.database}" WITH (FORCE)')
+
+
+def _ask(url: URL, statement: str) -> None:
+    with psycopg.connect(_dsn(url), autocommit=True) as connection:
+        connection.execute(statement)  # type: ignore[call-overload]
 
 
 def migrated_database(server: str) -> str:

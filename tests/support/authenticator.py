@@ -14,6 +14,8 @@ import cbor2
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from tests.support.maker import Batch
+
 UP, UV, BE, BS, AT = 0x01, 0x04, 0x08, 0x10, 0x40
 AAGUID = bytes(16)
 
@@ -30,7 +32,10 @@ def unb64(text: str) -> bytes:
 
 @dataclass
 class Authenticator:
-    """One passkey on one device; `count` is its counter, 0 for one that doesn't count."""
+    """One passkey on one device; `count` is its counter, 0 for one that doesn't count.
+
+    `batch`: its maker vouches for it; `itself`: it vouches for itself.
+    """
 
     origin: str
     rp_id: str = "localhost"
@@ -39,6 +44,8 @@ class Authenticator:
     key: ec.EllipticCurvePrivateKey = field(default_factory=lambda: ec.generate_private_key(ec.SECP256R1()))
     credential_id: bytes = field(default_factory=lambda: secrets.token_bytes(32))
     user_handle: bytes = b""
+    batch: Batch | None = None
+    itself: bytes = b""
 
     def create(self, options: dict[str, Any], **changed: Any) -> dict[str, Any]:
         """Answer `navigator.credentials.create` as the desk's script would send it."""
@@ -46,12 +53,20 @@ class Authenticator:
         numbers = self.key.public_key().public_numbers()
         x, y = (n.to_bytes(32, "big") for n in (numbers.x, numbers.y))
         cose = cbor2.dumps({1: 2, 3: -7, -1: 1, -2: x, -3: y})
-        attested = AAGUID + struct.pack(">H", len(self.credential_id)) + self.credential_id + cose
+        model = self.batch.model if self.batch else self.itself or AAGUID
+        attested = model + struct.pack(">H", len(self.credential_id)) + self.credential_id + cose
         data = self._data(AT) + attested
-        statement = cbor2.dumps({"fmt": "none", "attStmt": {}, "authData": data})
+        client = self._client("webauthn.create", options["challenge"], changed)
+        vouched: dict[str, Any] = {"fmt": "none", "attStmt": {}}
+        if self.batch or self.itself:
+            signer = self.batch.key if self.batch else self.key
+            signature = signer.sign(data + hashlib.sha256(client).digest(), ec.ECDSA(hashes.SHA256()))
+            chain = {"x5c": self.batch.chain} if self.batch else {}
+            vouched = {"fmt": "packed", "attStmt": {"alg": -7, "sig": signature, **chain}}
+        statement = cbor2.dumps({**vouched, "authData": data})
         return self._answer(
             {
-                "clientDataJSON": b64(self._client("webauthn.create", options["challenge"], changed)),
+                "clientDataJSON": b64(client),
                 "attestationObject": b64(statement),
                 "transports": ["internal"],
             }

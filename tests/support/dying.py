@@ -6,24 +6,22 @@ A point is `module:Class.method` (or `module:function`), `before` or `after` its
 from __future__ import annotations
 
 import importlib
-import multiprocessing
 import os
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
 from config.settings import Settings
+from tests.support.preloaded import CONTEXT
 
 DIED = 9
-_context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(["archiver.compaction", "api.app"])
 
 Point = tuple[str, str, int]
 
 
 def run(work: Callable[..., object], settings: Settings, *points: Point, **more: Any) -> int:
     """Run `work(settings, **more)`; its exit code: 0, or DIED where it came to a point. It is importable."""
-    process = _context.Process(target=_main, args=(work, settings, points, more))
+    process = CONTEXT.Process(target=_main, args=(work, settings, points, more))
     process.start()
     process.join(120)
     assert process.exitcode is not None, "the process didn't end in time"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import multiprocessing
+import contextlib
 import os
 import signal
 import sys
@@ -10,8 +10,7 @@ from collections.abc import Mapping, Sequence
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-_context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(["api.cli"])
+from tests.support.preloaded import CONTEXT
 
 
 class Forked:
@@ -25,7 +24,7 @@ class Forked:
         out: Path,
         err: Path,
     ) -> None:
-        self._process: BaseProcess = _context.Process(
+        self._process: BaseProcess = CONTEXT.Process(
             target=_main, args=(list(args), dict(environ), str(cwd), str(out), str(err))
         )
         self._process.start()
@@ -44,12 +43,13 @@ class Forked:
 
     def kill(self) -> None:
         """kill -9, if it still runs."""
-        if self.poll() is None:
-            self.send_signal(signal.SIGKILL)
+        self.send_signal(signal.SIGKILL)
 
     def send_signal(self, number: int) -> None:
-        """Send a signal."""
-        os.kill(self.pid, number)
+        """Send a signal, if it still runs."""
+        if self.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
 
 
 def _main(

@@ -183,15 +183,14 @@ class Home:
         self,
         roles: str | None = None,
         *,
-        program: Sequence[str] | None = None,
-        forked: bool = False,
+        program: Sequence[str] = (),
         timeout: float = SECONDS,
     ) -> Iterator[HoldfastServer]:
         """`holdfast serve --json` until the block ends; whatever is still running then is killed.
 
-        `program` is run instead of the console script; `forked` saves the time that Python's imports take.
+        It is forked, as every command, unless a `program` is given: `command()` is the console script.
         """
-        server = HoldfastServer(self, roles, program, forked=forked)
+        server = HoldfastServer(self, roles, program)
         try:
             server.wait_until_ready(timeout)
             yield server
@@ -202,20 +201,20 @@ class Home:
 class HoldfastServer:
     """One running `holdfast serve`. `smtp` and `http` are its real ports."""
 
-    def __init__(self, home: Home, roles: str | None, program: Sequence[str] | None, *, forked: bool) -> None:
+    def __init__(self, home: Home, roles: str | None, program: Sequence[str]) -> None:
         args = ["serve", "--json", *(["--roles", roles] if roles else [])]
         number = len(list(home.logs.glob("serve-*.err")))
         self.out_path = home.logs / f"serve-{number:04d}.out"
         self.error_path = home.logs / f"serve-{number:04d}.err"
         self.out_path.touch()
         self.process: subprocess.Popen[bytes] | Forked
-        if forked:
-            self.process = Forked(args, home.environ, home.base, self.out_path, self.error_path)
-        else:
+        if program:
             with self.out_path.open("wb") as out, self.error_path.open("wb") as err:
                 self.process = subprocess.Popen(
-                    [*(program or command()), *args], env=home.environ, cwd=home.base, stdout=out, stderr=err
+                    [*program, *args], env=home.environ, cwd=home.base, stdout=out, stderr=err
                 )
+        else:
+            self.process = Forked(args, home.environ, home.base, self.out_path, self.error_path)
         self.smtp = 0
         self.http = 0
 

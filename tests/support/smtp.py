@@ -8,6 +8,7 @@ import itertools
 import select
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -116,6 +117,13 @@ class Blaster:
 
     def __exit__(self, *_: object) -> None:
         self.join()
+
+    def wait(self, acknowledged: int, timeout: float = 60.0) -> None:
+        """Wait until so many messages have been acknowledged."""
+        until = time.monotonic() + timeout
+        while len(self.load.acknowledged) < acknowledged:
+            assert time.monotonic() < until, f"{len(self.load.acknowledged)} were acknowledged"
+            time.sleep(0.002)
 
     def join(self, timeout: float = 200.0) -> Load:
         """Wait until every connection is done."""

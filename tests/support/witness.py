@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from api.witness_serving import WitnessApp
+from api.witness_serving import Bounded, WitnessApp
 from archiver.ledger.witness.folder import WitnessFolder
 from archiver.ledger.witness.witness import Witness
 
@@ -43,15 +44,23 @@ def witness(
     answers: list[int] = []
     with place.locked():
         judge = Witness(place, lambda: int(time.time()), name, lambda status, _: answers.append(status))
-        with serving(WitnessApp(judge)) as url:
+        with serving(WitnessApp(judge), Bounded) as url:
             yield RunningWitness(url, place, judge.vkeys, answers)
 
 
 @contextmanager
-def serving(app: object) -> Iterator[str]:
+def serving(app: object, http: type[H11Protocol] | str = "auto", most: int | None = None) -> Iterator[str]:
     """An ASGI application on a free port of loopback; its URL."""
     listening = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off"))  # type: ignore[arg-type]
+    config = uvicorn.Config(
+        app,  # type: ignore[arg-type]
+        http=http,  # type: ignore[arg-type]
+        limit_concurrency=most,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+    )
+    server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
     thread.start()
     while not server.started:

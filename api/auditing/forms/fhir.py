@@ -1,7 +1,7 @@
 """FHIR R4 AuditEvent after IHE's Basic Audit Log Patterns (BALP 1.1): one for each patient concerned.
 
-A query that told of patients is `PatientQuery`, a read `PatientRead`, of none `Query` and `Read`; other
-entries, and what failed, claim no profile.
+A query that told of patients is `PatientQuery`, a read `PatientRead`, of none `Query` and `Read`; what the
+book of disclosures has is `PrivacyDisclosure.Source`; other entries, and what failed, claim no profile.
 Patients are named by keyed tokens unless PHI was asked for and is allowed.
 """
 
@@ -11,9 +11,9 @@ import base64
 from collections.abc import Iterator
 from typing import Any, Final
 
-from api.auditing.entry import NOBODY, Entry
+from api.auditing.entry import Entry
 from api.auditing.forms.about import About
-from api.auditing.forms.kinds import Kind, kind_of, went_well
+from api.auditing.forms.kinds import Kind, disclosure_of, kind_of, went_well
 from archiver.clock import rfc3339
 
 _PROFILES: Final = "https://profiles.ihe.net/ITI/BALP/StructureDefinition/IHE.BasicAudit."
@@ -24,6 +24,8 @@ _ENTITY: Final = "http://terminology.hl7.org/CodeSystem/audit-entity-type"
 _ROLE: Final = "http://terminology.hl7.org/CodeSystem/object-role"
 _RECIPIENT: Final = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
 _REASON: Final = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
+_LIFECYCLE: Final = "http://terminology.hl7.org/CodeSystem/iso-21089-lifecycle"
+_SNOMED: Final = "http://snomed.info/sct"
 _SOURCE: Final = "http://terminology.hl7.org/CodeSystem/security-source-type"
 _OURS: Final = "urn:holdfast:"
 
@@ -56,19 +58,25 @@ _KINDS: Final[dict[Kind, tuple[tuple[str, str, str], tuple[str, str, str] | None
     Kind.EXECUTE: (_REST_TYPE, (_REST, "operation", "operation"), "E"),
 }
 """Type, subtype and action code of each kind."""
+_PROFILED: Final = {Kind.QUERY: "Query", Kind.READ: "Read"}
 
 
 def events(entry: Entry, about: About) -> Iterator[dict[str, Any]]:
-    """The AuditEvents of an entry: one for each patient whose mail it showed, or just one."""
-    if not entry.patients:
-        yield _event(entry, about, None, "")
-    for number, patient in enumerate(entry.patients):
-        yield _event(entry, about, patient, f"-{number + 1}")
+    """The AuditEvents of an entry: one for each patient whose mail it showed, or just one.
+
+    Where several objects were seen of several patients, the first event names the objects: which of them are
+    about whom an entry doesn't say, and an export of thousands for hundreds would be millions of lines.
+    """
+    patients: tuple[str | None, ...] = entry.patients or (None,)
+    for number, patient in enumerate(patients):
+        part = f"-{number + 1}" if patient is not None else ""
+        yield _event(entry, about, patient, part, named=number == 0 or len(entry.objects) == 1)
 
 
-def _event(entry: Entry, about: About, patient: str | None, part: str) -> dict[str, Any]:
+def _event(entry: Entry, about: About, patient: str | None, part: str, *, named: bool) -> dict[str, Any]:
     kind = kind_of(entry)
     type_, subtype, action = _KINDS[kind]
+    act = disclosure_of(entry)
     found: dict[str, Any] = {
         "resourceType": "AuditEvent",
         "id": f"{about.archive[:16]}-{entry.n}{part}",
@@ -80,26 +88,30 @@ def _event(entry: Entry, about: About, patient: str | None, part: str) -> dict[s
         "action": action,
         "recorded": rfc3339(entry.at),
         "outcome": "0" if went_well(entry) else "4" if entry.outcome == "denied" else "8",
-        "agent": _agents(entry, about, kind),
+        "agent": _agents(entry, about, kind) if act is None else _parties(entry, about, act),
         "source": {
             "site": about.host,
             "observer": _server(about),
             "type": [_coding((_SOURCE, "4", "Application Server"))],
         },
-        "entity": _entities(entry, about, kind, patient),
+        "entity": _entities(entry, about, kind, patient, named=named)
+        if act is None
+        else _disclosed(entry, about, act, patient),
     }
     # Ours says more than HL7's code: which of several things of one kind it was.
     found["subtype"] = [
         *([_coding(subtype)] if subtype else []),
+        *([_coding((_LIFECYCLE, "disclose", "Disclose Record Lifecycle Event"))] if act else []),
         _coding((f"{_OURS}action", entry.action, entry.action)),
     ]
     if entry.reason:
         found["outcomeDesc"] = entry.reason
     if entry.purpose in PURPOSES:
         found["purposeOfEvent"] = [_purpose(entry.purpose)]
-    if kind in (Kind.QUERY, Kind.READ) and went_well(entry) and _claims(found, kind):
-        name = {Kind.QUERY: "Query", Kind.READ: "Read"}[kind]
-        found["meta"] = {"profile": [f"{_PROFILES}{'Patient' if patient else ''}{name}"]}
+    if kind in _PROFILED and went_well(entry) and _claims(found, kind):
+        found["meta"] = {"profile": [f"{_PROFILES}{'Patient' if patient else ''}{_PROFILED[kind]}"]}
+    elif act is not None and patient is not None:
+        found["meta"] = {"profile": [f"{_PROFILES}PrivacyDisclosure.Source"]}
     if not found["entity"]:
         del found["entity"]
     return found
@@ -113,12 +125,41 @@ def _claims(found: dict[str, Any], kind: Kind) -> bool:
 
 
 def _agents(entry: Entry, about: About, kind: Kind) -> list[dict[str, Any]]:
-    # A query flows from the client; what is read flows to it (DCM 110153 source, 110152 destination).
+    # A query flows from the client; what is read flows to it.
     asks = kind in (Kind.QUERY, Kind.ASK)
-    client, server = ("110153", "110152") if asks else ("110152", "110153")
-    named = {"110153": "Source Role ID", "110152": "Destination Role ID"}
+    who: dict[str, Any] = {"identifier": {"system": f"{_OURS}client", "value": entry.client or "none"}}
+    if entry.session:
+        who = {"identifier": {"system": f"{_OURS}session", "value": entry.session}, "display": entry.client}
+    found = [
+        _side(who, _network(entry, about), source=asks),
+        _side(_server(about), _ours(about), source=not asks, requestor=entry.user == "system"),
+    ]
+    if entry.user == "system":
+        return found
+    return [_user(entry, (_RECIPIENT, "IRCP", "information recipient")), *found]
+
+
+def _parties(entry: Entry, about: About, act: str) -> list[dict[str, Any]]:
+    """Who discloses, who gets it, and who let it leave. The recipient is named as the book of disclosures has
+    them; the network is the one by which it left the archive."""
+    who: dict[str, Any] = {"identifier": {"system": f"{_OURS}disclosure", "value": act}}
+    name = (entry.detail or {}).get("recipient")
+    if about.phi and isinstance(name, str) and name:
+        who["display"] = name
+    keeper = _user(entry, (_SNOMED, "159541003", "Record keeping/library clerk"))
+    basis = (entry.detail or {}).get("legal_basis")
+    if about.phi and isinstance(basis, str) and basis:
+        keeper["policy"] = [f"{_OURS}legal-basis:{basis}"]
+    return [
+        keeper,
+        _side(_server(about), _ours(about), source=True),
+        _side(who, _network(entry, about), source=False),
+    ]
+
+
+def _user(entry: Entry, type_: tuple[str, str, str]) -> dict[str, Any]:
     user: dict[str, Any] = {
-        "type": {"coding": [_coding((_RECIPIENT, "IRCP", "information recipient"))]},
+        "type": {"coding": [_coding(type_)]},
         "who": {"identifier": {"system": f"{_OURS}user", "value": entry.user}},
         "requestor": True,
     }
@@ -128,46 +169,69 @@ def _agents(entry: Entry, about: About, kind: Kind) -> list[dict[str, Any]]:
         user["role"] = [{"coding": [_coding((f"{_OURS}role", entry.role, entry.role))]}]
     if entry.purpose in PURPOSES:
         user["purposeOfUse"] = [_purpose(entry.purpose)]
+    return user
+
+
+def _side(
+    who: dict[str, Any], network: dict[str, str], *, source: bool, requestor: bool = False
+) -> dict[str, Any]:
+    code = ("110153", "Source Role ID") if source else ("110152", "Destination Role ID")
+    return {
+        "type": {"coding": [_coding((_DCM, *code))]},
+        "who": who,
+        "requestor": requestor,
+        "network": network,
+    }
+
+
+def _network(entry: Entry, about: About) -> dict[str, str]:
     address = about.network(entry)
-    network = {"address": address, "type": "2"} if address else {
-        "address": f"{_OURS}client:{entry.client or 'none'}", "type": "5"
-    }  # fmt: skip
-    who: dict[str, Any] = {"identifier": {"system": f"{_OURS}client", "value": entry.client or "none"}}
-    if entry.session:
-        who = {"identifier": {"system": f"{_OURS}session", "value": entry.session}, "display": entry.client}
-    found = [
+    if address:
+        return {"address": address, "type": "2"}
+    return {"address": f"{_OURS}client:{entry.client or 'none'}", "type": "5"}
+
+
+def _ours(about: About) -> dict[str, str]:
+    return {"address": about.url, "type": "5"}
+
+
+def _patient(about: About, patient: str | None) -> list[dict[str, Any]]:
+    if patient is None:
+        return []
+    system = "patient" if about.phi else "patient-token"
+    return [
         {
-            "type": {"coding": [_coding((_DCM, client, named[client]))]},
-            "who": who,
-            "requestor": False,
-            "network": network,
-        },
-        {
-            "type": {"coding": [_coding((_DCM, server, named[server]))]},
-            "who": _server(about),
-            "requestor": entry.user in NOBODY and entry.user == "system",
-            "network": {"address": about.url, "type": "5"},
-        },
+            "what": {
+                "type": "Patient",
+                "identifier": {"system": f"{_OURS}{system}", "value": about.patient(patient)},
+            },
+            "type": _coding((_ENTITY, "1", "Person")),
+            "role": _coding((_ROLE, "1", "Patient")),
+        }
     ]
-    if entry.user == "system":
-        return found
-    return [user, *found]
 
 
-def _entities(entry: Entry, about: About, kind: Kind, patient: str | None) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
-    if patient is not None:
-        system = "patient" if about.phi else "patient-token"
-        found.append(
-            {
-                "what": {
-                    "type": "Patient",
-                    "identifier": {"system": f"{_OURS}{system}", "value": about.patient(patient)},
-                },
-                "type": _coding((_ENTITY, "1", "Person")),
-                "role": _coding((_ROLE, "1", "Patient")),
-            }
-        )
+def _disclosed(entry: Entry, about: About, act: str, patient: str | None) -> list[dict[str, Any]]:
+    """The patient, and what was disclosed as a whole: the messages of one disclosure are of many patients."""
+    disclosed = _object(act, ("3", "Report"))
+    if entry.count is not None:
+        disclosed["detail"] = [{"type": "count", "valueString": str(entry.count)}]
+    others = [one for one in entry.objects if one != act and not one.startswith("m")]
+    return [*_patient(about, patient), disclosed, *(_object(one, ("3", "Report")) for one in others)]
+
+
+def _object(name: str, role: tuple[str, str]) -> dict[str, Any]:
+    return {
+        "what": {"identifier": {"system": f"{_OURS}object", "value": name}},
+        "type": _coding((_ENTITY, "2", "System Object")),
+        "role": _coding((_ROLE, *role)),
+    }
+
+
+def _entities(
+    entry: Entry, about: About, kind: Kind, patient: str | None, *, named: bool
+) -> list[dict[str, Any]]:
+    found = _patient(about, patient)
     if kind in (Kind.QUERY, Kind.ASK):
         query = base64.b64encode(about.query(entry).encode("utf-8", "replace")).decode()
         found.append(
@@ -178,14 +242,8 @@ def _entities(entry: Entry, about: About, kind: Kind, patient: str | None) -> li
             }
         )
         return found
-    for one in entry.objects:
-        found.append(
-            {
-                "what": {"identifier": {"system": f"{_OURS}object", "value": one}},
-                "type": _coding((_ENTITY, "2", "System Object")),
-                "role": _coding((_ROLE, "4", "Domain Resource")),
-            }
-        )
+    if named:
+        found += [_object(one, ("4", "Domain Resource")) for one in entry.objects]
     return found
 
 

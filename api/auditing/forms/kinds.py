@@ -7,6 +7,10 @@ from typing import Final
 
 from api.auditing.entry import Entry
 
+DISCLOSING: Final = frozenset({"export.download", "request.close", "breach.package", "disclosure.record"})
+"""Actions that put a disclosure into the book of disclosures (45 CFR 164.528)."""
+_ACT: Final = "y"
+"""What the ids of the book's acts begin with."""
 # Actions whose last word doesn't say it; the rest follows from the verb.
 _NAMED: Final = {
     "session.use": "access",
@@ -66,6 +70,8 @@ class Kind(StrEnum):
 
 def kind_of(entry: Entry) -> Kind:
     """An entry's kind; of what isn't known better: something was executed."""
+    if disclosure_of(entry) is not None:
+        return Kind.EXPORT
     if (named := _NAMED.get(entry.action)) is not None:
         return Kind(named)
     verb = entry.action.rpartition(".")[2]
@@ -73,6 +79,13 @@ def kind_of(entry: Entry) -> Kind:
         if verb in verbs or any(verb.endswith(f"_{one}") for one in verbs):
             return Kind(kind)
     return Kind.EXECUTE
+
+
+def disclosure_of(entry: Entry) -> str | None:
+    """The id, in the book of disclosures, of what an entry tells to have left; None where nothing did."""
+    if entry.action not in DISCLOSING or not went_well(entry):
+        return None
+    return next((one for one in entry.objects if one.startswith(_ACT)), None)
 
 
 def went_well(entry: Entry) -> bool:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from api import views
@@ -42,11 +45,24 @@ def document(entry: Entry, about: About) -> dict[str, Any]:
 
 def row(entry: Entry, about: About) -> list[str]:
     """The same as cells of a spreadsheet, in the order of `COLUMNS`."""
-    found = document(entry, about)
-    return [_cell(found[name]) for name in COLUMNS]
+    return cells(document(entry, about), COLUMNS)
+
+
+def cells(found: Mapping[str, Any], columns: Iterable[str]) -> list[str]:
+    """Members of a document as cells of a spreadsheet."""
+    return [_cell(found[name]) for name in columns]
+
+
+def csv_line(found: Iterable[str]) -> str:
+    """Cells as a line of CSV, with its end."""
+    text = io.StringIO()
+    csv.writer(text).writerow(found)
+    return text.getvalue()
 
 
 def _cell(value: Any) -> str:
+    if value is None:
+        return ""
     text = json.dumps(value, ensure_ascii=False) if isinstance(value, (list, dict)) else str(value)
     # A spreadsheet would run what begins like a formula.
     return "'" + text if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text

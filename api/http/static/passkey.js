@@ -18,6 +18,8 @@ const textOf = (buffer) =>
 
 const described = (list) => (list || []).map((one) => ({ ...one, id: bytesOf(one.id) }));
 
+const sentence = (text) => `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
+
 class Refused extends Error {}
 
 async function post(address, value) {
@@ -35,7 +37,7 @@ async function post(address, value) {
     throw new Refused("The archive can't be reached. Try again.");
   }
   const said = await answer.json().catch(() => ({}));
-  if (!answer.ok) throw new Refused(said.detail || "The archive refused.");
+  if (!answer.ok) throw new Refused(said.detail ? sentence(said.detail) : "The archive refused.");
   return said;
 }
 

@@ -11,6 +11,8 @@ from archiver.ledger.checkpoint import parse_decimal
 from archiver.ledger.merkle import HASH_BYTES
 from archiver.ledger.note import MAX_NOTE_BYTES, b64decode, b64encode
 
+SIZE_TYPE: Final = "text/x.tlog.size"
+"""Of the answer that names the size from which a proof is wanted."""
 MAX_HASHES: Final = 63
 MAX_BODY: Final = MAX_NOTE_BYTES + 4_096
 """The checkpoint, and 63 hashes of 45 bytes with the old size before it."""

@@ -13,9 +13,8 @@ from archiver.ledger.checkpoint import Checkpoint, parse_checkpoint
 from archiver.ledger.merkle import EMPTY_ROOT, verify_consistency
 from archiver.ledger.note import NotSigned, b64decode, open_note
 from archiver.ledger.witness.folder import WitnessFolder
-from archiver.ledger.witness.request import AddCheckpoint, parse_request
+from archiver.ledger.witness.request import SIZE_TYPE, AddCheckpoint, parse_request
 
-SIZE_TYPE: Final = "text/x.tlog.size"
 TEXT_TYPE: Final = "text/plain; charset=utf-8"
 
 
@@ -106,6 +105,9 @@ class Witness:
         if request.old_size != last.size:
             self._noted(409, origin)
             return Answer(409, b"%d\n" % last.size, SIZE_TYPE)
+        if size == last.size > 0 and root != last.root and not request.hashes:
+            # Without the size, which would only have the log ask again.
+            return self._said(409, "this size was cosigned with another root", origin)
         try:
             if size == 0 and root != EMPTY_ROOT:
                 raise LedgerError("a log of no leaves has the empty root")

@@ -58,6 +58,7 @@ from archiver.store.schema.capture import (
 from archiver.store.schema.cases import (
     breach_entries,
     breach_events,
+    breach_letters,
     breach_patients,
     breaches,
     case_mails,
@@ -245,6 +246,7 @@ __all__ = [
     "borne_tokens",
     "breach_entries",
     "breach_events",
+    "breach_letters",
     "breach_patients",
     "breaches",
     "case_mails",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, String, Table, text
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, String, Table, text
 
-from archiver.store.schema.base import KEY, metadata
+from archiver.store.schema.base import KEY, metadata, sending
 
 # --- derived: deleting these three and the mark costs the time to read the log again -----------------
 
@@ -119,14 +119,8 @@ audit_mails = Table(
     Column("kind", String, nullable=False),
     Column("sealed", LargeBinary, nullable=False),
     Column("queued_us", BigInteger, nullable=False),
-    Column("next_us", BigInteger, nullable=False),
-    Column("tries", Integer, nullable=False, server_default=text("0")),
-    Column("sent_us", BigInteger),
-    Column("failure", String),
-    Column("dropped", Boolean, nullable=False, server_default=text("false")),
-    Index("ix_audit_mails_waiting", "next_us", sqlite_where=text("sent_us IS NULL AND NOT dropped"),
-          postgresql_where=text("sent_us IS NULL AND NOT dropped")),
-)  # fmt: skip
+    *sending("audit_mails"),
+)
 
 audit_watched = Table(
     "audit_watched",

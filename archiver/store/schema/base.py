@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Integer, LargeBinary, MetaData, String, Table
+from typing import Any
+
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, MetaData, String, Table, text
 
 metadata = MetaData(
     naming_convention={
@@ -18,6 +20,22 @@ KEY = BigInteger().with_variant(Integer, "sqlite")
 
 KEYS_SCHEMA = "keys"
 """PostgreSQL schema of the key tables, left out of the main backup; SQLite has no schemas."""
+
+
+def sending(table: str) -> tuple[Column[Any] | Index, ...]:
+    """What a table of mails needs to be sent by `retention.notices.sending`, and the index of what waits."""
+    waiting = text("sent_us IS NULL AND NOT dropped")
+    return (
+        Column("next_us", BigInteger, nullable=False),
+        Column("tries", Integer, nullable=False, server_default=text("0")),
+        Column("sent_us", BigInteger),
+        # Why it last failed, as a code; `bounced` when a relay further on gave it back.
+        Column("failure", String),
+        # Not needed any more before it could be sent.
+        Column("dropped", Boolean, nullable=False, server_default=text("false")),
+        Index(f"ix_{table}_waiting", "next_us", sqlite_where=waiting, postgresql_where=waiting),
+    )
+
 
 meta = Table(
     "meta",

@@ -13,10 +13,9 @@ from sqlalchemy import (
     LargeBinary,
     String,
     Table,
-    text,
 )
 
-from archiver.store.schema.base import KEY, metadata
+from archiver.store.schema.base import KEY, metadata, sending
 
 disclosure_acts = Table(
     "disclosure_acts",
@@ -106,7 +105,7 @@ patient_requests = Table(
     Column("denial_by", String),
     Column("closed_us", BigInteger),
     Column("closed_by", String),
-    # produced or denied.
+    # produced, denied or withdrawn.
     Column("outcome", String),
     # What its people were last reminded of.
     Column("reminded", String),
@@ -131,7 +130,7 @@ request_items = Table(
 request_letters = Table(
     "request_letters",
     metadata,
-    # Acknowledgement, extension, fulfilment, denial: just as it was written.
+    # Acknowledgement, extension, fulfilment, denial, review, withdrawal, account: just as it was written.
     Column("id", String, primary_key=True),
     Column("request_id", String, ForeignKey("patient_requests.id"), nullable=False, index=True),
     Column("kind", String, nullable=False),
@@ -151,17 +150,7 @@ case_mails = Table(
     Column("stage", String, nullable=False),
     Column("sealed", LargeBinary, nullable=False),
     Column("queued_us", BigInteger, nullable=False),
-    Column("next_us", BigInteger, nullable=False),
-    Column("tries", Integer, nullable=False, server_default=text("0")),
-    Column("sent_us", BigInteger),
-    Column("failure", String),
-    Column("dropped", Boolean, nullable=False, server_default=text("false")),
-    Index(
-        "ix_case_mails_waiting",
-        "next_us",
-        sqlite_where=text("sent_us IS NULL AND NOT dropped"),
-        postgresql_where=text("sent_us IS NULL AND NOT dropped"),
-    ),
+    *sending("case_mails"),
 )
 
 breaches = Table(
@@ -218,13 +207,24 @@ breach_entries = Table(
 breach_events = Table(
     "breach_events",
     metadata,
-    # A delay that law enforcement asked for, and who was told when.
+    # A delay that law enforcement asked for, letters that were made, and who was told when.
     Column("id", KEY, primary_key=True, autoincrement=True),
     Column("breach_id", String, ForeignKey("breaches.id"), nullable=False, index=True),
-    # delay, individuals, media, hhs, covered_entity.
+    # delay, letters, individuals, media, hhs, covered_entity.
     Column("kind", String, nullable=False),
     Column("at_us", BigInteger, nullable=False),
     Column("by_id", String, nullable=False),
     Column("until_on", Date),
     Column("sealed", LargeBinary, nullable=False),
+)
+
+breach_letters = Table(
+    "breach_letters",
+    metadata,
+    # To whom a letter of the notice was made out, and where; its words stand in the event of `run`. Evidence.
+    Column("run", String, primary_key=True),
+    Column("patient_id", String, primary_key=True),
+    Column("breach_id", String, ForeignKey("breaches.id"), nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    Index("ix_breach_letters_breach_id", "breach_id", "patient_id"),
 )

@@ -18,7 +18,7 @@ from sqlalchemy import (
     text,
 )
 
-from archiver.store.schema.base import KEY, metadata
+from archiver.store.schema.base import KEY, metadata, sending
 
 saved_searches = Table(
     "saved_searches",
@@ -67,18 +67,7 @@ alert_mails = Table(
     Column("search_id", String, ForeignKey("saved_searches.id"), nullable=False, index=True),
     Column("count", Integer, nullable=False),
     Column("queued_us", BigInteger, nullable=False),
-    Column("next_us", BigInteger, nullable=False),
-    Column("tries", Integer, nullable=False, server_default=text("0")),
-    Column("sent_us", BigInteger),
-    Column("failure", String),
-    # Not needed any more before it could be sent.
-    Column("dropped", Boolean, nullable=False, server_default=text("false")),
-    Index(
-        "ix_alert_mails_waiting",
-        "next_us",
-        sqlite_where=text("sent_us IS NULL AND NOT dropped"),
-        postgresql_where=text("sent_us IS NULL AND NOT dropped"),
-    ),
+    *sending("alert_mails"),
 )
 
 tags = Table(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from sqlalchemy import (
     BigInteger,
-    Boolean,
     Column,
     Date,
     ForeignKey,
@@ -16,7 +15,7 @@ from sqlalchemy import (
     text,
 )
 
-from archiver.store.schema.base import KEY, metadata
+from archiver.store.schema.base import KEY, metadata, sending
 
 hold_events = Table(
     "hold_events",
@@ -116,18 +115,6 @@ notice_mails = Table(
     Column("sealed", LargeBinary, nullable=False),
     Column("queued_us", BigInteger, nullable=False),
     Column("queued_by", String, nullable=False),
-    Column("next_us", BigInteger, nullable=False),
-    Column("tries", Integer, nullable=False, server_default=text("0")),
-    Column("sent_us", BigInteger),
-    # Why it last failed, as a code; `bounced` when a relay further on gave it back.
-    Column("failure", String),
     Column("bounced_us", BigInteger),
-    # Not needed any more before it could be sent.
-    Column("dropped", Boolean, nullable=False, server_default=text("false")),
-    Index(
-        "ix_notice_mails_waiting",
-        "next_us",
-        sqlite_where=text("sent_us IS NULL AND NOT dropped"),
-        postgresql_where=text("sent_us IS NULL AND NOT dropped"),
-    ),
+    *sending("notice_mails"),
 )

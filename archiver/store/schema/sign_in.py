@@ -12,10 +12,9 @@ from sqlalchemy import (
     LargeBinary,
     String,
     Table,
-    text,
 )
 
-from archiver.store.schema.base import metadata
+from archiver.store.schema.base import metadata, sending
 
 passkeys = Table(
     "passkeys",
@@ -87,17 +86,6 @@ account_notices = Table(
     Column("by_id", String, nullable=False),
     Column("made_us", BigInteger, nullable=False),
     Column("seen_us", BigInteger),
-    # As the other mails of ours: `retention.notices.sending`.
-    Column("next_us", BigInteger, nullable=False),
-    Column("tries", Integer, nullable=False, server_default=text("0")),
-    Column("sent_us", BigInteger),
-    Column("failure", String),
-    Column("dropped", Boolean, nullable=False, server_default=text("false")),
     Index("ix_account_notices_user", "user_id", "made_us"),
-    Index(
-        "ix_account_notices_waiting",
-        "next_us",
-        sqlite_where=text("sent_us IS NULL AND NOT dropped"),
-        postgresql_where=text("sent_us IS NULL AND NOT dropped"),
-    ),
+    *sending("account_notices"),
 )

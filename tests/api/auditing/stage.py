@@ -16,6 +16,7 @@ from config.settings import Settings
 from retention.roster.patient import Patient
 from search.access import Actor, Purpose, Role
 from tests.api.house import mail
+from tests.support.blank import lay_out
 from tests.support.golden import store
 
 MONDAY = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -72,6 +73,7 @@ class Place:
 def open_place(settings: Settings, clock: HandClock | None = None) -> Iterator[Place]:
     """Make an archive with a little of everything, and close it in the end."""
     clock = clock or HandClock()
+    lay_out(settings.database_url)
     initialise(settings)
     app = open_app(settings, clock)
     try:

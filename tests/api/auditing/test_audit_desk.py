@@ -61,6 +61,27 @@ def test_one_user_and_failed_sign_ins(desk: httpx.Client) -> None:
     assert post(desk, "/audit/user", user="compliance_officer-person", month="never").status_code == 400
     assert post(desk, "/audit/user", user="nobody").status_code == 400
     assert "Failed or refused" in post(desk, "/audit/sign-ins").text
+    assert "compliance_officer-person" in post(desk, "/audit/summary").text
+
+
+def test_each_report_is_saved_as_a_table(house: House, desk: httpx.Client) -> None:
+    """By the button of its page, and by the API."""
+    asked = {"user": "compliance_officer-person", "patient": "MRN-1"}
+    for path in ("summary", "user", "patient", "sign-ins", "unusual"):
+        page = post(desk, f"/audit/{path}", **asked)
+        assert 'name="format" value="csv"' in page.text
+        answer = post(desk, f"/audit/{path}", **asked, format="csv")
+        assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+        assert "attachment" in answer.headers["content-disposition"]
+        assert answer.headers["cache-control"] == "no-store"
+    client = house.client(Role.PRIVACY_OFFICER)
+    for kind in ("disclosures", "user"):
+        answer = client.post(f"/api/v1/audit/reports/{kind}", json={**asked, "format": "csv"})
+        assert answer.headers["content-type"].startswith("text/csv")
+    assert "message.read" in answer.text
+    assert (
+        client.post("/api/v1/audit/reports/user", json={"user": "nobody", "format": "csv"}).status_code == 404
+    )
 
 
 def test_a_review_is_signed(house: House, desk: httpx.Client) -> None:

@@ -133,6 +133,21 @@ def test_the_database_looks_at_the_leaves_own_time(settings: Settings) -> None:
             connection.execute(delete(audit_details).where(audit_details.c.idx == 0))
 
 
+def test_an_end_that_the_log_does_not_tell_of_is_a_fault(settings: Settings) -> None:
+    """Old enough for the guards, and approved by nobody but a row: whoever can write rows can't hide it."""
+    with open_place(settings, HandClock(LONG_AGO)) as place:
+        place.clock.moment = datetime.now(UTC)
+        asked = place.app.auditing.expiries.ask(place.privacy, "old")
+        with place.app.vault.records.write() as connection:
+            connection.exec_driver_sql(
+                "UPDATE audit_expiries SET state = 'approved', decided_by = 'u2', decided_us = 0"
+            )
+            connection.execute(delete(audit_details).where(audit_details.c.idx < asked["until"]))
+        faults = list(Scrubber(place.app.vault, full=True).run())
+        assert {one.kind for one in faults} == {"missing_row"}
+        assert len(faults) == asked["until"]
+
+
 def test_one_person_is_not_two(settings: Settings) -> None:
     with open_place(settings, HandClock(LONG_AGO)) as place:
         place.clock.moment = datetime.now(UTC)

@@ -15,16 +15,12 @@ from tests.archiver.coverage.stage import Relay
 __all__ = ["relay"]
 
 
-@pytest.fixture
-def place(anywhere: Place) -> Place:
-    return anywhere
-
-
 def states(place: Place) -> dict[str, str]:
     return {one["period"]: one["state"] for one in place.app.auditing.reviews.periods(place.privacy)}
 
 
-def test_from_running_to_overdue_and_signed(place: Place) -> None:
+def test_from_running_to_overdue_and_signed(anywhere: Place) -> None:
+    place = anywhere
     reviews = place.app.auditing.reviews
     place.read(place.officer, *place.jane)
     with pytest.raises(AccessDenied):
@@ -39,6 +35,8 @@ def test_from_running_to_overdue_and_signed(place: Place) -> None:
     assert reviews.unsigned() == {"due": 1, "overdue": 1}
     shown = reviews.show(place.privacy, "2026-W10")
     assert (shown["counts"]["looks"], shown["counts"]["denied"], shown["review"]) == (3, 1, None)
+    with pytest.raises(BadInput, match="4,000 characters"):
+        reviews.sign(place.privacy, "2026-W10", "x" * 4_001)
     start = place.size()
     done = reviews.sign(place.privacy, "2026-W10", " All three were for Jane's claim. ")
     (entry,) = [one for one in place.leaves(start) if one["action"] == "audit.review"]
@@ -74,7 +72,8 @@ def test_periods_that_are_not(place: Place) -> None:
             reviews.sign(place.privacy, name, "")
 
 
-def test_a_signature_stays(place: Place) -> None:
+def test_a_signature_stays(anywhere: Place) -> None:
+    place = anywhere
     place.clock.pass_(days=7)
     place.app.auditing.reviews.sign(place.privacy, "2026-W10", "")
     for statement in ("DELETE FROM audit_reviews", "UPDATE audit_reviews SET signed_by = 'somebody'"):

@@ -14,11 +14,6 @@ from tests.api.auditing.stage import JANE, STAFF, Place
 LAST_WEEK = Period()
 
 
-@pytest.fixture
-def place(anywhere: Place) -> Place:
-    return anywhere
-
-
 def findings(place: Place, **settings: Any) -> list[dict[str, Any]]:
     if settings:
         place.app.vault.settings = place.app.vault.settings.model_copy(update=settings)
@@ -33,7 +28,8 @@ def rules(found: list[dict[str, Any]]) -> list[str]:
     return [one["rule"] for one in found]
 
 
-def test_a_day_of_many_messages(place: Place) -> None:
+def test_a_day_of_many_messages(anywhere: Place) -> None:
+    place = anywhere
     all_mail = [*place.jane, *place.john, *place.others]
     for _ in range(6):
         place.read(place.officer, place.others[0], place.others[1])
@@ -69,6 +65,17 @@ def test_hours_and_weekends(place: Place) -> None:
     assert findings(place, unusual_hours="", unusual_weekends=False) == []
 
 
+def test_who_was_refused_saw_nothing(place: Place) -> None:
+    """At night, twelve messages: unusual refusals, and no look at any mail."""
+    place.clock.moment = place.clock.moment.replace(hour=3)
+    for one in [*place.jane, *place.john, *place.others, *place.jane]:
+        with pytest.raises(AccessDenied):
+            place.app.room.open(place.privacy, Purpose.AUDIT, one)
+    assert [(one["rule"], one["count"]) for one in findings(place)] == [("denials", 12)]
+    report = place.app.auditing.reports.of_user(place.deputy, "petra privacy", Period())
+    assert (report["messages"], report["patients"], report["denied"]) == (0, 0, 12)
+
+
 def test_refusals(place: Place) -> None:
     for _ in range(4):
         with pytest.raises(AccessDenied):
@@ -78,7 +85,8 @@ def test_refusals(place: Place) -> None:
     assert (one["rule"], one["user_name"], one["count"]) == ("denials", "dora deputy", 4)
 
 
-def test_a_known_person(place: Place) -> None:
+def test_a_known_person(anywhere: Place) -> None:
+    place = anywhere
     watched = place.app.auditing.watched
     place.read(place.officer, place.jane[0])
     assert findings(place) == []

@@ -204,7 +204,8 @@ def test_smtplib_with_utf8_addresses_and_eight_bits(tmp_path: Path) -> None:
         to = [f"{local}+\u00e5sa=b\u00fccher.test@{host}", "j@b\u00fccher.test"]
         assert client.sendmail("\u00fc@b\u00fccher.test", to, raw, mail_options=options) == {}
     assert intake.raws == [raw, raw]
-    first, second = intake.arrivals
+    # Each source's helper is one of several threads: either may come first.
+    first, second = sorted(intake.arrivals, key=lambda arrival: arrival.source_id)
     assert first.smtp_sender == "\u00fc@b\u00fccher.test"
     assert [r.address for r in first.smtp_recipients] == ["\u00e5sa@b\u00fccher.test"]
     assert [r.address for r in second.smtp_recipients] == ["j@b\u00fccher.test"]

@@ -7,13 +7,15 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from statistics import median
 from typing import Any
 
+import pytest
 from sqlalchemy import event as sql_event
 from sqlalchemy import select
 
 from archiver.errors import LedgerError, StoreError
-from archiver.ledger import log
+from archiver.ledger import log, together
 from archiver.ledger.audit import AuditEvent
 from archiver.ledger.log import Log
 from archiver.ledger.merkle import Frontier, leaf_hash
@@ -51,6 +53,28 @@ def test_pieces_that_come_meanwhile_are_one_batch() -> None:
     assert at_once(40, together) == [one * 2 for one in range(40)]
     assert sum(batches) == 40
     assert len(batches) <= 5
+
+
+def test_those_who_come_again_and_again_come_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not in two halves that take turns: each of eight gets an eighth of every write, not of every second."""
+    monkeypatch.setattr(together, "PAUSE", 0.1)
+    sizes: list[int] = []
+
+    def work(items: Sequence[int]) -> list[int | Exception]:
+        sizes.append(len(items))
+        time.sleep(0.002)
+        return list(items)
+
+    one = Together(work)
+    at_once(8, lambda number: [one(number) for _ in range(20)])
+    assert sum(sizes) == 160
+    assert median(sizes) == 8
+
+
+def test_one_alone_waits_for_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(together, "PAUSE", 60.0)
+    one: Together[int, int] = Together(lambda items: list(items))
+    assert [one(number) for number in range(50)] == list(range(50))
 
 
 def test_no_batch_is_over_the_limit_and_nobody_is_left_waiting() -> None:

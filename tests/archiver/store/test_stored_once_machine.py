@@ -16,6 +16,7 @@ from archiver.capture.ports import Arrival
 from archiver.store.schema import data_keys, part_keys
 from archiver.vault import create, open_vault
 from config.settings import load
+from tests.support.blank import lay_out
 from tests.support.shared_parts import count, destroy, faults, mail, report
 
 FILES = [random.Random(n).randbytes(5_000 + n) for n in range(4)]
@@ -36,6 +37,7 @@ class Shared(RuleBasedStateMachine):
             },
             environ={},
         )
+        lay_out(settings.database_url)
         create(settings)
         self.vault = open_vault(settings)
         self.source = self.vault.sources.add("import", "desk").id

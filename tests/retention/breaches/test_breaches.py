@@ -25,7 +25,7 @@ from archiver.store.schema import breach_patients, breaches, data_keys
 from retention.breaches.asked import Asked
 from retention.breaches.errors import BadBreach, BreachDecided, StepMissing
 from retention.patients.whom import Whom
-from retention.refusals import NotThere
+from retention.refusals import NotThere, WrongState
 from retention.roster.patient import Patient
 from search.access import AccessDenied, Actor, Purpose
 from search.approving.errors import SecondPersonMissing
@@ -90,6 +90,7 @@ def test_one_users_exposure(looked: tuple[Office, list[str], Actor]) -> None:
     assert "encryption at rest has no bearing" in " ".join(found["facts"])
 
 
+@ONE_DATABASE
 def test_an_oracle_of_the_log_counts_the_same(looked: tuple[Office, list[str], Actor]) -> None:
     """Read by other code: every entry of a user, once, whatever table it was found by."""
     office, ids, thief = looked
@@ -131,6 +132,7 @@ def test_a_time_a_message_and_nothing(looked: tuple[Office, list[str], Actor]) -
             exposed(office, breach, **bad)
 
 
+@ONE_DATABASE
 def test_one_session(office: Office) -> None:
     """A session's own entries, and not those of the same user's other sessions."""
     ids = [office.put("zebra MRN-1001"), office.put("zebra MRN-2002")]
@@ -143,6 +145,7 @@ def test_one_session(office: Office) -> None:
     assert list(names(office, breach)) == ["Jane Roe"]
 
 
+@ONE_DATABASE
 def test_what_lay_under_a_key_and_where_the_root_key_was(looked: tuple[Office, list[str], Actor]) -> None:
     office, ids, _ = looked
     with office.house.vault.records.read() as connection:
@@ -217,7 +220,9 @@ def test_two_persons_decide_and_then_it_stays(looked: tuple[Office, list[str], A
 def test_the_database_wants_two_persons_too(looked: tuple[Office, list[str], Actor]) -> None:
     office, _, _ = looked
     breach = opened(office)
-    office.cases.breaches.decide(office.privacy, breach, "breach", "so it is")
+    with pytest.raises(StepMissing, match="what was exposed"):
+        office.cases.breaches.decide(office.privacy, breach, "breach", "so it is")
+    office.cases.breaches.decide(office.privacy, breach, "exception", "so it is")
     with pytest.raises(DestructionRefused), office.house.vault.records.write() as connection:
         connection.execute(
             breaches.update().values(confirmed_by=office.privacy.user_id, confirmed_us=1, state="confirmed")
@@ -247,11 +252,11 @@ def test_everybody_is_told_before_it_closes(looked: tuple[Office, list[str], Act
     shown = service.delay(
         privacy, breach, until=until, written=True, official="Sgt Hill", statement="it would impede us"
     )
-    assert {one["last"] for one in shown["clocks"] if one["who"] == "individuals"} == {until.isoformat()}
+    day = until + timedelta(days=1)
+    assert {one["last"] for one in shown["clocks"] if one["who"] == "individuals"} == {day.isoformat()}
     with pytest.raises(BadBreach, match="delay"):
         service.told(privacy, breach, "individuals", today, "by post")
     office.pass_(days=82)
-    day = until + timedelta(days=1)
     assert service.counts()["overdue"] == 1
     with pytest.raises(BadBreach, match="before the breach"):
         service.told(privacy, breach, "individuals", today - timedelta(days=1), "first-class mail")
@@ -260,6 +265,8 @@ def test_everybody_is_told_before_it_closes(looked: tuple[Office, list[str], Act
         service.close(privacy, breach)
     service.told(privacy, breach, "hhs", day, "the portal")
     assert service.close(privacy, breach)["state"] == "closed"
+    with pytest.raises(WrongState, match="closed"):
+        office.cases.papers.word(privacy, breach, {"doing": "Nothing."})
     assert service.counts() == {"in_time": 0, "soon": 0, "overdue": 0}
 
 
@@ -327,6 +334,12 @@ def test_a_stranger_can_check_the_package(looked: tuple[Office, list[str], Actor
     people = [json.loads(line) for line in files["patients.jsonl"].decode().splitlines()]
     assert {one["name"] for one in people} == {"Jane Roe", "Bob Poe"}
     assert b"Jane Roe" in files["patients.csv"]
+    sealed = office.sealed("breach.package")
+    assert (sealed["legal_basis"], sealed["recipient"], len(sealed["patients"])) == (
+        "operations",
+        "Counsel",
+        2,
+    )
     # It names patients and leaves: it is in the book, and not in her account (operations).
     her = office.cases.disclosures.account(office.privacy, Whom("MRN-1001"))
     assert her["for_staff"]["left_out"]["operations"] == 1

@@ -21,6 +21,8 @@ from search.disclosing import LEFT_OUT, BadRecipient, Basis, Recipient, inferred
 from tests.retention.case_house import BOB, JANE, Office
 
 HER, HIM = Whom("MRN-1001"), Whom("MRN-2002")
+ONE_DATABASE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+"""Of what no database makes a difference to."""
 COURT = Recipient("Superior Court", "1 Court Square\nRaleigh")
 
 
@@ -57,7 +59,7 @@ def test_a_download_is_a_row_for_each_patient(mailed: Office) -> None:
     (line,) = account(mailed)["disclosures"]
     assert line["recipient"] == "Superior Court"
     assert "164.512(e)" in line["purpose"]
-    assert line["what"] == "2 e-mail messages about you"
+    assert line["what"] == "2 e-mail messages about the patient"
     # Downloaded again: the same line, twice (164.528(b)(3)).
     mailed.pass_(days=2)
     mailed.download(export_id, why=Purpose.LEGAL)
@@ -113,6 +115,7 @@ def test_a_basis_that_was_not_stated_is_stated_later_and_what_was_said_stays(mai
         connection.execute(disclosure_acts.delete())
 
 
+@ONE_DATABASE
 def test_six_years_and_no_more(mailed: Office) -> None:
     export(mailed, Purpose.PUBLIC_HEALTH)
     mailed.pass_(days=365 * 6)
@@ -128,6 +131,7 @@ def test_six_years_and_no_more(mailed: Office) -> None:
         account(mailed, since=date.fromisoformat(found["until"]), until=date.fromisoformat(found["from"]))
 
 
+@ONE_DATABASE
 def test_the_days_of_a_period_are_the_organisations(mailed: Office) -> None:
     export(mailed, Purpose.PUBLIC_HEALTH)
     (line,) = account(mailed)["disclosures"]
@@ -168,6 +172,7 @@ def test_an_agency_may_have_its_disclosures_left_out_for_a_time(mailed: Office) 
         book.resume(mailed.privacy, made["id"])
 
 
+@ONE_DATABASE
 def test_what_left_on_another_way(mailed: Office) -> None:
     made = mailed.cases.disclosures.record(
         mailed.privacy,
@@ -210,6 +215,7 @@ def test_purposes_that_stand_for_a_basis() -> None:
     }
 
 
+@ONE_DATABASE
 def test_nobody_else_reads_the_book(mailed: Office) -> None:
     for actor in (mailed.house.lawyer, mailed.house.administrator, mailed.house.manager):
         with pytest.raises(AccessDenied):
@@ -220,6 +226,7 @@ def test_nobody_else_reads_the_book(mailed: Office) -> None:
         assert connection.execute(select(disclosure_acts)).all() == []
 
 
+@ONE_DATABASE
 def test_a_formula_in_a_recipient_is_no_formula_in_a_spreadsheet(mailed: Office) -> None:
     mailed.cases.disclosures.record(
         mailed.privacy, HER, basis="oversight", recipient=Recipient("=HYPERLINK(1)"), what="+1"

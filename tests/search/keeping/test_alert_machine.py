@@ -18,7 +18,7 @@ from archiver.store.schema import alert_items, messages, outbox
 from config.settings import load
 from tests.retention.whole_house import House, mail, open_house
 from tests.search.keeping.conftest import keeping_of
-from tests.servers.postgres import fresh_database
+from tests.servers.postgres import migrated_database
 
 Opener = Callable[[], AbstractContextManager[House]]
 
@@ -151,7 +151,7 @@ def test_the_machine(
         home = tmp_path / str(next(numbers))
         given: dict[str, object] = {"home": home / "home", "root_key": f"file:{home / 'keys' / 'root.key'}"}
         if database == "postgresql":
-            given["database_url"] = fresh_database(request.getfixturevalue("postgres"))
+            given["database_url"] = migrated_database(request.getfixturevalue("postgres"))
         return open_house(load(given, environ={}))
 
     class Machine(Archive):

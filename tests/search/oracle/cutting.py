@@ -77,7 +77,8 @@ def cut(text: str) -> list[str]:
     return [*found, word] if word else found
 
 
-def addresses(text: str) -> set[str]:
+@lru_cache(maxsize=100_000)
+def addresses(text: str) -> frozenset[str]:
     """The e-mail addresses of a text: runs with an at sign, between blanks and marks that part addresses."""
     found: list[str] = [""]
     for char in text:
@@ -85,7 +86,7 @@ def addresses(text: str) -> set[str]:
             found.append("")
         else:
             found[-1] += char
-    return {"".join(map(_plainly, run.strip("'`."))) for run in found if "@" in run}
+    return frozenset("".join(map(_plainly, run.strip("'`."))) for run in found if "@" in run)
 
 
 def _plainly(char: str) -> str:

@@ -68,12 +68,20 @@ def unsealed(vault: Vault) -> Iterator[Plain]:
         ):
             labels = kept.setdefault(row.message_pk, set())
             labels |= {f"hold:{row.root_id or row.id}", f"matter:{row.matter_id}"}
-    for row in rows:
-        opened = vault.archive.scan(row.pk)
+    for row, opened in zip(rows, _opened(vault, [row.pk for row in rows]), strict=True):
         labels = kept.get(row.pk, set()) | {f"source:{source}" for source in came.get(row.pk, ())}
         sent = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=row.sent_us)
         texts, own = _laid_out(row.id, opened)
         yield plain(row.pk, sent, opened.size, texts, labels | own)
+
+
+def _opened(vault: Vault, pks: Sequence[int]) -> Iterator[Opened]:
+    for start in range(0, len(pks), 500):
+        chunk = pks[start : start + 500]
+        records = vault.archive.scan_records(chunk)
+        for opened in vault.archive.scan_page([records[pk] for pk in chunk]):
+            assert opened is not None
+            yield opened
 
 
 def _laid_out(message_id: str, opened: Opened) -> tuple[dict[str, list[str]], set[str]]:

@@ -30,9 +30,13 @@ LONGEST_BYTES: Final = 256
 
 
 class Oracle:
-    """Answers for a fixed list of messages. A set of them is a number with one bit each."""
+    """Answers for a fixed list of messages. A set of them is a number with one bit each.
 
-    def __init__(self, found: Sequence[Plain]) -> None:
+    `among` knows these messages and more: what a leaf stands for needn't be looked for again.
+    """
+
+    def __init__(self, found: Sequence[Plain], among: Oracle | None = None) -> None:
+        self._among = among
         self.messages = sorted(found, key=lambda one: one.pk)
         self.vocabulary = frozenset(word for one in self.messages for word in one.words)
         self._short = [word for word in self.vocabulary if _listed(word)]
@@ -52,7 +56,9 @@ class Oracle:
         """The words of the mail that a leaf of one word stands for."""
         key = f"{type(leaf).__name__} {leaf!r}"
         if key not in self._stands:
-            if isinstance(leaf, t.Word):
+            if self._among is not None:
+                self._stands[key] = self._among.stands_for(leaf) & self.vocabulary
+            elif isinstance(leaf, t.Word):
                 self._stands[key] = frozenset(self._roots.get(root(leaf.text), ()))
             else:
                 self._stands[key] = _stands(leaf, self.vocabulary, self._short)

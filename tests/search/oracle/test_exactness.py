@@ -127,7 +127,7 @@ def check(settings: Settings, raws: Sequence[bytes], made_up: int) -> None:
         gone = random.Random(SEED).sample([one.pk for one in found], len(found) // 10)
         dispose(house, gone)
         left = [one for one in found if one.pk not in set(gone)]
-        oracle = Oracle(left)
+        oracle = Oracle(left, oracle)
         fewer = [*by_hand, *asked_of(left, SEED + 1, made_up // 5)]
         compare(house.reader, oracle, fewer)
 
