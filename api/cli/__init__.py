@@ -144,10 +144,20 @@ def build_parser(declared: Sequence[Verb] | None = None) -> argparse.ArgumentPar
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code (0, 1, 2, 3, 4, 75)."""
-    words = sys.argv[1:] if argv is None else argv
+    try:
+        return run(sys.argv[1:] if argv is None else argv)
+    except KeyboardInterrupt:
+        print("holdfast: interrupted; what was acknowledged is kept, run the command again", file=sys.stderr)
+        return 75
+    except BrokenPipeError:
+        return 0
+
+
+def run(argv: Sequence[str]) -> int:
+    """The same for a program that goes on afterwards. Raises KeyboardInterrupt, BrokenPipeError."""
     # Only what this command needs is loaded: with every other's services it would start in twice the time.
-    first = next((word for word in words if not word.startswith("-")), "")
-    args = build_parser(verbs(first)).parse_args(words)
+    first = next((word for word in argv if not word.startswith("-")), "")
+    args = build_parser(verbs(first)).parse_args(argv)
     context = Context(args)
     verb: Verb = args.verb
     try:
@@ -161,8 +171,3 @@ def main(argv: Sequence[str] | None = None) -> int:
         else:
             print(f"holdfast: {error}", file=sys.stderr)
         return error.exit_code
-    except KeyboardInterrupt:
-        print("holdfast: interrupted; what was acknowledged is kept, run the command again", file=sys.stderr)
-        return 75
-    except BrokenPipeError:
-        return 0

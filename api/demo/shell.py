@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from api.cli import main
+from api.cli import run
 from api.demo.errors import DemoFailedError
 
 OPERATOR = "operator"
@@ -84,7 +84,7 @@ class Terminal:
         errors = contextlib.redirect_stderr(error) if code != 0 else contextlib.nullcontext()
         with _environment("HOLDFAST_TOKEN", self.tokens.get(who)), contextlib.redirect_stdout(text), errors:
             try:
-                ended = main(argv)
+                ended = run(argv)
             except SystemExit as stop:
                 ended = stop.code if isinstance(stop.code, int) else 2
         done = Done(ended, out.getvalue(), error.getvalue().rstrip("\n"))

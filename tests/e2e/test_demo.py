@@ -47,9 +47,13 @@ def test_the_demo_checks_itself(tmp_path: Path, environment: dict[str, str]) -> 
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
-def test_the_demo_serves_until_it_is_stopped(
-    tmp_path: Path, environment: dict[str, str], ending: signal.Signals
+@pytest.mark.parametrize(
+    ("until", "ending"),
+    [("Serving until Ctrl-C", signal.SIGINT), ("operator$ holdfast import", signal.SIGTERM)],
+    ids=["while it serves", "in the middle of a command"],
+)
+def test_the_demo_is_stopped(
+    tmp_path: Path, environment: dict[str, str], until: str, ending: signal.Signals
 ) -> None:
     with subprocess.Popen(
         COMMAND, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True
@@ -58,14 +62,14 @@ def test_the_demo_serves_until_it_is_stopped(
         told = []
         for line in process.stdout:
             told.append(line)
-            if "Serving until Ctrl-C" in line:
+            if until in line:
                 break
-        text = "".join(told)
-        assert "/sign-in/hf_" in text
-        assert "sound; signed by" in text
-        assert "checked " in text
         # A terminal's Ctrl-C reaches the server and the demo at once; SIGTERM only the demo.
         if ending is signal.SIGINT:
+            text = "".join(told)
+            assert "/sign-in/hf_" in text
+            assert "sound; signed by" in text
+            assert "checked " in text
             os.killpg(process.pid, ending)
         else:
             process.send_signal(ending)
