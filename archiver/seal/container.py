@@ -9,6 +9,7 @@ import sys
 import threading
 from typing import Final
 
+import zstandard
 from cryptography.cobblestone import Cobblestone256Decryptor, Cobblestone256Encryptor
 from cryptography.exceptions import InvalidTag
 
@@ -41,14 +42,16 @@ _SHORTEST: Final = 1 + 24 + 32 + 16 + 1
 BROKEN: Final = "a sealed object doesn't open: wrong key or context, or changed bytes; run `holdfast verify`"
 
 
-class _Compressors(threading.local):
-    """One zstd context a thread: making one costs more than compressing a small message."""
+class _Contexts(threading.local):
+    """One zstd context each way a thread: making one costs more than packing or unpacking a small message."""
 
     def __init__(self) -> None:
         self.compressor = zstd.ZstdCompressor(level=_LEVEL)
+        # The standard library's opens one frame only: of a page of results a tenth was making them.
+        self.decompressor = zstandard.ZstdDecompressor()
 
 
-_compressors = _Compressors()
+_contexts = _Contexts()
 
 
 def seal(
@@ -101,7 +104,7 @@ def open_sealed(
     if head == _STORED:
         return body
     if head == _ZSTD:
-        return _decompressed(body, zstd.ZstdDecompressor())
+        return _decompressed(body, _contexts.decompressor)
     if head == _SHARED:
         number, frame = shared.split(body)
         if dictionaries is None:
@@ -134,18 +137,18 @@ def _compressed(plain: bytes | memoryview) -> bytes | None:
     """Return one zstd frame with its content size, or None where it wouldn't be smaller."""
     if not _SMALLEST_TO_COMPRESS <= len(plain) <= MAX_DECOMPRESSED:
         return None
-    compressor = _compressors.compressor
+    compressor = _contexts.compressor
     try:
         compressor.set_pledged_input_size(len(plain))
         frame = compressor.compress(plain, zstd.ZstdCompressor.FLUSH_FRAME)
     except BaseException:
         # An interrupted compressor holds half a frame, which must not lead the next object's.
-        _compressors.compressor = zstd.ZstdCompressor(level=_LEVEL)
+        _contexts.compressor = zstd.ZstdCompressor(level=_LEVEL)
         raise
     return frame if len(frame) < len(plain) else None
 
 
-def _decompressed(body: bytes, decompressor: zstd.ZstdDecompressor) -> bytes:
+def _decompressed(body: bytes, decompressor: zstandard.ZstdDecompressor) -> bytes:
     """Return the content of exactly one frame. Its stated size bounds the work before it starts."""
     try:
         frame = zstd.get_frame_info(body)
@@ -154,12 +157,19 @@ def _decompressed(body: bytes, decompressor: zstd.ZstdDecompressor) -> bytes:
             raise SealError(BROKEN)
         if size is None or size > MAX_DECOMPRESSED:
             raise SealError("a sealed object claims more than 1 GiB of content, or doesn't say how much")
-        plain = decompressor.decompress(body, max_length=size)
-        if not decompressor.eof:
-            # The last block may be pending behind a full output buffer; it must add nothing.
-            plain += decompressor.decompress(b"", max_length=1)
-    except (zstd.ZstdError, EOFError):
+        if not size:
+            return _empty(body, decompressor)
+        plain = decompressor.decompress(body, max_output_size=size, allow_extra_data=False)
+    except (zstd.ZstdError, zstandard.ZstdError):
         raise SealError(BROKEN) from None
-    if not decompressor.eof or decompressor.unused_data or len(plain) != size:
+    if len(plain) != size:
         raise SealError(BROKEN)
     return plain
+
+
+def _empty(body: bytes, decompressor: zstandard.ZstdDecompressor) -> bytes:
+    """Nothing, if that is what the frame holds: in one go zstandard would believe its header."""
+    reader = decompressor.decompressobj()
+    if reader.decompress(body) or not reader.eof or reader.unused_data:
+        raise SealError(BROKEN)
+    return b""

@@ -11,6 +11,8 @@ import threading
 from collections.abc import Sequence
 from typing import Any, Final, Protocol
 
+import zstandard
+
 from archiver.errors import DamagedStore, SealError
 
 if sys.version_info >= (3, 14):
@@ -35,7 +37,7 @@ class DictionaryLost(DamagedStore):
 
 
 class Dictionary:
-    """A dictionary ready for use. Safe from any thread; each has a compressor of its own."""
+    """A dictionary ready for use. Safe from any thread; each has contexts of its own."""
 
     def __init__(self, number: int, data: bytes) -> None:
         """`number` names it in sealed objects, `data` is in zstd's form. Raises SealError otherwise."""
@@ -48,6 +50,8 @@ class Dictionary:
         self.number = number
         self._prefix = number.to_bytes(_ID_BYTES, "big")
         self._threads = threading.local()
+        self._opening = zstandard.ZstdCompressionDict(data)
+        self.decompressor()  # makes the tables that all threads share
 
     @property
     def data(self) -> bytes:
@@ -66,9 +70,12 @@ class Dictionary:
             raise
         return self._prefix + frame
 
-    def decompressor(self) -> zstd.ZstdDecompressor:
-        """A decompressor for one frame."""
-        return zstd.ZstdDecompressor(self._dictionary.as_digested_dict)
+    def decompressor(self) -> zstandard.ZstdDecompressor:
+        """This thread's own, for any number of frames."""
+        found: zstandard.ZstdDecompressor | None = getattr(self._threads, "decompressor", None)
+        if found is None:
+            found = self._threads.decompressor = zstandard.ZstdDecompressor(dict_data=self._opening)
+        return found
 
     def _fresh(self) -> Any:
         # The number stands before the frame, so the frame needn't tell it again.

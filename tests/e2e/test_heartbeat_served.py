@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 import smtplib
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from aiosmtpd.smtp import SMTP
 
 from archiver.capture.smtp.quiet import quiet_aiosmtpd
 from tests.support.holdfast import Home
+from tests.support.loops import Loop
 
 
 class Organisation:
@@ -39,18 +39,16 @@ class Organisation:
 @contextmanager
 def running(organisation: Organisation) -> Iterator[int]:
     quiet_aiosmtpd()
-    loop = asyncio.new_event_loop()
-    server = loop.run_until_complete(
-        loop.create_server(lambda: SMTP(organisation, enable_SMTPUTF8=False, loop=loop), "127.0.0.1", 0)
+    loop = Loop()
+    server = loop.run(
+        loop.loop.create_server(
+            lambda: SMTP(organisation, enable_SMTPUTF8=False, loop=loop.loop), "127.0.0.1", 0
+        )
     )
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
-        server.close()
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
+        loop.loop.call_soon_threadsafe(server.close)
         loop.close()
 
 

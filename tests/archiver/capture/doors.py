@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import replace
@@ -27,6 +26,7 @@ from archiver.capture.smtp.ports import ClientCertificates, JournalSource, SmtpS
 from archiver.capture.smtp.server import SmtpListener
 from archiver.capture.smtp.tls import self_made_certificate, server_context
 from archiver.message.content import whole
+from tests.support.loops import Loop
 
 T = TypeVar("T")
 FEED = "feed-7f3a@journal.test"
@@ -111,24 +111,6 @@ def feed(
     address: str = FEED, source_id: str = "src-1", network: str = "127.0.0.0/8", **guards: Any
 ) -> JournalSource:
     return JournalSource(source_id, address, (ip_network(network),) if network else (), **guards)
-
-
-class Loop:
-    """An event loop in a thread, for clients that block."""
-
-    def __init__(self, *, debug: bool = False) -> None:
-        self.loop = asyncio.new_event_loop()
-        self.loop.set_debug(debug)
-        self._thread = threading.Thread(target=self.loop.run_forever, daemon=True)
-        self._thread.start()
-
-    def run(self, work: Coroutine[Any, Any, T], timeout: float = 60) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self.loop).result(timeout)
-
-    def close(self) -> None:
-        self.loop.call_soon_threadsafe(self.loop.stop)
-        self._thread.join(10)
-        self.loop.close()
 
 
 class Served:

@@ -24,10 +24,11 @@ from archiver.capture.pool import PreparePool
 from archiver.capture.ports import Arrival, Receipt
 from archiver.vault import Vault
 from config.settings import load
-from tests.archiver.capture.doors import FEED, Feeds, Loop, Wire, feed, smtp_served, stuffed
+from tests.archiver.capture.doors import FEED, Feeds, Wire, feed, smtp_served, stuffed
 from tests.archiver.capture.imap_script import Box, MemoryCheckpoints, ScriptedImap, poller, scripted
 from tests.archiver.capture.ole_writer import Msg
 from tests.support.journal_samples import report, undelivered
+from tests.support.loops import Loop
 
 _ENVELOPE = [
     "Sender: ann@clinic.example",

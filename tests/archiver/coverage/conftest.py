@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +14,7 @@ from archiver.coverage.watch import Watch
 from archiver.vault import Vault, create, open_vault
 from config.settings import Settings
 from tests.archiver.coverage.stage import Relay, StillClock
+from tests.support.loops import Loop
 
 
 @pytest.fixture
@@ -43,17 +42,13 @@ def relay(tmp_path: Path) -> Iterator[Relay]:
     made = Relay()
     made.certificate, key = self_made_certificate(tmp_path / "relay", "localhost")
     context = server_context(made.certificate, key)
-    loop = asyncio.new_event_loop()
-    server = loop.run_until_complete(
-        loop.create_server(
-            lambda: SMTP(made, tls_context=context, enable_SMTPUTF8=False, loop=loop), "localhost", 0
+    loop = Loop()
+    server = loop.run(
+        loop.loop.create_server(
+            lambda: SMTP(made, tls_context=context, enable_SMTPUTF8=False, loop=loop.loop), "localhost", 0
         )
     )
     made.port = server.sockets[0].getsockname()[1]
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
     yield made
-    server.close()
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join(10)
+    loop.loop.call_soon_threadsafe(server.close)
     loop.close()

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import smtplib
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +24,7 @@ from archiver.errors import CaptureError
 from archiver.store.schema import heartbeat_beats, heartbeats, messages
 from archiver.vault import Vault
 from tests.archiver.coverage.stage import Relay, StillClock, deliver
+from tests.support.loops import Loop
 
 ADDRESS = "probe@clinic.example"
 
@@ -64,16 +63,12 @@ def our_door(vault: Vault) -> Iterator[int]:
         tls=server_context(*pair), spool_directory=vault.settings.spool_dir, host="127.0.0.1", port=0
     )
     listener = SmtpListener(settings, vault.sources, intake)
-    loop = asyncio.new_event_loop()
-    loop.run_until_complete(listener.start())
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
+    loop = Loop()
+    loop.run(listener.start())
     try:
         yield listener.port
     finally:
-        asyncio.run_coroutine_threadsafe(listener.stop(5.0), loop).result(20)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
+        loop.run(listener.stop(5.0))
         loop.close()
         intake.close()
         pool.close()

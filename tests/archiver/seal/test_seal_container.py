@@ -175,6 +175,8 @@ def test_a_frame_that_is_not_exactly_one_honest_frame_is_refused() -> None:
         b"\x01" + frame + frame,
         b"\x01" + frame[:-1],
         b"\x01" + sizeless,
+        b"\x01" + zstd.compress(b"") + b"x",
+        b"\x01" + zstd.compress(b"z" * 40).replace(b"\x20\x28", b"\x20\x00", 1),
         b"\x01" + zstd.compress(b"z" * 1000, zstd_dict=dictionary),
     ):
         with pytest.raises(SealError):
