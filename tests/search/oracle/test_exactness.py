@@ -145,7 +145,7 @@ def test_the_index_finds_what_reading_everything_finds(corpora: Path, settings: 
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(3_600)
+@pytest.mark.timeout(4 * 3_600)
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_the_same_over_twenty_thousand(corpora: Path, settings: Settings) -> None:
     check(settings, enron(corpora, 20_000), 10_000)
