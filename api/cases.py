@@ -14,6 +14,7 @@ from retention.cases.reminders import Reminders, open_requests
 from retention.disclosures.accounting import Disclosures
 from retention.disclosures.book import Book
 from retention.requests.appeals import Appeals
+from retention.requests.finding import Finding
 from retention.requests.letters import Letters
 from retention.requests.requests import Requests
 from retention.requests.review import Review
@@ -28,6 +29,7 @@ class Cases:
     """Every service of cases of one opened archive."""
 
     requests: Requests
+    finding: Finding
     review: Review
     letters: Letters
     appeals: Appeals
@@ -54,6 +56,7 @@ def cases_of(
     breach_letters = BreachLetters(vault, gate)
     return Cases(
         requests=Requests(vault, gate, book, letters),
+        finding=Finding(vault, gate, room),
         review=Review(vault, gate, room, exports, disclosures, letters, approvals),
         letters=letters,
         appeals=Appeals(vault, gate, letters),

@@ -100,7 +100,7 @@ def _extend(context: Context, args: argparse.Namespace) -> int:
 
 
 def _search(context: Context, args: argparse.Namespace) -> int:
-    found = context.app.cases.review.search(
+    found = context.app.cases.finding.search(
         context.actor(), args.id, whom_of(args), args.query, roster=not args.not_on_roster
     )
     context.say(

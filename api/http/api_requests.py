@@ -184,7 +184,7 @@ def extend_request(app: AppDep, actor: ActorDep, id: ObjectId, body: Reason) -> 
 @router.post("/requests/{id}/search")
 def search_for_request(app: AppDep, actor: ActorDep, id: ObjectId, body: SearchFor) -> dict[str, Any]:
     """Find the patient's mail and put it on the request's list."""
-    return app.cases.review.search(actor, id, body.patient.whom, body.query, roster=body.roster)
+    return app.cases.finding.search(actor, id, body.patient.whom, body.query, roster=body.roster)
 
 
 @router.get("/requests/{id}/items")

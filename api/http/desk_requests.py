@@ -134,7 +134,7 @@ def extend(request: Request, app: AppDep, actor: ActorDep, id: ObjectId, form: C
 def search(request: Request, app: AppDep, actor: ActorDep, id: ObjectId, form: CheckedForm) -> Response:
     """Find the patient's mail."""
     query, roster = form.get("query", "").strip() or "*", form.get("off_roster") != "yes"
-    search = app.cases.review.search
+    search = app.cases.finding.search
     return _done(request, app, actor, id, lambda: search(actor, id, whom_of(form), query, roster=roster))
 
 

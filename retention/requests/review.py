@@ -21,7 +21,7 @@ from retention.disclosures.paper import as_letter, told
 from retention.patients.whom import Whom
 from retention.refusals import NotThere
 from retention.requests.errors import BadCase, NotReady
-from retention.requests.finding import UNDONE, Finding
+from retention.requests.finding import UNDONE
 from retention.requests.letters import ACCOUNT, Letters
 from retention.requests.marks import Mark, read_mark
 from retention.requests.rows import Rows
@@ -61,24 +61,11 @@ class Review:
         self._disclosures = disclosures
         self._letters = letters
         self._rows = Rows(vault)
-        self._finding = Finding(vault, gate, room)
 
         def agree(actor: Actor, asked: Approval, signed: Signed | None) -> None:
             self.approve(actor, asked.about_id, asked.request.item_set_sha256, signed)
 
         self._agreement = Agreement(approvals, DENY, self._waits, agree)
-
-    def search(
-        self,
-        actor: Actor,
-        request_id: str,
-        whom: Whom | None = None,
-        query: str = "*",
-        *,
-        roster: bool = True,
-    ) -> dict[str, Any]:
-        """See `retention.requests.finding.Finding.search`."""
-        return self._finding.search(actor, request_id, whom, query, roster=roster)
 
     def items(
         self,

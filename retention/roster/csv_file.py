@@ -99,6 +99,7 @@ _CODES: Final = frozenset(_STATES.values())
 MORE_COLUMNS: Final = ("phone", "previous_names", "emancipated", "postal_address")
 """Columns that may be there besides."""
 _SEVERAL: Final = ";"
+_LINE_END: Final = re.compile(r"\r?\n")
 """Between several values of a cell: record numbers, addresses, telephone numbers, previous names, States."""
 
 
@@ -124,7 +125,7 @@ def read_rows(lines: Iterable[str]) -> Iterator[Row]:
     """Read the lines of a roster CSV with a header line, row by row.
 
     The columns are ours (`mrn` and `name` needed, the others optional; several values of a cell with `;`
-    between them) or those of Synthea's `patients.csv` (its further columns are ignored). Raises
+    or line ends between them) or those of Synthea's `patients.csv` (its further columns are ignored). Raises
     RosterError naming line and column for an unknown column, a bad value or a record number that is there
     twice, in whatever spelling. Remembers the record numbers, nothing else.
     """
@@ -182,7 +183,9 @@ class _Row:
         return RosterError(f"line {self.line}, column {column}: {what}")
 
     def text(self, column: str) -> str:
-        value = self.cells.get(column, "").strip()
+        return self._sound(column, self.cells.get(column, "").strip())
+
+    def _sound(self, column: str, value: str) -> str:
         if len(value) > _MAX_CELL or _CONTROL.search(value):
             raise self.fault(column, f"must be at most {_MAX_CELL} characters, without control characters")
         return value
@@ -209,7 +212,9 @@ class _Row:
 
     def several(self, column: str, what: str, good: Callable[[str], str]) -> tuple[str, ...]:
         """The values of a cell; `good` gives each in its one form, `""` for a bad one."""
-        values = [value.strip() for value in self.text(column).split(_SEVERAL) if value.strip()]
+        # A spreadsheet has them on lines of their own.
+        cell = self._sound(column, _LINE_END.sub(_SEVERAL, self.cells.get(column, "").strip()))
+        values = [value.strip() for value in cell.split(_SEVERAL) if value.strip()]
         found = tuple(dict.fromkeys(good(value) for value in values))
         if not all(found):
             raise self.fault(column, what)

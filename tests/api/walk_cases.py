@@ -202,7 +202,7 @@ class Walk:
         case = made["id"]
         denied = ("appeal", "appealed")
         if step in ("items", "marks", "deny", "approve", "produce", "download", "close", *denied):
-            cases.review.search(by, case)
+            cases.finding.search(by, case)
         if step in denied:
             cases.review.mark(by, case, "endangers", unmarked=True, reason="Dr Hall found so")
             cases.review.deny(by, case, "it would endanger you")

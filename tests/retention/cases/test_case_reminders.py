@@ -62,7 +62,7 @@ def test_a_mail_that_waits_for_an_answered_request_isnt_sent(office: Office, rel
     office.pass_(days=24)
     relay.answer = "451 later"
     assert cases.remind() == {"queued": 2, "sent": 0}
-    cases.review.search(officer, case)
+    cases.finding.search(officer, case)
     cases.letters.make(officer, case, "fulfilment")
     cases.requests.close(officer, case)
     relay.answer = "250 ok"

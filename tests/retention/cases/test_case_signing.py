@@ -59,7 +59,7 @@ def test_a_denial_is_signed(desk: Desk) -> None:
     access, cases = desk.access, desk.cases
     officer, second = access.house.officer, access.house.second
     case = cases.requests.open(officer, name="Jane Roe", identity="seen", whom=Whom("MRN-1001"))["id"]
-    cases.review.search(officer, case)
+    cases.finding.search(officer, case)
     cases.review.mark(officer, case, "psychotherapy", unmarked=True, reason="kept apart")
     cases.review.deny(officer, case, "Notes of therapy.")
     access.give_passkey(officer)

@@ -45,7 +45,7 @@ def test_everything_is_given(office: Office) -> None:
     cases, officer = office.cases, office.officer
     with pytest.raises(NotReady, match="search"):
         cases.requests.close(officer, case)
-    found = cases.review.search(officer, case)
+    found = cases.finding.search(officer, case)
     assert (found["found"], found["added"], found["items"]["unmarked"]) == (2, 2, 2)
     page = cases.review.items(officer, case, mark="unmarked")
     assert {one["id"] for one in page["items"]} == hers
@@ -83,7 +83,7 @@ def test_everything_is_given(office: Office) -> None:
     for step in (
         lambda: cases.requests.extend(officer, case, "why"),
         lambda: cases.review.mark(officer, case, "given", unmarked=True),
-        lambda: cases.review.search(officer, case),
+        lambda: cases.finding.search(officer, case),
         lambda: cases.requests.close(officer, case),
     ):
         with pytest.raises(CaseClosed):
@@ -96,7 +96,7 @@ def test_a_denial_takes_two_persons_and_says_what_the_rule_asks(office: Office) 
     office.settle()
     case = opened(office)
     cases, officer = office.cases, office.officer
-    cases.review.search(officer, case)
+    cases.finding.search(officer, case)
     first, second, third = (one["id"] for one in cases.review.items(officer, case)["items"])
     with pytest.raises(BadCase, match="why"):
         cases.review.mark(officer, case, "psychotherapy", [second])
@@ -145,7 +145,7 @@ def test_all_of_it_denied(office: Office) -> None:
     office.settle()
     case = opened(office)
     cases, officer = office.cases, office.officer
-    cases.review.search(officer, case)
+    cases.finding.search(officer, case)
     cases.review.mark(officer, case, "psychotherapy", unmarked=True, reason="kept apart")
     cases.review.deny(officer, case, "These are notes of therapy sessions.")
     cases.review.approve(office.second, case)
@@ -162,7 +162,7 @@ def test_all_of_it_denied(office: Office) -> None:
 def test_nothing_was_found(office: Office) -> None:
     case = opened(office)
     cases, officer = office.cases, office.officer
-    assert cases.review.search(officer, case)["found"] == 0
+    assert cases.finding.search(officer, case)["found"] == 0
     assert "no message about you" in " ".join(cases.letters.make(officer, case, "fulfilment")["text"].split())
     assert cases.requests.close(officer, case)["outcome"] == "produced"
 
@@ -174,11 +174,11 @@ def test_mail_that_waits_for_the_index_is_hers_too(office: Office) -> None:
     late = office.put("more of MRN-1001")
     case = opened(office)
     cases, officer = office.cases, office.officer
-    assert cases.review.search(officer, case)["found"] == 2
+    assert cases.finding.search(officer, case)["found"] == 2
     items = {one["id"]: one for one in cases.review.items(officer, case)["items"]}
     assert items[late]["subject"] is None
     # A query can't be asked of it: it isn't found, and the count of what can't be searched says so.
-    found = cases.review.search(officer, opened(office), query="results")
+    found = cases.finding.search(officer, opened(office), query="results")
     assert found["found"] == 1
     assert found["search"]["not_searchable"]["waiting"] == 1
 
@@ -195,13 +195,13 @@ def test_mail_beyond_the_searchers_scope_keeps_a_request_open(office: Office) ->
     room, whole = office.room, office.room.scope
     try:
         room.scope = lambda actor: narrow  # type: ignore[method-assign]
-        found = cases.review.search(officer, case, query="notes OR results")
+        found = cases.finding.search(officer, case, query="notes OR results")
         assert (found["found"], found["search"]["beyond"]) == (0, 2)
         with pytest.raises(NotReady, match="beyond what the searcher may see"):
             cases.requests.close(officer, case)
     finally:
         room.scope = whole  # type: ignore[method-assign]
-    found = cases.review.search(officer, case)
+    found = cases.finding.search(officer, case)
     assert (found["found"], found["search"]["beyond"]) == (2, 0)
 
 
@@ -210,13 +210,13 @@ def test_a_longer_list_opens_what_was_approved_and_produced(office: Office) -> N
     office.settle()
     case = opened(office)
     cases, officer = office.cases, office.officer
-    cases.review.search(officer, case)
+    cases.finding.search(officer, case)
     cases.review.mark(officer, case, "given", unmarked=True)
     assert cases.review.produce(officer, case)["export"]
-    assert cases.review.search(officer, case)["export"]  # the same list again
+    assert cases.finding.search(officer, case)["export"]  # the same list again
     office.put("more of MRN-1001")
     office.settle()
-    again = cases.review.search(officer, case)
+    again = cases.finding.search(officer, case)
     assert (again["added"], again["export"], again["items"]["unmarked"]) == (1, None, 1)
 
 
@@ -263,7 +263,7 @@ def test_who_asks_must_be_known_first(office: Office) -> None:
     office.settle()
     case = opened(office, identity="", asker="representative", relation="court-appointed guardian")
     cases, officer = office.cases, office.officer
-    cases.review.search(officer, case)
+    cases.finding.search(officer, case)
     cases.review.mark(officer, case, "given", unmarked=True)
     for step in (
         lambda: cases.review.produce(officer, case),
@@ -292,9 +292,9 @@ def test_bad_input_is_refused_by_name(office: Office) -> None:
     with pytest.raises(NotThere, match="isn't on this request's list"):
         cases.review.mark(officer, case, "given", ["mnothing"])
     with pytest.raises(BadPatient):
-        cases.review.search(officer, opened(office, whom=Whom()))
+        cases.finding.search(officer, opened(office, whom=Whom()))
     with pytest.raises(QueryError):
-        cases.review.search(officer, case, query='"open')
+        cases.finding.search(officer, case, query='"open')
     with pytest.raises(BadCase):
         opened(office, kind="deletion")
     with pytest.raises(BadCase):
@@ -321,7 +321,7 @@ def test_every_step_is_on_record_with_its_patient(office: Office) -> None:
     office.put("results of MRN-1001")
     office.settle()
     case = opened(office)
-    office.cases.review.search(office.officer, case)
+    office.cases.finding.search(office.officer, case)
     with office.house.vault.records.read() as connection:
         size = log.state(connection, Log.AUDIT).size
         entries = office.house.vault.audit.entries(connection, 0, size)
@@ -340,7 +340,7 @@ def test_what_she_asks_for_isnt_destroyed_before_she_is_answered(office: Office)
     office.settle()
     assert destroyable(house, mine.pk)
     case = opened(office)
-    cases.review.search(officer, case)
+    cases.finding.search(officer, case)
     with house.vault.records.write() as connection:  # hers by somebody's word; a roster would keep it longer
         connection.execute(request_items.insert().values(request_id=case, message_pk=mine.pk))
     assert not destroyable(house, mine.pk)
@@ -354,7 +354,7 @@ def test_what_she_asks_for_isnt_destroyed_before_she_is_answered(office: Office)
 
 def test_what_was_closed_or_approved_alone_the_database_refuses_too(office: Office) -> None:
     case = opened(office)
-    office.cases.review.search(office.officer, case)
+    office.cases.finding.search(office.officer, case)
     office.cases.letters.make(office.officer, case, "fulfilment")
     records = office.house.vault.records
 

@@ -49,7 +49,7 @@ def denied(office: Office, **more: Any) -> str:
     """A request of which one message is given and the other withheld on a reviewable ground, denied, open."""
     case = opened(office, **more)
     cases, officer = office.cases, office.officer
-    cases.review.search(officer, case)
+    cases.finding.search(officer, case)
     first, second = (one["id"] for one in cases.review.items(officer, case)["items"])
     cases.review.mark(officer, case, "given", [first])
     cases.review.mark(officer, case, "endangers", [second], reason="Dr Hall found so")
@@ -69,7 +69,7 @@ def answered(office: Office, case: str) -> dict[str, Any]:
 def test_what_matches_is_marked_at_once(desk: Office) -> None:
     review, officer = desk.cases.review, desk.officer
     case = opened(desk)
-    review.search(officer, case)
+    desk.cases.finding.search(officer, case)
     with pytest.raises(BadCase, match="--unmarked"):
         review.mark(officer, case, "given", query="results")
     done = review.mark(officer, case, "given", unmarked=True, query="results")
@@ -91,7 +91,7 @@ def test_a_request_taken_back(desk: Office) -> None:
     with pytest.raises(CaseClosed):
         requests.withdraw(officer, case, "again")
     with pytest.raises(CaseClosed):
-        desk.cases.review.search(officer, case)
+        desk.cases.finding.search(officer, case)
 
 
 def test_somebody_whom_nobody_knows(desk: Office) -> None:
@@ -99,16 +99,16 @@ def test_somebody_whom_nobody_knows(desk: Office) -> None:
     cases, officer = desk.cases, desk.officer
     case = opened(desk, name="A Stranger", whom=Whom(name="A Stranger"))
     with pytest.raises(BadPatient):
-        cases.review.search(officer, case)
+        cases.finding.search(officer, case)
     with pytest.raises(BadCase, match="by which words"):
-        cases.review.search(officer, case, roster=False)
-    found = cases.review.search(officer, case, query="from:stranger@far.example", roster=False)
+        cases.finding.search(officer, case, roster=False)
+    found = cases.finding.search(officer, case, query="from:stranger@far.example", roster=False)
     assert (found["found"], found["patient"], found["search"]["roster"]) == (1, None, False)
     cases.review.mark(officer, case, "given", unmarked=True)
     assert answered(desk, case)["outcome"] == "produced"
     assert "We don’t know you as a patient" in text_of(desk, case, "fulfilment")
     nothing = opened(desk, name="Nobody Atall", whom=Whom())
-    cases.review.search(officer, nothing, query='"Nobody Atall"', roster=False)
+    cases.finding.search(officer, nothing, query='"Nobody Atall"', roster=False)
     cases.letters.make(officer, nothing, "fulfilment")
     assert "found no message about you" in text_of(desk, nothing, "fulfilment")
     assert cases.requests.close(officer, nothing)["outcome"] == "produced"
@@ -123,8 +123,8 @@ def test_somebody_whom_nobody_knows(desk: Office) -> None:
 def test_two_of_one_name_and_birth_date(desk: Office) -> None:
     case = opened(desk, whom=Whom(name="Ann Lee", born="1980-01-01"))
     with pytest.raises(BadPatient, match="several patients"):
-        desk.cases.review.search(desk.officer, case)
-    assert desk.cases.review.search(desk.officer, case, Whom("MRN-5005"))["patient_name"] == "Ann Lee"
+        desk.cases.finding.search(desk.officer, case)
+    assert desk.cases.finding.search(desk.officer, case, Whom("MRN-5005"))["patient_name"] == "Ann Lee"
 
 
 def test_a_childs_father_reads_of_the_child(desk: Office) -> None:
@@ -132,7 +132,7 @@ def test_a_childs_father_reads_of_the_child(desk: Office) -> None:
     case = opened(
         desk, asker="representative", name="Bob Poe", relation="father of a minor", whom=Whom("MRN-3003")
     )
-    cases.review.search(officer, case)
+    cases.finding.search(officer, case)
     cases.review.mark(officer, case, "given", unmarked=True)
     answered(desk, case)
     said = text_of(desk, case, "fulfilment")
@@ -145,12 +145,12 @@ def test_a_letter_of_before_doesnt_close_it(desk: Office) -> None:
     """It would say a number that isn't the one she got."""
     cases, officer = desk.cases, desk.officer
     case = opened(desk)
-    cases.review.search(officer, case, query="results")
+    cases.finding.search(officer, case, query="results")
     cases.review.mark(officer, case, "given", unmarked=True)
     desk.download(cases.review.produce(officer, case)["export"])
     cases.letters.make(officer, case, "fulfilment")
     assert "1 message about you among what you asked for" in text_of(desk, case, "fulfilment")
-    cases.review.search(officer, case)
+    cases.finding.search(officer, case)
     cases.review.mark(officer, case, "given", unmarked=True)
     desk.download(cases.review.produce(officer, case)["export"])
     with pytest.raises(NotReady, match="fulfilment"):

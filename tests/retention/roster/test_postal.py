@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from retention.roster.csv_file import read_roster
+from retention.roster.csv_file import RosterError, read_roster
 from retention.roster.fhir import Reader
 from retention.roster.patient import Patient
 
@@ -18,6 +18,11 @@ def test_our_csv_and_synthea() -> None:
     (one,) = read_roster('mrn,name,postal_address\n7,Jane Roe,"1 Elm Street; Apt 2; Raleigh, NC 27601"\n')
     assert one.postal == LINES
     assert Patient.from_json(one.to_json()) == one
+    for end in ("\n", "\r\n", "\n\n"):
+        cell = end.join(LINES.split("\n"))
+        assert read_roster(f'mrn,name,postal_address\n7,Jane Roe,"{cell}"\n')[0].postal == LINES
+    with pytest.raises(RosterError, match="postal_address"):
+        read_roster('mrn,name,postal_address\n7,Jane Roe,"1 Elm\x1b Street"\n')
     head = "Id,BIRTHDATE,DEATHDATE,FIRST,LAST,STATE,ADDRESS,CITY,ZIP\n"
     (one,) = read_roster(f"{head}a1,1980-01-01,,Jane,Roe,North Carolina,1 Elm Street,Raleigh,27601\n")
     assert one.postal == "1 Elm Street\nRaleigh, NC 27601"
