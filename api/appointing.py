@@ -14,7 +14,6 @@ from api import credentials
 from api.accounts import read_role
 from api.errors import AccountError, LastAdministrator, NoSuchUser
 from archiver.clock import to_us
-from archiver.ledger.audit import AuditEvent
 from archiver.store.schema import users
 from archiver.vault import Vault
 from search.access import Action, Actor, Gate, Role
@@ -143,18 +142,7 @@ class Appointing:
         objects: tuple[str, ...],
         detail: dict[str, Any],
     ) -> None:
-        if by is not None:
-            event = self._gate.event(by, action, "success", objects=objects, detail=detail)
-        else:
-            event = AuditEvent(
-                action=action,
-                outcome="success",
-                user_id="operator",
-                role="operator",
-                client="cli",
-                objects=objects,
-                detail=detail,
-            )
+        event = self._gate.event(by, action, "success", objects=objects, detail=detail)
         self._vault.audit.record_in(connection, event)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from api.app import App
 from api.token_uses import note_first_uses
 from archiver.ledger.audit import Outcome
+from archiver.store import dialect
 from retention.acts import by_system
 from retention.jobs.checks import StoreChecks
 from retention.jobs.kinds import kinds_of
@@ -114,6 +115,8 @@ def _compaction(app: App) -> Work:
         settings = app.settings
         rate = settings.disposition_compact_mib_per_second * 2**20
         done = app.compactor.run(settings.disposition_compact_percent, rate, _stoppable(task))
+        # What a long read kept in the database's log when a list was executed.
+        dialect.scrub_log(app.vault.records)
         if done.packs or done.damaged:
             outcome: Outcome = "failed" if done.damaged else "success"
             event = by_system("pack.compact", outcome, count=done.packs, detail=done.to_json())

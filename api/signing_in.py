@@ -228,17 +228,6 @@ class SigningIn:
         detail: dict[str, Any] | None = None,
         count: int | None = None,
     ) -> None:
-        self._audit.record_in(
-            connection,
-            AuditEvent(
-                action=action,
-                outcome="success",
-                user_id=by.user_id if by else "operator",
-                role=str(by.role) if by else "operator",
-                client=by.client if by else "cli",
-                objects=(user_id,) if user_id else (),
-                count=count,
-                detail=detail or {},
-                session=by.session if by else "",
-            ),
-        )
+        objects = (user_id,) if user_id else ()
+        event = self._gate.event(by, action, "success", objects=objects, count=count, detail=detail)
+        self._audit.record_in(connection, event)

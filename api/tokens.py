@@ -20,7 +20,6 @@ from api.errors import AccountError, NoSuchToken
 from api.passkeys import keeping
 from archiver.capture.prepare import new_id
 from archiver.clock import from_us, rfc3339, to_us
-from archiver.ledger.audit import AuditEvent
 from archiver.sealed_fields import SealedFields
 from archiver.store.schema import api_tokens, matters
 from archiver.store.schema import credentials as table
@@ -362,19 +361,7 @@ class Tokens:
         detail: Mapping[str, Any],
         count: int | None = None,
     ) -> None:
-        if by is not None:
-            event = self._gate.event(by, action, "success", objects=objects, count=count, detail=detail)
-        else:
-            event = AuditEvent(
-                action,
-                "success",
-                "operator",
-                "operator",
-                client="cli",
-                objects=objects,
-                count=count,
-                detail=detail,
-            )
+        event = self._gate.event(by, action, "success", objects=objects, count=count, detail=detail)
         self._audit.record_in(connection, event)
 
 

@@ -12,7 +12,7 @@ from archiver.ledger.audit import AuditEvent, AuditLog, Outcome
 from archiver.standing import Standing
 from config.errors import HoldfastError
 from search import policy
-from search.actors import Action, Actor, Purpose, Role
+from search.actors import OPERATOR, Action, Actor, Purpose, Role
 from search.cover import Scope
 from search.policy import Asked, Decision
 from search.purposes import purpose_of
@@ -214,7 +214,7 @@ class Gate:
 
     @staticmethod
     def event(
-        actor: Actor,
+        actor: Actor | None,
         action: Action | str,
         outcome: Outcome,
         purpose: Purpose | None = None,
@@ -225,23 +225,25 @@ class Gate:
         detail: Mapping[str, Any] | None = None,
         patients: tuple[str, ...] = (),
     ) -> AuditEvent:
-        """The same as a value, for recording inside a transaction. Its purpose is the one stated, or that of
-        the work (`search.purposes.WORK_FOR`)."""
+        """The same as a value, for recording inside a transaction; no actor is the operator at the machine.
+
+        Its purpose is the one stated, or that of the work (`search.purposes.WORK_FOR`).
+        """
         if purpose is None and reason not in ("no_purpose", "bad_purpose"):
             purpose = purpose_of(str(action))
         return AuditEvent(
             action=str(action),
             outcome=outcome,
-            user_id=actor.user_id,
-            role=str(actor.role),
+            user_id=actor.user_id if actor else OPERATOR,
+            role=str(actor.role) if actor else OPERATOR,
             purpose=str(purpose or ""),
-            client=actor.client,
+            client=actor.client if actor else "cli",
             objects=objects,
             count=count,
             # What is done while the glass is broken can be told by its entry.
-            reason=reason or ("emergency" if actor.emergency else ""),
+            reason=reason or ("emergency" if actor and actor.emergency else ""),
             detail=detail or {},
-            session=actor.session or actor.token,
+            session=(actor.session or actor.token) if actor else "",
             patients=patients,
         )
 

@@ -16,7 +16,6 @@ from archiver.capture.ids import new_id
 from archiver.clock import from_us, rfc3339, to_us
 from archiver.errors import ArchiverError, NotFound
 from archiver.ledger import canonical, log
-from archiver.ledger.audit import AuditEvent
 from archiver.ledger.log import Log
 from archiver.ledger.note import b64encode
 from archiver.sealed_fields import SealedFields
@@ -27,10 +26,11 @@ from archiver.witnessing import heads, statement
 from archiver.witnessing.heads import Head
 from config.errors import HoldfastError
 from search.access import Action, Actor, Gate
+from search.actors import OPERATOR
 from search.approving.approvals import Approvals
 from search.approving.kept import Signed
 
-OPERATOR: Final = "operator"
+EXPLAIN: Final = "ledger.explain_gap"
 LONGEST_REASON: Final = 2_000
 FOLDER: Final = "gaps"
 APPROVE: Final = "ledger.approve_gap"
@@ -140,15 +140,9 @@ class Gaps:
                     asked_by=OPERATOR,
                 )
             )
-            event = AuditEvent(
-                "ledger.explain_gap",
-                "success",
-                OPERATOR,
-                OPERATOR,
-                client="cli",
-                objects=(gap_id,),
-                count=len(found),
-                detail={"reason": reason, "heads": document, **by},
+            told = {"reason": reason, "heads": document, **by}
+            event = self._gate.event(
+                None, EXPLAIN, "success", objects=(gap_id,), count=len(found), detail=told
             )
             self._vault.audit.record_in(connection, event)
         return {"id": gap_id, "logs": document, "asked_at": _time(now)}
@@ -193,9 +187,7 @@ class Gaps:
     # --- inside -------------------------------------------------------------------------------
 
     def _failed_to_explain(self, reason: str) -> None:
-        self._vault.audit.record(
-            AuditEvent("ledger.explain_gap", "failed", OPERATOR, OPERATOR, client="cli", reason=reason)
-        )
+        self._vault.audit.record(self._gate.event(None, EXPLAIN, "failed", reason=reason))
 
     def _waiting(self, gap_id: str) -> RowMapping | None:
         """An explanation that nobody has decided on."""

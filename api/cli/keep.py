@@ -107,6 +107,8 @@ def sample_told(sample: dict[str, Any]) -> str:
         f"{': ' + one['note'] if one['note'] else ''}"
         for one in sample["messages"]
     ]
+    earlier = set(sample["must_not"]) - {one["id"] for one in sample["messages"]}
+    lines += [f"    {name}  must not go, by an earlier sample" for name in sorted(earlier)]
     return "\n".join([head, *lines])
 
 

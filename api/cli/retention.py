@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from datetime import date
@@ -12,7 +11,7 @@ from typing import Any
 
 from api.cli.verb import Context, UsageError, Verb, acting
 from retention.clock.clock import compute
-from retention.clock.facts import parse_facts
+from retention.clock.facts import read_facts
 from retention.law.schedules import default_schedule, schedules
 from search.access import Action
 
@@ -35,12 +34,12 @@ def read_date(text: str | None, name: str) -> date | None:
 
 def _compute(context: Context, args: argparse.Namespace) -> int:
     try:
-        text = sys.stdin.read() if args.facts == "-" else Path(args.facts).read_text("utf-8")
-        facts = parse_facts(json.loads(text))
+        text = sys.stdin.buffer.read() if args.facts == "-" else Path(args.facts).read_bytes()
     except FileNotFoundError:
         raise UsageError("the facts file is not there; check the spelling") from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError):
-        raise UsageError("the facts file is not readable JSON") from None
+    except OSError:
+        raise UsageError("the facts file can't be read; is it a file, and may you read it?") from None
+    facts = read_facts(text)
     default = args.default_years
     if default is None:
         default = context.settings.retention_default_years

@@ -5,14 +5,14 @@ from __future__ import annotations
 import datetime
 from typing import Annotated, Any
 
-from fastapi import Body, Query
+from fastapi import Body, Depends, Query, Request
 
 from api.http.api_search import ObjectId
 from api.http.auth import ActorDep, AppDep
 from api.http.router import api_router
 from config.errors import HoldfastError
 from retention.clock.clock import compute
-from retention.clock.facts import parse_facts
+from retention.clock.facts import read_facts
 from search.access import Action
 
 router = api_router("retention")
@@ -68,16 +68,24 @@ def forecast_years(
     return found
 
 
+async def _as_written(request: Request) -> bytes:
+    return await request.body()
+
+
 @router.post("/retention/compute")
 def compute_retention(
-    app: AppDep, actor: ActorDep, facts: Annotated[dict[str, Any] | list[dict[str, Any]], Body()]
+    app: AppDep,
+    actor: ActorDep,
+    facts: Annotated[dict[str, Any] | list[dict[str, Any]], Body()],
+    written: Annotated[bytes, Depends(_as_written)],
 ) -> dict[str, Any]:
     """Facts in, disposal date out, with the organisation's own default where no law names a period; nothing
-    of it is kept."""
+    of it is kept. A field given twice is refused."""
+    del facts  # told to OpenAPI; as it was read, the last of two of one name has won already
     app.gate.require(actor, Action.RETENTION_READ)
     try:
         default = app.explainer.verdicts.policies.current().default_years
-        answer = compute(parse_facts(facts, app.schedule), app.schedule, default_years=default)
+        answer = compute(read_facts(written, app.schedule), app.schedule, default_years=default)
     except HoldfastError as error:
         app.gate.record(actor, "retention.compute", "failed", reason=error.code)
         raise

@@ -319,17 +319,5 @@ class SingleSignOn:
         count: int | None = None,
         detail: Mapping[str, str] | None = None,
     ) -> None:
-        if by is not None:
-            event = self._gate.event(by, action, "success", objects=objects, count=count, detail=detail)
-        else:
-            event = AuditEvent(
-                action,
-                "success",
-                "operator",
-                "operator",
-                client="cli",
-                objects=objects,
-                count=count,
-                detail=detail or {},
-            )
+        event = self._gate.event(by, action, "success", objects=objects, count=count, detail=detail)
         self._audit.record_in(connection, event)

@@ -15,7 +15,6 @@ from sqlalchemy import Connection, RowMapping, or_, select, update
 
 from archiver.capture.ids import new_id
 from archiver.clock import from_us, rfc3339, to_us
-from archiver.ledger.audit import AuditEvent
 from archiver.sealed_fields import SealedFields
 from archiver.store.schema import grants, users
 from archiver.vault import Vault
@@ -280,22 +279,9 @@ class Grants:
         count: int | None = None,
         why: str = "",
     ) -> None:
-        if by is not None:
-            event = self._gate.event(
-                by, action, "success", objects=objects, count=count, reason=why, detail=detail
-            )
-        else:
-            event = AuditEvent(
-                action=action,
-                outcome="success",
-                user_id="operator",
-                role="operator",
-                client="cli",
-                objects=objects,
-                count=count,
-                reason=why,
-                detail=detail,
-            )
+        event = self._gate.event(
+            by, action, "success", objects=objects, count=count, reason=why, detail=detail
+        )
         self._vault.audit.record_in(connection, event)
 
 

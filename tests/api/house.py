@@ -123,7 +123,7 @@ def make_settings(home: Path, port: int, database_url: str | None = None, **more
         "home": str(home / "home"),
         "root_key": f"file:{home / 'keys' / 'root.key'}",
         "http_listen": f"127.0.0.1:{port}",
-        # Most tests sign in by a link alone; tests/api/test_passkey_browser.py does it as people do.
+        # Most tests sign in by a link alone; tests/api/sign_in/test_passkey_browser.py does it as people do.
         "passkeys": "optional",
         **more,
     }

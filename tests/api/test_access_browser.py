@@ -13,25 +13,16 @@ import pytest
 from api.cli import main
 from search.access import Role
 from search.approving import offline
-from tests.api.chromium import Browser, chromium, find_chromium
+from tests.api.chromium import Browser
 from tests.api.house import House, open_house
-from tests.api.test_passkey_browser import CLICK, OLGA, enrol
+from tests.api.sign_in.test_passkey_browser import CLICK, OLGA, enrol
 
-COMMAND = find_chromium()
 WHY = "the auditor asked for it"
-pytestmark = pytest.mark.skipif(COMMAND is None, reason="no `chromium` on this machine; apt install chromium")
 
 
 @pytest.fixture(scope="module")
 def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     with open_house(tmp_path_factory.mktemp("access"), messages=2, passkeys="required") as opened:
-        yield opened
-
-
-@pytest.fixture
-def browser(tmp_path: Path) -> Iterator[Browser]:
-    assert COMMAND is not None
-    with chromium(tmp_path / "profile", COMMAND) as opened:
         yield opened
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,26 +10,13 @@ import pytest
 from api.errors import AccountError, BadInput, NoSuchToken
 from api.tokens import MadeFor
 from search.access import AccessDenied, Role
-from tests.api.house import House, open_house
+from tests.api.house import House
 from tests.support.holdfast import Home, Ran
 
 API = "/api/v1"
 OFFICER = "compliance_officer-person"
 SEARCH = {"query": "zebrafinch OR okapi OR axolotl", "purpose": "operations"}
 LEGAL = {"X-Purpose": "legal"}
-
-
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """One archive for the tests that don't get in each other's way."""
-    with open_house(tmp_path_factory.mktemp("tokens")) as opened:
-        yield opened
-
-
-@pytest.fixture(autouse=True)
-def _forgiven(request: pytest.FixtureRequest) -> None:
-    if "served" in request.fixturenames:
-        request.getfixturevalue("served").app.attempts.forgive()
 
 
 def _token(house: House, made_for: MadeFor, user: str = OFFICER, days: int | None = None) -> tuple[str, str]:

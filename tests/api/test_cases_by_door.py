@@ -23,13 +23,12 @@ from archiver.capture.ports import Arrival
 from archiver.clock import rfc3339
 from retention.roster.patient import Patient
 from search.access import Role
-from tests.api.chromium import chromium, find_chromium
+from tests.api.chromium import chromium
 from tests.api.house import House, mail, open_house
 from tests.support.markers import Scanner, marker
 
 API = "/api/v1"
 OFFICER, PRIVACY = Role.COMPLIANCE_OFFICER, Role.PRIVACY_OFFICER
-COMMAND = find_chromium()
 CONTACT = "Pat Poe, Privacy Officer, +1 919 555 0100"
 
 
@@ -391,9 +390,7 @@ def test_what_is_overdue_is_red_where_somebody_sits(
     assert say() == ["\x1b[31mq\N{REPLACEMENT CHARACTER}[2Ja\x1b[0m", "qb"]
 
 
-@pytest.mark.skipif(COMMAND is None, reason="no `chromium` on this machine; apt install chromium")
-def test_the_pages_fit_and_break_no_policy(small: House, tmp_path: Path) -> None:
-    assert COMMAND is not None
+def test_the_pages_fit_and_break_no_policy(small: House, tmp_path: Path, chromium_command: str) -> None:
     officer, privacy = Door(small, OFFICER), Door(small, PRIVACY)
     case = officer.post(
         "/requests", 201, name="Jane Roe", identity="licence", patient={"patient": "MRN-1001"}
@@ -407,7 +404,7 @@ def test_the_pages_fit_and_break_no_policy(small: House, tmp_path: Path) -> None
         PRIVACY: ("/disclosures", "/breaches", f"/breaches/{breach}", f"/breaches/{breach}/papers"),
     }
     for role, paths in pages.items():
-        with chromium(tmp_path / f"profile-{role}", COMMAND) as browser:
+        with chromium(tmp_path / f"profile-{role}", chromium_command) as browser:
             browser.open(small.app.accounts.link(f"{role}-person"))
             browser.do("document.querySelector('form button.main').click()")
             for path in paths:

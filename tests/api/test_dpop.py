@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -39,18 +38,6 @@ def _signing(house: House, token: str, key: ECKey | OKPKey, base: str | None = N
         client.client.headers["Host"] = base.partition("//")[2]
     house.clients.append(client.client)
     return client
-
-
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    with open_house(tmp_path_factory.mktemp("dpop"), messages=1) as opened:
-        yield opened
-
-
-@pytest.fixture(autouse=True)
-def _forgiven(request: pytest.FixtureRequest) -> None:
-    if "served" in request.fixturenames:
-        request.getfixturevalue("served").app.attempts.forgive()
 
 
 @pytest.mark.parametrize("kind", ["EC", "OKP"])

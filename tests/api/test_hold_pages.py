@@ -13,12 +13,11 @@ import pytest
 from archiver.ledger.note import parse_vkey
 from retention.holds import receipts
 from search.access import Actor, Role
-from tests.api.chromium import chromium, find_chromium
+from tests.api.chromium import Browser
 from tests.api.house import House, open_house
 
 LAWYER, OFFICER = "legal-person", "compliance_officer-person"
 RELAY = {"notice_relay": "smtp://localhost:9", "notice_from": "counsel@clinic.example"}
-COMMAND = find_chromium()
 
 
 @pytest.fixture
@@ -272,21 +271,18 @@ def test_the_api_does_what_the_desk_does(house: House) -> None:
 # --- a real browser -------------------------------------------------------------------------------
 
 
-@pytest.mark.skipif(COMMAND is None, reason="no `chromium` on this machine; apt install chromium")
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_a_custodian_confirms_and_a_lawyer_places_a_hold_in_a_browser(house: House, tmp_path: Path) -> None:
-    assert COMMAND is not None
+def test_a_custodian_confirms_and_a_lawyer_places_a_hold_in_a_browser(house: House, browser: Browser) -> None:
     hold, secret = told(house)
     link = house.app.accounts.link(LAWYER)
-    with chromium(tmp_path / "profile", COMMAND) as browser:
-        browser.open(f"{house.base}/notices/{secret}")
-        browser.do("document.querySelector('form button.main').click()")
-        assert "Thank you" in browser.text()
-        browser.open(link)
-        browser.do("document.querySelector('form button.main').click()")
-        browser.open(f"{house.base}/holds/{hold}")
-        assert "acknowledged" in browser.text()
-        for width in (1_200, 360):
-            browser.size(width, 800)
-            assert browser.read("document.documentElement.scrollWidth") <= width
-        assert [text for text in browser.complaints if text.startswith("error")] == []
+    browser.open(f"{house.base}/notices/{secret}")
+    browser.do("document.querySelector('form button.main').click()")
+    assert "Thank you" in browser.text()
+    browser.open(link)
+    browser.do("document.querySelector('form button.main').click()")
+    browser.open(f"{house.base}/holds/{hold}")
+    assert "acknowledged" in browser.text()
+    for width in (1_200, 360):
+        browser.size(width, 800)
+        assert browser.read("document.documentElement.scrollWidth") <= width
+    assert [text for text in browser.complaints if text.startswith("error")] == []

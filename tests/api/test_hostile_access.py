@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
-import statistics
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -16,31 +13,14 @@ from sqlalchemy import Engine, event
 
 from api.http.audited import API
 from api.http.routes import ROUTES
-from archiver.errors import NotFound
-from search.access import AccessDenied
 from search.actors import Actor, Purpose, Role
 from search.approving.kept import Kept
 from search.policy import PERMISSIONS
 from tests.api.house import House, open_house
-from tests.api.sso_dance import FOREIGN, OURS
+from tests.api.sso.sso_dance import FOREIGN, OURS
 
 LEGAL = {"X-Purpose": "legal"}
 SEARCH = {"query": "zebrafinch", "purpose": "legal"}
-
-
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """One archive for the tests that don't get in each other's way."""
-    with open_house(tmp_path_factory.mktemp("hostile"), messages=1) as opened:
-        yield opened
-
-
-@pytest.fixture(autouse=True)
-def _forgiven(request: pytest.FixtureRequest) -> None:
-    for name in ("served", "lawyers", "scribbled"):
-        if name in request.fixturenames:
-            found = request.getfixturevalue(name)
-            getattr(found, "house", found).app.attempts.forgive()
 
 
 # --- a stolen cookie -----------------------------------------------------------------------------
@@ -288,29 +268,3 @@ def test_totals_tell_nothing_of_anothers_mail(lawyers: TwoLawyers) -> None:
         assert not found.get("items")
     assert client.get(f"{API}/exports").json()["items"] == []
     assert client.get(f"{API}/matters").json()["items"] == []
-
-
-def test_denied_takes_as_long_as_absent(lawyers: TwoLawyers) -> None:
-    """Measured at the reading room, taken in turns and in random order: the medians of the two are alike.
-
-    What the network's own noise hides needn't be found here; a whole missing step would be.
-    """
-    room = lawyers.house.app.room
-
-    def taken(object_id: str) -> float:
-        started = time.perf_counter()
-        with pytest.raises((NotFound, AccessDenied)):
-            room.open(lawyers.other, Purpose.LEGAL, object_id)
-        return time.perf_counter() - started
-
-    absent = _absent(lawyers.message)
-    rng = random.Random(7)
-    for attempt in range(3):
-        times: dict[str, list[float]] = {lawyers.message: [], absent: []}
-        for _ in range(60):
-            for object_id in rng.sample([lawyers.message, absent], 2):
-                times[object_id].append(taken(object_id))
-        denied, missing = (statistics.median(times[one]) for one in (lawyers.message, absent))
-        if 0.75 < denied / missing < 1.33:
-            return
-        assert attempt < 2, (denied, missing)

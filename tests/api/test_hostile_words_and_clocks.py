@@ -17,23 +17,7 @@ from archiver.capture.ports import Arrival
 from search.actors import PASSKEY, Action, Actor, Role
 from search.policy import Asked, decide
 from tests.api.house import House, mail, open_house
-from tests.api.sso_dance import OURS
-
-
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """One archive for the tests that don't get in each other's way."""
-    with open_house(tmp_path_factory.mktemp("hostile"), messages=1) as opened:
-        yield opened
-
-
-@pytest.fixture(autouse=True)
-def _forgiven(request: pytest.FixtureRequest) -> None:
-    for name in ("served", "lawyers", "scribbled"):
-        if name in request.fixturenames:
-            found = request.getfixturevalue(name)
-            getattr(found, "house", found).app.attempts.forgive()
-
+from tests.api.sso.sso_dance import OURS
 
 # --- words that are lines, cells and commands ----------------------------------------------------
 

@@ -22,11 +22,6 @@ from tests.api.house import House, open_house
 SEARCH = {"query": "zebrafinch", "purpose": "operations"}
 
 
-@pytest.fixture(autouse=True)
-def _forgiven(shared_house: House) -> None:
-    shared_house.app.attempts.forgive()
-
-
 def _hardened(answer: httpx.Response) -> None:
     for name, value in HEADERS.items():
         assert answer.headers[name] == value

@@ -11,11 +11,10 @@ import pytest
 
 from retention.roster.patient import Patient
 from search.access import Actor, Purpose, Role
-from tests.api.chromium import chromium, find_chromium
+from tests.api.chromium import Browser
 from tests.api.house import House, open_house
 from tests.api.walk_auditing import prepare
 
-COMMAND = find_chromium()
 WEEK = "2026-W10"
 
 
@@ -124,23 +123,20 @@ def test_the_api_streams_an_export(house: House) -> None:
     assert "holdfast_audit_entries_behind" in samples
 
 
-@pytest.mark.skipif(COMMAND is None, reason="no `chromium` on this machine; apt install chromium")
-def test_the_pages_fit_a_screen(house: House, tmp_path: Path) -> None:
-    assert COMMAND is not None
+def test_the_pages_fit_a_screen(house: House, browser: Browser, tmp_path: Path) -> None:
     link = house.app.accounts.link("privacy_officer-person")
-    with chromium(tmp_path / "profile", COMMAND) as browser:
-        browser.open(link)
-        browser.do("document.querySelector('form button.main').click()")
-        for path in ("/audit", "/audit/reviews", "/audit/unusual", "/audit/watched"):
-            browser.open(f"{house.base}{path}")
-            for width in (1_200, 360):
-                browser.size(width, 900)
-                assert browser.read("document.documentElement.scrollWidth") <= width, path
-            browser.size(1_200, 900)
-            browser.screenshot(tmp_path / f"{path.replace('/', '-')}.png")
-        browser.open(f"{house.base}/audit")
-        browser.read("document.querySelector('#patient').value = 'MRN-1'")
-        browser.do("document.querySelector('form[action=\"/audit/patient\"] button').click()")
-        assert "readers" in browser.text()
-        browser.screenshot(tmp_path / "readers.png")
-        assert [text for text in browser.complaints if text.startswith("error")] == []
+    browser.open(link)
+    browser.do("document.querySelector('form button.main').click()")
+    for path in ("/audit", "/audit/reviews", "/audit/unusual", "/audit/watched"):
+        browser.open(f"{house.base}{path}")
+        for width in (1_200, 360):
+            browser.size(width, 900)
+            assert browser.read("document.documentElement.scrollWidth") <= width, path
+        browser.size(1_200, 900)
+        browser.screenshot(tmp_path / f"{path.replace('/', '-')}.png")
+    browser.open(f"{house.base}/audit")
+    browser.read("document.querySelector('#patient').value = 'MRN-1'")
+    browser.do("document.querySelector('form[action=\"/audit/patient\"] button').click()")
+    assert "readers" in browser.text()
+    browser.screenshot(tmp_path / "readers.png")
+    assert [text for text in browser.complaints if text.startswith("error")] == []

@@ -18,7 +18,7 @@ from api.errors import (
 )
 from config.errors import ConfigError
 from tests.api.house import make_settings
-from tests.api.sign_in_bench import ORIGIN, Bench, open_bench
+from tests.api.sign_in.sign_in_bench import ORIGIN, Bench, open_bench
 from tests.support.authenticator import BE, BS, UP, UV, Authenticator
 from tests.support.maker import Maker
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,22 +27,8 @@ from archiver.errors import DestructionRefused
 from archiver.store.schema import challenges, passkeys
 from search.access import NotSignedIn, StepUpNeeded
 from search.actors import Role
-from tests.api.sign_in_bench import ORIGIN, Bench, open_bench
+from tests.api.sign_in.sign_in_bench import ORIGIN, Bench
 from tests.support.authenticator import BE, BS, UP, UV, Authenticator, unb64
-
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    with open_bench(tmp_path) as opened:
-        yield opened
-
-
-@pytest.fixture
-def both(tmp_path: Path, database_url: str) -> Iterator[Bench]:
-    """The same on both databases in turn, for what is decided by a statement."""
-    with open_bench(tmp_path, database_url) as opened:
-        yield opened
-
 
 # --- the main way --------------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -21,7 +21,7 @@ from archiver.store.schema import credentials
 from search.access import Role
 from search.actors import OIDC
 from tests.api.house import House
-from tests.api.sso_dance import (
+from tests.api.sso.sso_dance import (
     FOREIGN,
     OFFICER,
     OURS,
@@ -31,31 +31,13 @@ from tests.api.sso_dance import (
     opened,
     query_of,
     register,
-    reset,
     signed_by_another,
     signed_by_nobody,
     subject_of,
 )
-from tests.servers.oidc_provider import CLIENT, SECRET, Provider, foreign_key, oidc_provider
+from tests.servers.oidc_provider import CLIENT, SECRET, Provider, foreign_key
 
-
-@pytest.fixture(scope="module")
-def provider() -> Iterator[Provider]:
-    with oidc_provider() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory, provider: Provider) -> Iterator[House]:
-    with opened(tmp_path_factory.mktemp("sso"), provider) as made:
-        yield made
-
-
-@pytest.fixture(autouse=True)
-def _clean(provider: Provider, request: pytest.FixtureRequest) -> None:
-    provider.twist, provider.amr = None, None
-    if "house" in request.fixturenames:
-        reset(request.getfixturevalue("house"), provider)
+pytestmark = pytest.mark.usefixtures("_clean")
 
 
 # --- the way there and back ----------------------------------------------------------------------

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from sqlalchemy import insert, select
 
@@ -19,21 +16,8 @@ from api.tokens import MadeFor
 from archiver.clock import to_us
 from archiver.store.schema import account_notices, appointments
 from search.access import NotSignedIn, StepUpNeeded
-from tests.api.sign_in_bench import ORIGIN, Bench, open_bench
+from tests.api.sign_in.sign_in_bench import ORIGIN, Bench
 from tests.support.authenticator import Authenticator
-
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    with open_bench(tmp_path) as opened:
-        yield opened
-
-
-@pytest.fixture
-def both(tmp_path: Path, database_url: str) -> Iterator[Bench]:
-    """The same on both databases in turn, for what is decided by a statement."""
-    with open_bench(tmp_path, database_url) as opened:
-        yield opened
 
 
 def test_a_link_for_a_lost_passkey_takes_two_administrators(both: Bench) -> None:

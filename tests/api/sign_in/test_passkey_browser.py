@@ -20,32 +20,22 @@ from webauthn.helpers.structs import AttestationFormat
 from api.passkeys.attesting import Models
 from api.passkeys.relying_party import relying_party
 from api.passkeys.verifying import verify_enrolment
-from tests.api.chromium import Browser, chromium, find_chromium
+from tests.api.chromium import Browser
 from tests.api.house import House, open_house
 from tests.support.authenticator import unb64
 from tests.support.maker import Maker
 
-COMMAND = find_chromium()
 OLGA = "compliance_officer-person"
 VIRTUAL = "01020304-0506-0708-0102-030405060708"
 """The model of Chromium's virtual authenticators."""
 CLICK = "document.querySelector('form[data-passkey] button').click()"
 SAID = "document.querySelector('form[data-passkey] .said').textContent"
 
-pytestmark = pytest.mark.skipif(COMMAND is None, reason="no `chromium` on this machine; apt install chromium")
-
 
 @pytest.fixture(scope="module")
 def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """A house in which passkeys are required, as they are unless somebody says otherwise."""
     with open_house(tmp_path_factory.mktemp("strict"), messages=2, passkeys="required") as opened:
-        yield opened
-
-
-@pytest.fixture
-def browser(tmp_path: Path) -> Iterator[Browser]:
-    assert COMMAND is not None
-    with chromium(tmp_path / "profile", COMMAND) as opened:
         yield opened
 
 

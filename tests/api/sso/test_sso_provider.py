@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from api.sso import provider as provider_
 from config.errors import ConfigError
 from search.access import AccessDenied, Role
 from tests.api.house import House, make_settings, open_house
-from tests.api.sso_dance import (
+from tests.api.sso.sso_dance import (
     FOREIGN,
     OFFICER,
     OURS,
@@ -29,33 +29,16 @@ from tests.api.sso_dance import (
     opened,
     query_of,
     register,
-    reset,
     signed_by_another,
     signed_by_nobody,
     subject_of,
 )
-from tests.servers.oidc_provider import CLIENT, MULTI_FACTOR, SECRET, Provider, oidc_provider
+from tests.servers.oidc_provider import CLIENT, MULTI_FACTOR, SECRET, Provider
 
 NOW = int(time.time())
 
 
-@pytest.fixture(scope="module")
-def provider() -> Iterator[Provider]:
-    with oidc_provider() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory, provider: Provider) -> Iterator[House]:
-    with opened(tmp_path_factory.mktemp("sso"), provider) as made:
-        yield made
-
-
-@pytest.fixture(autouse=True)
-def _clean(provider: Provider, request: pytest.FixtureRequest) -> None:
-    provider.twist, provider.amr, provider.pushes = None, None, False
-    if "house" in request.fixturenames:
-        reset(request.getfixturevalue("house"), provider)
+pytestmark = pytest.mark.usefixtures("_clean")
 
 
 # --- how strong ----------------------------------------------------------------------------------
