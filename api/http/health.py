@@ -5,8 +5,10 @@ from __future__ import annotations
 import ipaddress
 import os
 import resource
+import shutil
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Final
 
 from fastapi import Request, Response
@@ -34,6 +36,8 @@ from search.language.tree import Tag
 router = api_router("health", prefix="")
 
 _STARTED: Final = time.time()
+LEAST_FREE: Final = 8 << 20
+"""Bytes. On a disk with less room the next batch, or the next audit entry, may not fit."""
 
 
 @router.get("/healthz")
@@ -46,7 +50,7 @@ def healthz() -> dict[str, str]:
 def readyz(app: AppDep) -> dict[str, Any]:
     """Every store can be used. Raises NotReady naming the first that can't, and ReadOnly."""
     app.vault.standing.require_open()
-    checks: dict[str, Any] = {"database": _database, "packs": _packs, "index": _index}
+    checks: dict[str, Any] = {"database": _database, "packs": _packs, "index": _index, "disk": _disk}
     for name, check in checks.items():
         try:
             check(app)
@@ -109,6 +113,12 @@ def _samples(app: App) -> Iterator[Sample]:
             ({"of": "total"}, float(build.total if build else 0)),
         ],
     )
+    yield (
+        "holdfast_disk_free_bytes",
+        "gauge",
+        "Room on the disk of the home and on that of the packs.",
+        [({"of": of}, float(shutil.disk_usage(folder).free)) for of, folder in _folders(app).items()],
+    )
     yield "holdfast_ledger_entries", "gauge", "Entries, by log.", sizes
     usage = resource.getrusage(resource.RUSAGE_SELF)
     yield (
@@ -150,3 +160,12 @@ def _packs(app: App) -> None:
 def _index(app: App) -> None:
     # A label that no message has: it reads the index file and finds nothing.
     app.reader.count(Tag("id", "readyz"))
+
+
+def _disk(app: App) -> None:
+    if any(shutil.disk_usage(folder).free < LEAST_FREE for folder in _folders(app).values()):
+        raise OSError
+
+
+def _folders(app: App) -> dict[str, Path]:
+    return {"home": app.settings.home, "packs": app.vault.packs.directory}

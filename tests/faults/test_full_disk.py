@@ -32,6 +32,10 @@ def fetch(server: HoldfastServer, token: str, path: str) -> httpx.Response:
     return httpx.get(url, headers=headers, timeout=60, trust_env=False)
 
 
+def ready(server: HoldfastServer) -> httpx.Response:
+    return httpx.get(f"http://127.0.0.1:{server.http}/readyz", timeout=60, trust_env=False)
+
+
 def found(server: HoldfastServer, token: str, expected: int) -> None:
     """The search finds so many messages, within a few seconds of indexing."""
     for _ in range(100):
@@ -62,8 +66,10 @@ def test_home_on_a_full_disk(tmp_path: Path) -> None:
             answer = search(server, token)
             assert answer.status_code == 503
             assert "load message" not in answer.text
+            assert "'disk'" in ready(server).json()["detail"]
 
             make_room(disk)
+            assert ready(server).json()["status"] == "ready"
             again = blast(server.smtp, feed, late)
             assert len(again.acknowledged) == len(late), again.replies
             found(server, token, 60)
