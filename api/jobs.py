@@ -22,7 +22,7 @@ def runner_of(app: App) -> JobRunner:
 
 def work_of(app: App) -> Mapping[str, Work]:
     """What is to be done for each kind. A new kind needs a line here and one in `retention/jobs/kinds.py`."""
-    checks = StoreChecks(app.vault, app.watch.alerts)
+    checks = StoreChecks(app.vault, app.watch.alerts, app.explainer.verdicts)
     return {
         "coverage.watch": simple(app.watch.run),
         "holds.resume": lambda task: {"waiting": len(app.holds.resume(task.rest))},
@@ -105,7 +105,8 @@ def _retention(app: App, *, propose: bool) -> Work:
 
 def _executions(app: App) -> Work:
     def run(task: Task) -> Counts:
-        return {"executions": app.dispositions.resume(_stoppable(task))}
+        lists = app.runs.finish_lists()
+        return {"executions": app.dispositions.resume(_stoppable(task)), "lists": lists}
 
     return run
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, delete, func, select, update
 
 from archiver import record_types
-from archiver.classify.learnt import LONGEST, Example, LearntModel, learn
+from archiver.classify.learnt import IN_GENERAL, LONGEST, Example, LearntModel, learn
 from archiver.classify.model import RecordType
+from archiver.classify.records import CORRESPONDENCE, NOT_A_RECORD
 from archiver.clock import to_us
 from archiver.errors import DamagedStore, KeyDestroyed, NotFound, SealError
 from archiver.message.extract.policy import body_only
-from archiver.opened import Opened
+from archiver.opened import Opened, Record
 from archiver.seal.container import open_sealed, seal
 from archiver.seal.context import object_context
 from archiver.store import dialect
@@ -24,8 +25,11 @@ from archiver.store.schema import corrections, learnt_models, learnt_types, mess
 from archiver.vault import Vault
 
 CHUNK: Final = 100
-_LOGIC: Final = 1
+_LOGIC: Final = 2
 """Grows when learning or looking changes, so that all is learnt and looked at anew."""
+
+_NO_RECORD: Final = frozenset({CORRESPONDENCE, NOT_A_RECORD})
+"""That one message is no record says nothing of another that is like it."""
 
 Progress = Callable[[str, int, int], None]
 
@@ -207,10 +211,25 @@ def _suggested(vault: Vault, model: LearntModel, pks: Sequence[int]) -> dict[int
         rules = {name for name, _ in record.meta.get("record_types_by_rules") or record.meta["record_types"]}
         rules |= set(record.meta.get("record_types_found", ()))
         now = {name for name, _ in record.meta["record_types"]} - rules
-        added = tuple(one for one in suggested if one.type not in rules)
+        added = tuple(one for one in suggested if one.type not in rules | _NO_RECORD)
+        if gone := (now & model.types) - {one.type for one in added}:
+            added += tuple(_in_general(vault, record, gone))
         if {one.type for one in added} != now:
             found[record.row["pk"]] = added
     return found
+
+
+def _in_general(vault: Vault, record: Record, gone: set[str]) -> Iterator[RecordType]:
+    """What the regression said of a message, and no longer says: it stays while any correction in force says
+    so of others. Else one person could have mail go sooner, by correcting other mail."""
+    pk, message_id = record.row["pk"], record.row["id"]
+    with vault.records.read() as connection:
+        sealed = connection.scalar(select(learnt_types.c.sealed).where(learnt_types.c.message_pk == pk))
+        name = record_types.learnt_name(message_id)
+        value = vault.archive.open_types(connection, pk, message_id, name, sealed) if sealed else None
+    for one in value or ():
+        if one["type"] in gone and one["why"] == IN_GENERAL:
+            yield RecordType(one["type"], one["confidence"], one["why"])
 
 
 def _save(

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from archiver import verify_audit, verify_ledger, verify_packs, verify_parts
+from archiver import verify_audit, verify_keys, verify_ledger, verify_packs, verify_parts
 from archiver.coverage import counts
 from archiver.errors import ArchiverError, DamagedStore, LedgerError, StoreError
 from archiver.fault import Fault as Fault
@@ -25,7 +25,7 @@ from archiver.message.content import sha256
 from archiver.message.extract.policy import leave_out
 from archiver.message.indexable import custodians_of
 from archiver.message.model import Envelope
-from archiver.store import dialect, schema
+from archiver.store import dialect, guards_standing, schema
 from archiver.store import tokens as store_tokens
 from archiver.store.schema import borne_tokens, data_keys, deliveries, ledger_entries, messages, reports
 from archiver.vault import Vault
@@ -56,9 +56,12 @@ class Scrubber:
             partial(verify_packs.faults, self._vault),
             partial(verify_ledger.gaps, self._vault),
             self._parts.run,
+            partial(verify_keys.epochs, self._vault),
         ]
         if self._full:
             checks += [self._messages, partial(verify_audit.details, self._vault, self._progress)]
+        else:
+            checks += [partial(verify_keys.gone, self._vault), partial(verify_keys.unfiled, self._vault)]
         for check in checks:
             try:
                 yield from check()
@@ -71,6 +74,9 @@ class Scrubber:
     def _database(self) -> Iterator[Fault]:
         for line in dialect.integrity(self._vault.records):
             yield Fault("database", "records", line)
+        with self._vault.records.read() as connection:
+            for name in guards_standing.fallen(connection):
+                yield Fault("guard", name, "it was taken down or changed: see what was done meanwhile")
 
     def _log(self, which: Log) -> Iterator[Fault]:
         name = which.folder
@@ -185,6 +191,8 @@ class Scrubber:
                     yield Fault("ledger_entry", f"captures/{seq}", "the entry is not readable")
                     continue
                 seen[leaf["type"]] += 1
+                if leaf["type"] == "disposed" and leaf["id"] not in disposed:
+                    yield Fault("changed_row", leaf["id"], "the log has its disposal, yet its row has none")
                 if leaf["type"] in ("disposed", "disposition", "gap"):
                     disposed.discard(leaf.get("id"))
                     continue
@@ -326,7 +334,7 @@ class Scrubber:
                 if row.pk in keyed:
                     found.append(Fault("key", row.id, "the message was disposed of, yet its key is there"))
             elif row.pk not in keyed:
-                found.append(Fault("key", row.id, "the message's key is gone without a disposal"))
+                found.append(Fault("key", row.id, verify_keys.GONE))
             else:
                 mine = tokens.get(row.pk, set()) if row.pk not in misfiled else None
                 found += self._content(self._vault.archive, row.pk, row.id, mine)

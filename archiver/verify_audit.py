@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator
+from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Row, select
 
 from archiver.errors import LedgerError, SealError
 from archiver.fault import Fault
@@ -25,7 +26,7 @@ def details(vault: Vault, progress: Callable[[str, int, int], None]) -> Iterator
             size = log.state(connection, Log.AUDIT).size
         except LedgerError:
             return
-        ended = _ended(connection, size)
+        ended = ended_before(connection, size)
     for start in range(0, size, CHUNK):
         stop = min(start + CHUNK, size)
         with vault.records.read() as connection:
@@ -47,17 +48,31 @@ def details(vault: Vault, progress: Callable[[str, int, int], None]) -> Iterator
                     yield Fault("missing_row", where, "its sealed detail is gone")
                 continue
             try:
-                plain = vault.audit.open_detail(index, row.sealed)
-                said = json.loads(leaf)["detail"]
-            except (SealError, ValueError, KeyError):
+                detail_of(vault, index, leaf, row)
+            except SealError:
                 yield Fault("seal_broken", where, "its sealed detail doesn't open")
-                continue
-            if hashlib.sha256(bytes(row.salt) + plain).hexdigest() != said:
+            except LedgerError:
                 yield Fault("changed_row", where, "its detail is not what the log committed to")
         progress("audit details", stop, size)
 
 
-def _ended(connection: Connection, size: int) -> int:
+def detail_of(vault: Vault, index: int, leaf: bytes, row: Row[Any]) -> dict[str, Any]:
+    """The detail of an entry, which only this archive's keys can have made.
+
+    Raises SealError where it doesn't open, LedgerError where it isn't what the leaf committed to.
+    """
+    plain = vault.audit.open_detail(index, row.sealed)
+    try:
+        said = json.loads(leaf)["detail"]
+    except (ValueError, KeyError):
+        said = None
+    if hashlib.sha256(bytes(row.salt) + plain).hexdigest() != said:
+        raise LedgerError("an audit entry's detail is not what the log committed to")
+    detail: dict[str, Any] = json.loads(plain)
+    return detail
+
+
+def ended_before(connection: Connection, size: int) -> int:
     """Before which entry details have ended by the word of two persons, which the log itself tells of."""
     rows = connection.execute(
         select(audit_expiries.c.until_idx, audit_expiries.c.audit_index, audit_expiries.c.id).where(

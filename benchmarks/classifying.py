@@ -320,5 +320,15 @@ def hostile(size: int = 400_000) -> dict[str, str]:
         "quotes": "> > ",
         "phones": "phone phone call ",
         "numbers": "phone 1 2 ",
+        "headings": "mrn\tdob\n",
+        "headings, a cell a line": "mrn\ndob\nx\n",
+        "quotes in a list": 'mrn,"dob,"',
+        "segments": "PID|a^b~c^d|||||",
+        "unseen marks": "1\u200b",
+        "hard blanks": "415\u00a0555\u00a0",
+        "quoted": "> > >\n",
+        "broken": "1-\n",
+        "rules of forms": "MRN:" + "_" * 50,
+        "glued days": "04MAR",
     }
     return {name: unit * (size // len(unit)) for name, unit in units.items()}

@@ -50,6 +50,11 @@ PAGE = 100
 AT_LEISURE = 500
 """Messages opened and parsed in one go beside an import, while none are at hand."""
 
+
+class _Stopped(Exception):
+    """The indexer is to stop, in the middle of a long removal."""
+
+
 Standing = Callable[[Sequence[int]], None]
 """Called with freshly indexed keys before they leave the outbox: places standing query holds."""
 
@@ -196,13 +201,20 @@ class Indexer:
         """Take messages out of the index, their words out of its files."""
         self._writer.remove(pks)
 
-    def drain_removals(self) -> int:
-        """Take disposed messages' words out of the index files; return how many. Durable on return."""
+    def drain_removals(self, stop: threading.Event | None = None) -> int:
+        """Take disposed messages' words out of the index files; return how many. Durable on return. Where it
+        takes minutes new mail is indexed meanwhile, and `stop` leaves the rest to the next time."""
+
+        def meanwhile() -> None:
+            if stop is not None and stop.is_set():
+                raise _Stopped
+            self.run_once()
+
         with self._vault.records.read() as connection:
             pks = list(connection.scalars(select(index_removals.c.message_pk)))
         if not pks:
             return 0
-        self.remove(pks)
+        self._writer.remove(pks, meanwhile)
         with self._vault.records.write(dialect.LOCK_ARCHIVE) as connection:
             for start in range(0, len(pks), 500):
                 chunk = pks[start : start + 500]
@@ -236,7 +248,7 @@ class Indexer:
                 if hand_over and (built := rebuilds.current(self._vault)) is not None and built.whole:
                     return
                 self.drain_relabels()
-                self.drain_removals()
+                self.drain_removals(stop)
                 # Beside an import the texts at hand come first. An indexer that lagged once, and then
                 # opened and parsed what is oldest while newer texts come and are dropped, would for ever.
                 if self._fresh.patient:
@@ -246,6 +258,8 @@ class Indexer:
                 if done >= BATCH or self._cut_short:
                     continue
                 untidy = self._writer.tidy() if untidy and not done else untidy or done > 0
+            except _Stopped:
+                return
             except HoldfastError as error:
                 if not error.retry:
                     raise

@@ -10,7 +10,6 @@ withheld, so this lessens what is seen in passing and is no de-identification.
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, Protocol
 
@@ -60,7 +59,6 @@ _SPOKEN: Final = frozenset({"name", "address", "email", "url"})
 """Kinds whose words count like their digits; of the others a label (`MRN`) may be part."""
 _BLANK: Final = re.compile(r"\s")
 _POSTAL: Final = re.compile(r",?[ \t]{1,2}[0-9]{5}(?:-[0-9]{4})?(?![0-9])")
-_CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
 class Detector(Protocol):
@@ -88,13 +86,13 @@ class Mask:
         """
         first = _whole(text, max(0, start - AROUND), -1)
         last = _whole(text, min(len(text), end + AROUND), 1)
-        seen, places = _visible(text[first:last])
+        seen = text[first:last]
         found = []
         for one in _withheld(self._detector.find(seen, clinical=clinical)):
             end_ = one.end
             if one.type == "address" and (code := _POSTAL.match(seen, one.end)):
                 end_ = code.end()  # a telephone number right behind it may have drawn it off
-            begin, beyond = _placed(places, first, one.start, end_)
+            begin, beyond = first + one.start, first + end_
             if begin < end and beyond > start and not self._is_known(one, known):
                 found.append(Hidden(begin, beyond, MARKS[one.type]))
         return _apart(found)
@@ -163,31 +161,3 @@ def _whole(text: str, at: int, step: int) -> int:
         return blank.start() if blank else most
     least = max(0, at - _TOKEN)
     return max(least, *(text.rfind(blank, least, at) + 1 for blank in " \n\t"))
-
-
-def _visible(text: str) -> tuple[str, list[int] | None]:
-    """A text as its readers see it, for detectors that know plain digits, blanks and dashes; with the place
-    of each character where that isn't its own."""
-    if text.isascii() and _CONTROL.search(text) is None:
-        return text, None
-    seen: list[str] = []
-    places: list[int] = []
-    for place, char in enumerate(text):
-        if " " <= char <= "~" or char in "\n\r\t":
-            seen.append(char)
-        else:
-            kind = unicodedata.category(char)
-            if kind in ("Cf", "Cc"):
-                continue  # a zero-width blank within a number
-            if kind == "Nd":
-                seen.append(str(unicodedata.digit(char)))
-            else:
-                seen.append(" " if kind == "Zs" else "-" if kind == "Pd" else char)
-        places.append(place)
-    return "".join(seen), places
-
-
-def _placed(places: list[int] | None, first: int, start: int, end: int) -> tuple[int, int]:
-    if places is None or start >= end:
-        return first + start, first + end
-    return first + places[start], first + places[end - 1] + 1

@@ -20,6 +20,7 @@ from archiver.ledger.offline import verify_proof_file
 from archiver.store.schema import data_keys, part_keys, wrapped_keys
 from archiver.verify import Fault, Scrubber
 from config.errors import HoldfastError
+from retention.checking import dates, decisions
 from search.rebuilding import Plan, Rebuilder
 from search.verify_index import check_index
 
@@ -40,6 +41,9 @@ def _verify(context: Context, args: argparse.Namespace) -> int:
         scrubber = Scrubber(app.vault, full=args.full, progress=progress)
         faults.extend(scrubber.run())
         faults.extend(check_index(app.vault, app.reader))
+        faults.extend(decisions.faults(app.vault, progress))
+        if args.full:
+            faults.extend(dates.faults(app.vault, app.explainer.verdicts))
     try:
         app.operator_event("archive.verify", "success" if not faults else "failed", count=len(faults))
     except LedgerError as error:
@@ -78,7 +82,9 @@ def _verify_proof(context: Context, args: argparse.Namespace) -> int:
 
 
 def _configure_verify(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--full", action="store_true", help="also read and unseal every message")
+    parser.add_argument(
+        "--full", action="store_true", help="also read and unseal every message, and work out its date anew"
+    )
     parser.add_argument("--proof", metavar="FILE", help="check one .tlog-proof instead; needs no archive")
     parser.add_argument(
         "--key", metavar="VKEY", help="the log's public key, which --proof is checked against"

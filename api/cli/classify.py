@@ -5,17 +5,19 @@ from __future__ import annotations
 import argparse
 from bisect import bisect_right
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from api.cli.verb import Context, UsageError, Verb
 from archiver.classify import Classification, Classifier, Person, RosterBook, text_of
 from archiver.classify.reasons import reason
+from archiver.message.charsets import decode_bytes
 from archiver.message.model import ParsedMessage
 from archiver.message.parse import parse
 from retention.roster.csv_file import Row
-from retention.roster.fhir import Reader
 from retention.roster.patient import Patient
-from retention.roster.reading import files_of, read
+from retention.roster.reading import How, files_of, read
+
+_MOST_TOLD: Final = 10
 
 
 def _classify(context: Context, args: argparse.Namespace) -> int:
@@ -24,16 +26,32 @@ def _classify(context: Context, args: argparse.Namespace) -> int:
         roster = _roster(Path(args.roster), bar) if args.roster else None
         classifier = Classifier(roster=roster, record_numbers=forms)
         task = bar.add_task("classifying", total=len(args.files))
-        for name in args.files:
+        unread = []
+        for number, name in enumerate(args.files, 1):
             try:
                 raw = Path(name).read_bytes()
-            except OSError:
-                raise UsageError("a file given to classify can't be read; check the spelling") from None
-            item = raw.decode("utf-8", "replace") if args.text else parse(raw)
-            document, text = _described(name, item, classifier.classify(item))
-            context.say(document, text)
+            except (OSError, ValueError) as error:
+                unread.append(f"number {number} {_trouble(error)}")
+            else:
+                item = decode_bytes(raw)[0] if args.text else parse(raw)
+                document, text = _described(name, item, classifier.classify(item))
+                context.say(document, text)
             bar.advance(task)
+    if unread:
+        # By its number: a name may be a patient's, and errors are kept in logs.
+        told = ", ".join(unread[:_MOST_TOLD]) + (", and others" if len(unread) > _MOST_TOLD else "")
+        raise UsageError(
+            f"{len(unread)} of {len(args.files)} files couldn't be read: {told}; the rest was looked at"
+        )
     return 0
+
+
+def _trouble(error: Exception) -> str:
+    if isinstance(error, IsADirectoryError):
+        return "is a folder (give the files in it)"
+    if isinstance(error, PermissionError):
+        return "may not be read by you"
+    return "isn't there (check the spelling)" if isinstance(error, FileNotFoundError) else "can't be read"
 
 
 def _roster(path: Path, bar: Any) -> RosterBook:
@@ -42,7 +60,7 @@ def _roster(path: Path, bar: Any) -> RosterBook:
     task = bar.add_task("roster", total=sum(file.size for file in files))
     people = []
     for file in files:
-        for item in read(file, Reader(), lambda count: bar.advance(task, count)):
+        for item in read(file, How(), lambda count: bar.advance(task, count)):
             patient = item.patient if isinstance(item, Row) else item
             if isinstance(patient, Patient):
                 people.append(Person(patient.all_names, patient.all_numbers))

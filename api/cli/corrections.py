@@ -58,8 +58,11 @@ def _line(one: dict[str, Any]) -> str:
         "ended": "replaced by a later one",
         "refused": "refused",
     }[one["state"]]
+    if one["alone"]:
+        state += " beside what counted before, until another person approves it too"
     types = ", ".join(one["types"]) if one["types"] is not None else "(disposed of)"
-    return f"{one['n']}  {one['message']}: {types}; {state}"
+    lost = f"; takes away {', '.join(one['takes_away'])}" if one["takes_away"] else ""
+    return f"{one['n']}  {one['message']}: {types}{lost}; {state}"
 
 
 def _configure_add(parser: argparse.ArgumentParser) -> None:

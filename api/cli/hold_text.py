@@ -64,6 +64,9 @@ def report_text(report: dict[str, Any]) -> str:
 def _report(report: dict[str, Any]) -> Iterator[str]:
     yield f"Hold {report['id']} of {report['matter_name']} ({report['matter']})"
     yield f"  state       {report['state'].replace('_', ' ')}, in force since {report['in_force_at']}"
+    if narrowing := report.get("narrowing"):
+        until = f" until {narrowing['cooling_until']}" if "cooling_until" in narrowing else ""
+        yield f"  narrowing   {narrowing['state']}{until}: until it is over, earlier versions hold theirs"
     yield f"  placed      {report['created_at']} by {report['created_by_name']}"
     yield f"  why         {report['reason'] or '(no reason given)'}"
     for number, line in enumerate(criteria_lines(report["criteria"])):
@@ -81,6 +84,8 @@ def _report(report: dict[str, Any]) -> Iterator[str]:
             f"  {one['version']}  {one['state']:<9} placed {one['placed_at']} by {one['placed_by_name']}: "
             f"{one['matched']:,} messages{ended}"
         )
+        if len(report["versions"]) > 1:
+            yield from (f"     {line}" for line in criteria_lines(one["criteria"]))
     yield "History"
     for one in report["history"]:
         why = f": {one['reason']}" if one.get("reason") else ""
@@ -102,7 +107,8 @@ def notice_line(notice: dict[str, Any]) -> str:
     elif notice["notified"]:
         told += f"  sent {notice['notified']}, {notice['reminders']} reminders"
     elif notice["mails"] and notice["mails"][-1]["failure"]:
-        told += f"  {notice['mails'][-1]['failure']}, tried {notice['mails'][-1]['tries']} times"
+        tries = notice["mails"][-1]["tries"]
+        told += f"  {notice['mails'][-1]['failure']}, tried {'once' if tries == 1 else f'{tries} times'}"
     return told
 
 
@@ -118,7 +124,7 @@ def _counts(found: dict[str, Any]) -> Iterator[str]:
         yield f"  {found['also_held']:>9,}  are under another hold as well"
     gaps = found.get("not_searchable", {})
     for name, words in (
-        ("partly", "have parts that the query can't see"),
+        ("partly", "have parts that the query can't see; --query unsearchable:any holds such mail"),
         ("waiting", "wait for the index"),
         ("unindexed", "can't be indexed: kept while the hold stands"),
     ):

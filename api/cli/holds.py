@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +27,29 @@ KINDS = {
 """Options and the kinds of criteria they give."""
 
 
+FILED = ("custodian", "patient", "message")
+"""Those that may come from a file: a shell's line is short, and others on the machine can read it."""
+
+
 def _criteria(args: argparse.Namespace) -> dict[str, Any]:
     return {
-        kind: getattr(args, option) or ([] if kind.endswith("s") else None) for option, kind in KINDS.items()
+        kind: _given(args, option) or ([] if kind.endswith("s") else None) for option, kind in KINDS.items()
     }
+
+
+def _given(args: argparse.Namespace, option: str) -> Any:
+    """What an option says, and its file; None where neither was given."""
+    given = getattr(args, option)
+    if option not in FILED or (name := getattr(args, f"{option}s_from")) is None:
+        return given
+    try:
+        data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+        named = [line.strip() for line in data.decode("utf-8-sig").splitlines() if line.strip()]
+    except (OSError, UnicodeError):
+        raise UsageError(f"--{option}s-from needs a file of text with one a line, or - for stdin") from None
+    if not named:
+        raise UsageError(f"the file of --{option}s-from names nothing; leave it out, or --clear {option}")
+    return [*(given or ()), *named]
 
 
 def _add_criteria(parser: argparse.ArgumentParser) -> None:
@@ -42,6 +62,10 @@ def _add_criteria(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--message", action="append", metavar="ID", help="this one, whatever else is asked for; repeatable"
     )
+    for option in FILED:
+        parser.add_argument(
+            f"--{option}s-from", metavar="FILE", help=f"each {option} from a file, one a line; - for stdin"
+        )
 
 
 def _configure_criteria(parser: argparse.ArgumentParser) -> None:
@@ -94,7 +118,7 @@ def _hold_preview(context: Context, args: argparse.Namespace) -> int:
 
 
 def _hold_change(context: Context, args: argparse.Namespace) -> int:
-    changes = {kind: getattr(args, option) for option, kind in KINDS.items()}
+    changes = {kind: _given(args, option) for option, kind in KINDS.items()}
     for option in args.clear or ():
         if changes[KINDS[option]] is not None:
             raise UsageError(f"give either --{option} or --clear {option}")

@@ -26,7 +26,10 @@ def _line(job: dict[str, Any]) -> str:
     counts = ", ".join(f"{value:,} {name}" for name, value in job["last_counts"].items())
     last = f"last done {job['last_at']}" if job["last_at"] else "never done"
     line = f"{job['kind']:<22} {state:<10} {last}{f' ({counts})' if counts else ''}, next {job['next_at']}"
-    return f"{line}; FAILS: {job['error']}" if job["error"] else line
+    if not job["error"]:
+        return f"{line}; OVERDUE" if job["overdue"] else line
+    again = f", try {job['failures'] + 1} at {job['again_at']}" if job["again_at"] else ""
+    return f"{line}; FAILS: {job['error']}{again}"
 
 
 def _history(context: Context, args: argparse.Namespace) -> int:
@@ -49,11 +52,12 @@ def _run(context: Context, args: argparse.Namespace) -> int:
     kind = _known(context, args.kind)
     assert kind is not None
     queue = queue_of(app.vault)
-    queue.enqueue(kind)
-    claim = queue.claim([kind])
+    queue.enqueue(kind, at_once=True)
     app.operator_event("job.run", reason=kind)
+    claim = queue.claim([kind])
     if claim is None:
-        context.say({"kind": kind, "state": "queued"}, f"{kind} is running elsewhere; it will run once more")
+        said = f"{kind} waits: it or another job of its lane runs just now; `holdfast serve` does it next"
+        context.say({"kind": kind, "state": "queued"}, said)
         return 0
     runner = runner_of(app)
     with context.progress() as bar:

@@ -23,7 +23,7 @@ def one(parser: argparse.ArgumentParser) -> None:
 def told(found: dict[str, Any]) -> str:
     """A disposition's summary, as a person reads it."""
     lines = [
-        f"{found['id']}  {found['state']}{', being executed' if found['executing'] else ''}: "
+        f"{found['id']}  {found['state']}{_going_on(found)}: "
         f"{found['messages']:,} messages, {_size(found['bytes'])}, as of {found['as_of']}",
         f"  list      {found['list_sha256']}",
         f"  proposed  {found['proposed_at']} by {found['proposed_by_name']}",
@@ -44,13 +44,17 @@ def told(found: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _going_on(found: dict[str, Any]) -> str:
+    return ", being executed" if found["executing"] else ", being made" if found["being_made"] else ""
+
+
 def _list(context: Context, args: argparse.Namespace) -> int:
     found = context.app.dispositions.list(context.actor(), EVERY, args.state)
 
     def line(d: dict[str, Any]) -> str:
         ended = d["outcomes"].get("destroyed")
         came = f", destroyed {ended:,}" if ended is not None else ""
-        state = "executing" if d["executing"] else d["state"]
+        state = "executing" if d["executing"] else "making" if d["being_made"] else d["state"]
         return f"{d['id']}  {state:<9} {d['messages']:>7} messages{came}, as of {d['as_of']}"
 
     empty = (
@@ -88,7 +92,7 @@ def _shown(found: dict[str, Any]) -> str:
         outcome = f"  {item['outcome']}" if item["outcome"] else ""
         lines.append(
             f"{item['id']}  due {item['disposal_date']}  since {item['anchor']} ({item['anchor_basis']})"
-            f"  {item['rule_id']}{outcome}\n    {item['explanation']}; {item['citation']}"
+            f"  {item['rule_id']}{outcome}\n    {item['explanation']}\n    {item['citation']}"
         )
     if found["next"] is not None:
         lines.append(f"more with --after {found['next']}")
@@ -107,7 +111,7 @@ def sample_told(sample: dict[str, Any]) -> str:
         f"{': ' + one['note'] if one['note'] else ''}"
         for one in sample["messages"]
     ]
-    earlier = set(sample["must_not"]) - {one["id"] for one in sample["messages"]}
+    earlier = set(sample["must_not"]) - {one["id"] for one in sample["messages"] if one["good"] is not None}
     lines += [f"    {name}  must not go, by an earlier sample" for name in sorted(earlier)]
     return "\n".join([head, *lines])
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from api.cli.verb import Context, UsageError, Verb, acting
+from retention.roster.csv_file import Form
 from retention.roster.follow import KINDS
 from search.errors import SearchError
 
@@ -23,7 +24,8 @@ def _import(context: Context, args: argparse.Namespace) -> int:
                 tasks[what] = bar.add_task(what, total=total)
             bar.update(tasks[what], completed=done, total=total)
 
-        counts = app.roster.run(Path(args.file), tell, dry_run=args.dry_run)
+        form = Form(dict(args.column or []), args.us_dates, args.system)
+        counts = app.roster.run(Path(args.file), tell, dry_run=args.dry_run, form=form, replace=args.replace)
         if not args.dry_run:
             # Mail is matched and dated anew at once. What can't be now, a server's jobs do.
             app.catch_up()
@@ -45,17 +47,15 @@ def _follow(context: Context, tell: Any) -> dict[str, Any]:
 
 def _told(counts: dict[str, Any], dry_run: bool) -> str:
     lines = [f"roster: {counts['read']:,} patients, {counts['encounters']:,} encounters read"]
+    besides = _besides(counts)
     if dry_run:
-        return f"{lines[0]}; nothing was changed"
+        return "\n".join([f"{lines[0]}; nothing was changed", *besides])
     lines[0] += (
         f": {counts['added']:,} added, {counts['changed']:,} changed, {counts['unchanged']:,} as before"
     )
     if counts["encounters_elsewhere"]:
         lines.append(f"{counts['encounters_elsewhere']:,} patients have encounters here and no record here")
-    if counts["encounters_open"]:
-        lines.append(
-            f"{counts['encounters_open']:,} encounters haven't ended: mail of these patients is kept"
-        )
+    lines += besides
     found = f"found in {counts['found']:,}"
     lines.append(f"{counts['names']:,} names looked for in {counts['messages']:,} messages, {found}")
     dates = counts["dates"]
@@ -69,6 +69,15 @@ def _told(counts: dict[str, Any], dry_run: bool) -> str:
     return "\n".join(lines)
 
 
+def _besides(counts: dict[str, Any]) -> list[str]:
+    said = {
+        "encounters_open": "encounters haven't ended, or nobody tells when: mail of these patients is kept",
+        "deletions": "deletions passed over: what is known stays",
+        "states_unknown": "addresses name a State that is none: its law isn't counted for these patients",
+    }
+    return [f"{counts[name]:,} {text}" for name, text in said.items() if counts[name]]
+
+
 def _configure_import(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "file",
@@ -76,12 +85,40 @@ def _configure_import(parser: argparse.ArgumentParser) -> None:
         help="CSV (mrn,name,born,...), FHIR R4 JSON or ndjson, each also .gz; or a folder of them",
     )
     parser.add_argument("--dry-run", action="store_true", help="check the files and change nothing")
+    parser.add_argument(
+        "--system",
+        default="",
+        metavar="NAME",
+        help="whose record numbers and FHIR ids these are, where several systems count for themselves",
+    )
+    parser.add_argument(
+        "--column",
+        action="append",
+        type=_column,
+        metavar="OURS=YOURS",
+        help="a CSV's name for one of our columns, as born=DOB; repeatable; all others are passed over",
+    )
+    parser.add_argument(
+        "--replace",
+        action="store_true",
+        help="records become other persons': another name and another birth date is no mistake",
+    )
+    parser.add_argument("--us-dates", action="store_true", help="dates of a CSV are month/day/year")
+
+
+def _column(text: str) -> tuple[str, str]:
+    ours, equals, yours = text.partition("=")
+    if not equals or not yours.strip():
+        raise argparse.ArgumentTypeError("must be OURS=YOURS, as born=DOB")
+    return ours.strip(), yours
 
 
 def _patient(one: dict[str, Any]) -> str:
     born = one["born"] if isinstance(one["born"], str) else "/".join(one["born"] or ["born ?"])
     died = "" if not one["deceased"] else "  died" if one["died"] is None else f"  died {one['died']}"
     numbers = ", ".join(one["numbers"]) or "no number"
+    if one["systems"]:
+        numbers += f" of {', '.join(one['systems'])}"
     return f"{one['id']}  {numbers:<24} {one['name']:<28} {born}{died}  {','.join(one['states'])}"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from api.cli.verb import Context, Verb, acting
+from api.cli.verb import Context, UsageError, Verb, acting
 from retention.policy.changes import ACCEPT, APPROVE, OPTION, REMOVE, SET
 from retention.policy.store import OPTIONS, SCHEDULES
 from search.access import Action
@@ -27,10 +27,10 @@ def _confirm(context: Context, args: argparse.Namespace) -> int:
     )
     if args.revoke:
         done = service.revoke(actor, rules, reason=args.reason)
-        told = f"{done['revoked']} confirmations taken back; what these rules keep stays from now on"
+        told = f"confirmations taken back: {done['revoked']}; what these rules keep stays from now on"
     else:
         done = service.confirm(actor, rules, counsel=args.counsel or "", reason=args.reason)
-        told = f"{done['confirmed']} rules confirmed, {done['already']} were already"
+        told = f"rules confirmed: {done['confirmed']}; confirmed before: {done['already']}"
     if done["audit_entry"] is not None:
         told += f"; audit entry {done['audit_entry']}, prove it with `holdfast audit proof`"
     context.say(done, told)
@@ -84,7 +84,7 @@ def _show(context: Context, _: argparse.Namespace) -> int:
             f"providers     {', '.join(policy['provider_types']) or 'not said'}"
             + (f" (kept: {', '.join(kept['provider_types'])})" if kept["provider_types"] else ""),
             f"options       {', '.join(policy['options']) or 'none'}",
-            f"schedules     {policy['schedules'][:12]}, "
+            f"schedules     {policy['edition']} ({policy['schedules'][:12]}), "
             + (
                 "in force"
                 if policy["schedules_accepted"]
@@ -120,15 +120,21 @@ def _configure_list(parser: argparse.ArgumentParser) -> None:
 
 
 def _preview(context: Context, args: argparse.Namespace) -> int:
-    words = args.what
-    if args.do == SET:
-        document = _term(args)
-    elif args.do == OPTION:
-        document = {"do": OPTION, "option": words[0] if words else "", "on": words[1:] != ["off"]}
-    elif args.do == ACCEPT:
-        document = {"do": ACCEPT, "what": words[0] if words else ""}
-    else:
-        document = {"do": args.do, "id": words[0] if words else ""}
+    document: dict[str, Any]
+    match args.do, args.what:
+        case "set", []:
+            document = _term(args)
+        case "option", [option, "on" | "off" as turn]:
+            document = {"do": OPTION, "option": option, "on": turn == "on"}
+        case "accept", [what]:
+            document = {"do": ACCEPT, "what": what}
+        case "remove" | "approve", [wanted]:
+            document = {"do": args.do, "id": wanted}
+        case _:
+            raise UsageError(
+                "say the change as it would be made: set --years 15, remove ID, approve ID,"
+                " option NAME on|off, accept settings|schedules"
+            )
     found = _previewed(context, document)
     context.say(found, lambda: preview_text(found))
     return 0
@@ -200,6 +206,8 @@ def preview_text(preview: dict[str, Any]) -> str:
             if one[name]
         )
         lines.append(f"  {one['state']:<9} {one['record_type']:<28} {told}")
+    if len(result["by"]) > SHOWN:
+        lines.append(f"  and {len(result['by']) - SHOWN} more (--json)")
     return "\n".join(lines)
 
 

@@ -13,6 +13,7 @@ from api.cli.verb import Context, UsageError, Verb, acting
 from retention.clock.clock import compute
 from retention.clock.facts import read_facts
 from retention.law.schedules import default_schedule, schedules
+from retention.policy.store import SCHEDULES
 from search.access import Action
 
 BAR = 40
@@ -75,7 +76,9 @@ def _compute(context: Context, args: argparse.Namespace) -> int:
 
 
 def _configure_compute(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("facts", metavar="FACTS.json", help="- reads standard input")
+    parser.add_argument(
+        "facts", metavar="FACTS.json", help="as docs/retention-law.md shows; - reads standard input"
+    )
     parser.add_argument(
         "--default-years",
         type=int,
@@ -98,7 +101,9 @@ def _schedules(context: Context, args: argparse.Namespace) -> int:
         mark = marks[rule["confirmed"]]
         said = f"{rule['rule_id']}{f'  [{mark}]' if mark else ''}\n    {rule['in_words']}"
         standing = f"{rule['basis']}, {rule['verified']}".replace("_", " ")
-        return f"{said}\n    {rule['citation']} ({standing})"
+        # Counsel confirms what was read from the notes as well, so each reading stands there with its source.
+        read = dict.fromkeys(f"\n    read so: {one['why']} ({one['citation']})" for one in rule["overlay"])
+        return f"{said}\n    {rule['citation']} ({standing}){''.join(read)}"
 
     context.say_list(rules, line, "no schedule is like that")
     return 0
@@ -136,6 +141,13 @@ def explained(document: dict[str, Any]) -> str:
             )
         if len(document["candidates"]) > 12:
             lines.append(f"  and {len(document['candidates']) - 12} more (--json)")
+    gone = document.get("destroyed", {})
+    if gone.get("others"):
+        lines.append("Rules that applied when it was listed, that which governed first:")
+        lines += [
+            f"  {one.get('date') or '':<10}  {one['rule_id']}  {one['citation']}"
+            for one in (gone["rule"], *gone["others"])
+        ]
     if document.get("anchor"):
         lines.append(
             f"The clock starts at {document['anchor']} ({document['anchor_basis'].replace('_', ' ')})."
@@ -157,7 +169,7 @@ STATUS = {
 
 
 def _one(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("id", metavar="ID", help="a message's id")
+    parser.add_argument("id", metavar="ID", help="a message's id, or the SHA-256 of its bytes")
     acting(parser)
 
 
@@ -166,7 +178,8 @@ def _one(parser: argparse.ArgumentParser) -> None:
 
 def _simulate(context: Context, args: argparse.Namespace) -> int:
     actor = context.actor()
-    on = read_date(args.on, "--on") or context.app.clock.now().date()
+    on = read_date(args.on, "--on")
+    assert on is not None  # the parser asks for it
     context.app.gate.require(actor, Action.RETENTION_READ)
     context.app.gate.record(actor, "retention.simulate", "success")
     with context.progress() as bar:
@@ -256,9 +269,18 @@ def _run(context: Context, args: argparse.Namespace) -> int:
         )
 
     def shown() -> str:
-        told = {name: value for name, value in counts.items() if name != "waiting"}
-        lines = [", ".join(f"{name} {value}" for name, value in told.items())]
-        waiting = counts["waiting"]
+        lists, waiting = counts["dispositions"], counts["waiting"]
+        told = {name: value for name, value in counts.items() if isinstance(value, int)}
+        head = ", ".join(f"{name} {value:,}" for name, value in told.items())
+        lines = [f"as of {counts['as_of']}: {head}"]
+        if lists:
+            lines.append(f"proposed for disposal: {', '.join(lists)}; holdfast disposition show {lists[0]}")
+        if waiting and waiting[0]["rule_id"] == SCHEDULES:
+            waiting = waiting[1:]
+            lines.append(
+                "this version brought other schedules: nothing is dated or disposed of until two persons"
+                " accept them; holdfast retention policy preview accept schedules"
+            )
         if waiting:
             lines.append("counsel has still to confirm, before what is past its date may go:")
             lines += [f"  {one['rule_id']}  ({one['messages']:,} messages)" for one in waiting[:20]]
@@ -305,9 +327,7 @@ VERBS = (
         ("retention", "run"),
         "recompute disposal dates and propose what is due",
         _run,
-        lambda p: p.add_argument(
-            "--as-of", metavar="DATE", help="the day to compute for, not after today (today)"
-        ),
+        lambda p: p.add_argument("--as-of", metavar="DATE", help="list what is due on this day (today)"),
         ("retention.run",),
     ),
 )

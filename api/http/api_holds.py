@@ -13,13 +13,15 @@ from api.http.api_search import ObjectId
 from api.http.auth import ActorDep, AppDep
 from api.http.paging import Cursor, Limit, page_of
 from api.http.router import api_router
+from retention.holds.scope import MAX_MESSAGES, MAX_NAMED
 
 router = api_router("holds")
 
 APPLY_SECONDS: Final = 20.0
 """Who places a hold on more mail than can be matched so soon has it in force all the same; a job goes on."""
 
-Names = Annotated[list[Annotated[str, Field(max_length=320)]], Field(max_length=10_000)]
+Names = Annotated[list[Annotated[str, Field(max_length=320)]], Field(max_length=MAX_NAMED)]
+Messages = Annotated[list[Annotated[str, Field(max_length=320)]], Field(max_length=MAX_MESSAGES)]
 
 
 class Criteria(BaseModel):
@@ -38,7 +40,7 @@ class Criteria(BaseModel):
     query: Annotated[str | None, Field(max_length=10_000)] = None
     after: datetime.date | None = None
     before: datetime.date | None = None
-    messages: Names = []
+    messages: Messages = []
 
     def criteria(self) -> dict[str, Any]:
         """The criteria as `Holds` takes them."""
@@ -75,7 +77,7 @@ class Change(BaseModel):
     query: Annotated[str | None, Field(max_length=10_000)] = None
     after: datetime.date | Literal[""] | None = None
     before: datetime.date | Literal[""] | None = None
-    messages: Names | None = None
+    messages: Messages | None = None
 
     def criteria(self) -> dict[str, Any]:
         """The kinds given, as `Holds.change` takes them."""

@@ -61,5 +61,5 @@ def queue_job(app: App, actor: Actor, kind: str) -> None:
     if kind not in kinds_of(app.settings):
         app.gate.record(actor, "job.run", "failed", reason="unknown_kind")
         raise NoSuchRoute("there is no such kind of job; GET /api/v1/jobs lists them")
-    queue_of(app.vault).enqueue(kind)
+    queue_of(app.vault).enqueue(kind, at_once=True)
     app.gate.record(actor, "job.run", "success", reason=kind)

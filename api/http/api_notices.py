@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
 
+from api.http.api_holds import APPLY_SECONDS
 from api.http.api_search import ObjectId
 from api.http.auth import ActorDep, AppDep
 from api.http.paging import Cursor, Limit, page_of
@@ -76,4 +77,4 @@ def preview_notices(app: AppDep, actor: ActorDep, id: ObjectId) -> dict[str, Any
 @router.post("/holds/{id}/notices")
 def send_notices(app: AppDep, actor: ActorDep, id: ObjectId) -> dict[str, Any]:
     """Begin to tell a hold's custodians; the mails go out within a minute."""
-    return {"items": app.notices.send(actor, id)}
+    return {"items": app.notices.send(actor, id, APPLY_SECONDS)}

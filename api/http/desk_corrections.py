@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
@@ -11,23 +13,27 @@ from api.http.auth import ActorDep, AppDep
 from api.http.desk_page import desk_page
 from api.http.forms import CheckedForm
 from api.http.ports import App
-from archiver.classify.records import CORRESPONDENCE
+from archiver.classify.records import CORRESPONDENCE, NOT_A_RECORD, classified_types
 from retention.jobs.learning import learn_soon
 
 router = APIRouter(include_in_schema=False)
+MOST: Final = 200
+"""How many of each are on the page."""
 
 
 def record_types(app: App) -> list[str]:
-    """Every record type that a message can be said to be of, by the schedules' names."""
-    return sorted(set(app.schedule.record_type_names.values()) - {CORRESPONDENCE})
+    """Every record type that a message can be said to be of: the classifier's, and the schedules' others."""
+    return sorted(
+        {*app.schedule.record_type_names.values(), *classified_types()} - {CORRESPONDENCE, NOT_A_RECORD}
+    )
 
 
 @router.get("/corrections")
 def page(request: Request, app: AppDep, actor: ActorDep) -> Response:
     """What waits, with buttons to decide on it, and the newest corrections."""
-    found = app.corrections.page(actor, limit=200)
-    waiting = [one for one in found if one["state"] == "asked"]
-    return desk_page(request, app, actor, "corrections.html", waiting=waiting, corrections=found)
+    waiting = app.corrections.page(actor, asked=True, limit=MOST)
+    found = app.corrections.page(actor, limit=MOST)
+    return desk_page(request, app, actor, "corrections.html", waiting=waiting, corrections=found, most=MOST)
 
 
 @router.post("/corrections/{id}")

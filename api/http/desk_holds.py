@@ -117,7 +117,7 @@ def preview(request: Request, app: AppDep, actor: ActorDep, id: ObjectId, form: 
 @router.post("/holds/{id}/notices")
 def send(request: Request, app: AppDep, actor: ActorDep, id: ObjectId, form: CheckedForm) -> Response:
     """Begin to tell its custodians."""
-    return _done(request, app, actor, id, lambda: app.notices.send(actor, id))
+    return _done(request, app, actor, id, lambda: app.notices.send(actor, id, APPLY_SECONDS))
 
 
 @router.get("/notices")

@@ -162,7 +162,15 @@ def preview_from_desk(request: Request, app: AppDep, actor: ActorDep, form: Chec
 def preview_page(request: Request, app: AppDep, actor: ActorDep, id: EntryId) -> Response:
     """What a change would do, and the button that makes it."""
     found = app.previews.show(actor, id)
-    return _preview(request, app, actor, found, "")
+    return desk_page(
+        request,
+        app,
+        actor,
+        "preview.html",
+        preview=found,
+        change=json.dumps(found["change"]),
+        may=Action.POLICY_MANAGE in app.gate.rights(actor),
+    )
 
 
 @router.post("/retention/policy/change")
@@ -212,19 +220,6 @@ def _policy(request: Request, app: Any, actor: Actor, fault: str) -> Response:
         states=app.schedule.jurisdictions[1:],
         providers=app.schedule.provider_types,
         record_types=sorted({rule.record_type for rule in app.schedule.rules}),
-        fault=fault,
-        may=Action.POLICY_MANAGE in app.gate.rights(actor),
-    )
-
-
-def _preview(request: Request, app: Any, actor: Actor, found: dict[str, Any], fault: str) -> Response:
-    return desk_page(
-        request,
-        app,
-        actor,
-        "preview.html",
-        preview=found,
-        change=json.dumps(found["change"]),
         fault=fault,
         may=Action.POLICY_MANAGE in app.gate.rights(actor),
     )

@@ -96,4 +96,5 @@ def _page(
     asked = {name: form.get(name, "") for name in (*_MARKS, "purpose")}
     shown: dict[str, Any] = {"patients": None, "matches": None, "fault": None, **found}
     counts = app.review.status(actor)
+    shown["may_read"] = Action.READ in app.gate.rights(actor)
     return desk_page(request, app, actor, "patients.html", status, asked=asked, status_of=counts, **shown)

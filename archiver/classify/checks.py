@@ -90,8 +90,8 @@ def valid_dea(number: str) -> bool:
 
 
 def valid_mbi(text: str) -> bool:
-    """True for a Medicare Beneficiary Identifier: eleven characters, CMS's pattern, dashes ignored."""
-    return _MBI.fullmatch(text.replace("-", "").upper()) is not None
+    """True for a Medicare Beneficiary Identifier: eleven characters of CMS's pattern, whatever is between."""
+    return _MBI.fullmatch(text.replace("-", "").replace(" ", "").upper()) is not None
 
 
 def valid_card(number: str) -> bool:

@@ -14,11 +14,12 @@ from archiver.classify.photos import photos
 from archiver.classify.places import STATE_WORDS, named_states
 from archiver.classify.records import judge, load_lexicons
 from archiver.classify.roster import RosterBook
+from archiver.classify.visible import visible
 from archiver.message.model import ParsedMessage
 
-CLASSIFIER_VERSION = 2
+CLASSIFIER_VERSION = 3
 """Grows whenever the same text may get other findings or record types, so that verdicts made from older ones
-are known. 1: eleven detectors, no version kept."""
+are known. 1: eleven detectors, no version kept. 2: ASCII forms only."""
 _CONTROL = "\x01"
 
 
@@ -58,7 +59,8 @@ class Classifier:
 
         Raises `ConfigError` only, at the first call, when a lexicon of this installation is malformed.
         """
-        text = parsed if isinstance(parsed, str) else text_of(parsed)
+        whole = parsed if isinstance(parsed, str) else text_of(parsed)
+        text, places = visible(whole)
         lowered, words, distinct, plain = words_of(text)
         known = distinct & known_words()
         told = (known if plain is distinct else plain) & telling_words()
@@ -78,10 +80,10 @@ class Classifier:
         if clinical:
             phi = settle([*phi, *find_in_clinical(text, lowered, plain)])
         return Classification(
-            phi=phi,
+            phi=phi if places is None else places.of(phi),
             record_types=types,
             jurisdictions=tuple(sorted(states)) if states else (),
-            language=language_of(text, known),
+            language=language_of(whole, known),
         )
 
     def find(self, text: str, *, clinical: bool = False) -> list[PHIFinding]:
@@ -89,15 +91,16 @@ class Classifier:
 
         Nothing is judged here: `clinical` says whether the text is about a patient, so that names count.
         """
-        lowered, words, distinct, plain = words_of(text)
-        found = find_phi(text, lowered, plain & telling_words())
+        seen, places = visible(text)
+        lowered, words, distinct, plain = words_of(seen)
+        found = find_phi(seen, lowered, plain & telling_words())
         if self._numbers:
-            found += self._numbers.find(text)
+            found += self._numbers.find(seen)
         if self._roster is not None:
-            found += self._roster.find(text, lowered, words, distinct)
+            found += self._roster.find(seen, lowered, words, distinct)
         if clinical:
-            found += find_in_clinical(text, lowered, plain)
-        return found
+            found += find_in_clinical(seen, lowered, plain)
+        return found if places is None else list(places.of(found))
 
 
 classify = Classifier().classify

@@ -14,6 +14,7 @@ from archiver.classify.words import bag
 MONTHS = bag(
     "january february march april may june july august september october november december"
     " jan feb mar apr jun jul aug sep sept oct nov dec"
+    " enero febrero marzo abril mayo junio julio agosto septiembre setiembre octubre noviembre diciembre"
 )
 """Without one of these words, in small letters, `named_days` finds nothing."""
 
@@ -27,19 +28,19 @@ _AFTER = re.compile(
 )
 # From the month on, where a day stands before it: `5 March 2021`, `5-Mar-21`, `the 5th of March`.
 _YEAR_AFTER = re.compile(
-    r"\.?(?:,?\s{1,3}|[-/])(?P<year>(?:1[89]|20)[0-9]{2}(?![0-9])|'?[0-9]{2}(?![0-9A-Za-z:.]))"
+    r"\.?(?:,?\s{1,3}(?:del?\s{1,3})?|[-/]|(?=[12]))(?P<year>(?:1[89]|20)[0-9]{2}(?![0-9])|'?[0-9]{2}(?![0-9A-Za-z:.]))"
 )
 _DAY_BEFORE = re.compile(
-    rf"(?<![0-9A-Za-z.,:/$-])(?P<day>0?[1-9]|[12][0-9]|3[01]){_NTH}(?P<by>(?:\s+of)?\s{{1,3}}|-|/)\Z"
+    rf"(?<![0-9A-Za-z.,:/$-])(?P<day>0?[1-9]|[12][0-9]|3[01]){_NTH}(?P<by>(?:\s+(?:of|de))?\s{{1,3}}|-|/|)\Z"
 )
 _BEFORE_LONGEST = 14
-_ENDS_A_DAY = frozenset("0123456789thndrdstf ")
+_ENDS_A_DAY = frozenset("0123456789thndrdstfe ")
 
 _UNITS = ("yo", "yr", "y", "yrs", "yom", "yof")
 _GLUED = frozenset([f"{years}{unit}" for years in range(90, 121) for unit in _UNITS])
-_BEHIND = frozenset({"old", "age", "yo", "yom", "yof"})
-_SLASHED = "y/o"
-_BEFORE = frozenset({"age", "aged", "ages"})
+_BEHIND = frozenset({"old", "age", "yo", "yom", "yof", "anos"})
+_SLASHED = frozenset({"y/o", "y.o"})
+_BEFORE = frozenset({"age", "aged", "ages", "edad"})
 AGE_WORDS = _GLUED | _BEHIND | _BEFORE | {"o"}
 """Without one of these words, in small letters, `ages` finds nothing."""
 _OVER_89 = r"(?<![0-9.,$/:-])(?:9[0-9]|1[01][0-9]|120)"
@@ -47,7 +48,8 @@ _YEARS_BEFORE = re.compile(
     rf"{_OVER_89}[\s-]{{0,2}}(?:(?:years?|yrs?|y)[\s.-]{{0,2}}(?:of\s)?)?\Z", re.IGNORECASE
 )
 _AGE_AFTER = re.compile(
-    rf"age[ds:]?(?:\s(?:is|of|was))?\s{{0,2}}(?P<age>{_OVER_89})(?![0-9]|[.,%/:-][0-9]|%)", re.IGNORECASE
+    rf"(?:age[ds:]?|edad:?)(?:\s(?:is|of|was))?\s{{0,2}}(?P<age>{_OVER_89})(?![0-9]|[.,%/:-][0-9]|%)",
+    re.IGNORECASE,
 )
 _GLUED_AFTER = re.compile(r"(?:[ -]?old)?")
 _NEAR_WORDS = frozenset({"last", "past", "this", "next", "previous"})
@@ -92,12 +94,18 @@ def named_days(text: str, lowered: str, months: set[str]) -> list[PHIFinding]:
 
 
 def _day(text: str, position: int, end: int) -> PHIFinding | None:
-    before = None
-    # A day before it ends with a digit, or as `5th` and `5th of` do.
-    if position > 1 and text[position - 2] in _ENDS_A_DAY and not text[position - 1].isalnum():
+    before = after = None
+    # A day before it ends with a digit, or as `5th`, `5th of` and `5 de` do.
+    glued = position > 0 and text[position - 1].isdigit()
+    if glued or (position > 1 and text[position - 2] in _ENDS_A_DAY and not text[position - 1].isalnum()):
         before = _DAY_BEFORE.search(text, max(0, position - _BEFORE_LONGEST), position)
-    if before is not None:
         after = _YEAR_AFTER.match(text, end)
+    if glued and after is None:
+        before = None  # `04MAR2024` is a day, `3may` isn't
+    spanish = end - position == 4 and text[position + 3] in "oO"  # mayo: there is a clinic of that name
+    if spanish and (before is None or "de" not in before.group("by")):
+        return None
+    if before is not None:
         start = before.start()
         stop = after.end() if after is not None else end
         if after is None and before.group("by") in ("-", "/") and text[end : end + 1] in ("-", "/"):
@@ -122,12 +130,12 @@ def ages(text: str, lowered: str, words: set[str]) -> list[PHIFinding]:
     """
     found: list[PHIFinding] = []
     behind = words & _BEHIND
-    if "o" in words and _SLASHED in lowered:
-        behind.add(_SLASHED)
+    if "o" in words:
+        behind |= _SLASHED
     for start, end in at_words(lowered, behind):
         before = _YEARS_BEFORE.search(text, max(0, start - 16), start)
         # `99 old` is no age, but `99 yo` and `99 years old` are.
-        if before is not None and (lowered[start] == "y" or "y" in before.group().lower()):
+        if before is not None and (lowered.startswith(("y", "anos"), start) or "y" in before.group().lower()):
             found.append(PHIFinding("age", before.start(), end, text[before.start() : end], "over_89"))
     for match in tried_at(_AGE_AFTER, text, lowered, words & _BEFORE):
         found.append(PHIFinding("age", *match.span("age"), match.group("age"), "over_89"))

@@ -7,8 +7,10 @@ from functools import lru_cache
 
 from archiver.classify.checks import digits
 from archiver.classify.model import Classification
+from archiver.classify.visible import plain
 
 _MARKS = re.compile(r"[^0-9A-Za-z]+")
+_UNSEEN = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
 _EXTENSION = re.compile(r"[eExX]")
 _LONGEST_REMEMBERED = 100
 _IDENTIFYING = frozenset({"mrn", "ssn", "mbi", "medicaid_id", "health_plan_id", "phone", "email"})
@@ -24,7 +26,8 @@ def normalise_identifier(kind: str, value: str) -> str:
     lower case; MBI and plan numbers are letters and digits in upper case.
     """
     if kind == "email":
-        return value.strip().casefold()
+        return _UNSEEN.sub("", value).strip().casefold()
+    value = plain(value)
     return _remembered(kind, value) if len(value) <= _LONGEST_REMEMBERED else _normalise(kind, value)
 
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from archiver.classify.checks import (
     digits,
     like_ssn,
+    valid_dea,
     valid_iban,
     valid_mbi,
     valid_npi,
@@ -18,19 +19,42 @@ from archiver.classify.medicaid import medicaid_number
 from archiver.classify.model import PHIFinding, PHIType
 from archiver.classify.scan import at_words
 
+# What stands between a label and its number: marks of forms, tables, HL7 and JSON, and small words.
+_MARKS = r"[\s:;#=(),.\[\]|_*'\"-]"
 _JOIN = (
-    r"[\s:#=(),.\[\]-]{0,6}+"
-    r"(?:(?:numbers?|num|no|nbr|id|identifier|ending(?:\s+in)?|is|was|of|as)\b[\s:#=(.\[-]{0,4}+){0,3}+"
+    rf"{_MARKS}{{0,40}}+"
+    r"(?:(?:numbers?|num|no|nbr|id|identifier|ending(?:\s+in)?|is|was|of|as|es)\b"
+    rf"{_MARKS}{{0,10}}+){{0,3}}+"
 )
 _ID = r"(#?[A-Za-z]{0,6}[-#]?[0-9][A-Za-z0-9]{0,40}+(?:-[A-Za-z0-9]{1,20}+){0,4}+)"
-_SAID = r"(?:[\s:=(),.'-]|\bis\b|\bwas\b|\bon\b|\bit\b|\bs\b|\bof\b|\bthe\b){0,10}"
-_MONTH = r"(?:jan|feb|mar|apr|may|june?|july?|aug|sept?|oct|nov|dec)[a-z]*\.?"
+# As cards print it, `XYZ 123 456 789`.
+_ID_IN_GROUPS = (
+    r"(?:((?-i:[A-Z]{1,4})(?=(?:[ ]?[0-9]){6})[ ][0-9]{3,9}(?:[ ][0-9]{2,6}){0,3}(?![0-9A-Za-z-]))"
+    rf"|{_ID})"
+)
+_SAID = (
+    r"(?:\s?\([A-Za-z/ -]{1,14}\))?"
+    rf"(?:{_MARKS}|\b(?:is|was|on|it|s|of|the|el|es)\b){{0,40}}"
+)
+_MONTH = (
+    r"(?:jan|feb|mar|apr|may|june?|july?|aug|sept?|oct|nov|dec"
+    r"|ene|abr|mayo|ago|dic|setiem)[a-z]*\.?"
+)
+_YEARS = r"(?:[0-9]{4}|'?[0-9]{2})"
 _DATE = (
     rf"([0-9]{{1,2}}[-/.][0-9]{{1,2}}[-/.][0-9]{{2,4}}|[0-9]{{4}}[-/.][0-9]{{1,2}}[-/.][0-9]{{1,2}}"
-    rf"|{_MONTH}\s+[0-9]{{1,2}}(?:st|nd|rd|th)?,?\s+[0-9]{{4}}"
-    rf"|[0-9]{{1,2}}(?:st|nd|rd|th)?[\s-]+(?:of\s+)?{_MONTH},?[\s-]+[0-9]{{4}}|[0-9]{{8}})(?![0-9])"
+    rf"|{_MONTH}\s+[0-9]{{1,2}}(?:st|nd|rd|th)?,?\s+{_YEARS}"
+    rf"|[0-9]{{1,2}}(?:st|nd|rd|th)?[\s-]*(?:(?:of|de)\s+)?{_MONTH},?[\s-]*(?:del?\s+)?{_YEARS}"
+    r"|[0-9]{8})(?![0-9])"
+)
+# A word of a name in capitals, that is no label of what stands beside it on a form.
+_NAME = (
+    r"(?!(?:DOB|MRN|SSN|ID|dates?|birth|age|sex|gender|phone|tel|acct|account|address|insurance|member|room|bed"
+    r"|unit|provider|physician|doctor|number|record|has|is|was|with|the|and|of|for)\b)"
+    r"(?-i:[A-Z])(?:\.(?=[ ])|[A-Za-z'-]{0,24})"
 )
 _YEAR = re.compile(r"(?:19|20)[0-9]{2}")
+_BLANKS = re.compile(r"[ -]")
 _MEASURE = re.compile(
     r"[ ]?(?:%|mg|ml|am|pm|days?|years?|months?|weeks?|hours?|dollars?|percent)\b", re.IGNORECASE
 )
@@ -66,6 +90,10 @@ def _npi(text: str) -> bool:
     return valid_npi(digits(text))
 
 
+def _dea(text: str) -> bool:
+    return valid_dea(_BLANKS.sub("", text))
+
+
 def _ssn(text: str) -> bool:
     return like_ssn(digits(text))
 
@@ -94,10 +122,12 @@ LABELS: tuple[Label, ...] = (
     _label(
         "mrn",
         "medical_record_label",
-        "medical med chart patient patients pt mr hospital unit emr ehr epic encounter visit csn fin",
+        "medical med chart patient patients pt mr hospital unit emr ehr epic encounter visit csn fin"
+        " expediente historia paciente",
         r"medical\s+record|med\.?\s+rec|MR\s?\#|chart\s*(?:\#|no\b|number|id\b)|hospital\s+number"
         r"|unit\s+number|(?:EMR|EHR|Epic)\s*(?:\#|no\b|id\b|number)"
         r"|(?:encounter|visit)\s*(?:\#|id\b|number)|(?:CSN|FIN)\s*(?:\#|:|number)"
+        r"|(?:expediente|historia)\s+(?:medic[oa]|clinic[oa])|expediente|paciente\s*(?:\#|no\b|id\b|numero)"
         r"|(?:patients?|pt)(?:'s)?\s*(?:\#|id\b|identifier|identification|no\b|number|record)",
         _JOIN + _ID,
         _long_id,
@@ -110,7 +140,7 @@ LABELS: tuple[Label, ...] = (
         r"member(?:ship)?|subscriber|(?:health\s+)?insurance(?:\s+policy)?|insured|enrollee"
         r"|insurance\s+plan|health\s+plan(?:\s+beneficiary)?|beneficiary|medicaid|medicare|HICN|HPBN|HBN"
         r"|insurance\s+group|plan(?:\s[a-z]{2,9})?(?=\s+(?:ID\b|number|\#))",
-        r"\s*(?:\#|no\b|num\b|numbers?|id\b|identifier|identification|:)" + _JOIN + _ID,
+        r"\s*(?:\#|no\b|num\b|numbers?|id\b|identifier|identification|:)" + _JOIN + _ID_IN_GROUPS,
         _long_id,
     ),
     _label(
@@ -144,8 +174,9 @@ LABELS: tuple[Label, ...] = (
     _label(
         "date_of_birth",
         "birth_label",
-        "dob birth birthdate birthday born bday",
-        r"DOB|birth\s?-?date|birth\s?-?day|(?<=of\s)birth|(?<=/)birth|birth(?=\s*:)|born|b-?day",
+        "dob birth birthdate birthday born bday nacimiento nacido nacida nac fdn",
+        r"DOB|birth\s?-?date|birth\s?-?day|(?<=of\s)birth|(?<=/)birth|birth(?=\s*:)|born|b-?day"
+        r"|nacimiento|nacid[oa]|nac\b|FDN",
         _SAID + _DATE,
         _always,
     ),
@@ -155,14 +186,30 @@ LABELS: tuple[Label, ...] = (
         "npi_check_digit",
         "npi npis provider",
         r"NPIs?|provider\s+identifier",
-        _JOIN + r"([0-9]{10})(?![0-9])",
+        _JOIN + r"([0-9](?:[ -]?[0-9]){9})(?![0-9])",
         _npi,
+    ),
+    _label(
+        "dea",
+        "dea_check_digit",
+        "dea",
+        r"DEA",
+        _JOIN + r"([A-Z][A-Z9][ -][0-9]{7})(?![0-9A-Za-z])",
+        _dea,
+    ),
+    _label(
+        "mbi",
+        "mbi_form",
+        "mbi medicare",
+        r"MBI|medicare(?:\s+(?:beneficiary|card))?",
+        _JOIN + r"([1-9][A-Z][A-Z0-9][0-9][ -][A-Z][A-Z0-9][0-9][ -][A-Z]{2}[0-9]{2})(?![0-9A-Za-z])",
+        valid_mbi,
     ),
     _label(
         "ssn",
         "ssn_label",
-        "ssn ssns ss social soc",
-        r"SSNs?|SS\s?\#|soc(?:ial)?\.?\s+sec(?:urity)?\.?",
+        "ssn ssns ss social soc seguro",
+        r"SSNs?|SS\s?\#|soc(?:ial)?\.?\s+sec(?:urity)?\.?|seguro\s+social",
         _JOIN + r"([0-9]{3}[-. ]?[0-9]{2}[-. ]?[0-9]{4})(?![0-9])",
         _ssn,
     ),
@@ -174,6 +221,15 @@ LABELS: tuple[Label, ...] = (
         r"(?:\s+number)?[\s:(]{0,3}(?:ending(?:\s+in)?|last\s+(?:four|4)(?:\s+digits)?(?:\s+are)?"
         r"|x{3}-?x{2}-?|\*{3}-?\*{2}-?)[\s:-]{0,3}"
         r"([0-9]{4})(?![0-9-])",
+        _always,
+    ),
+    _label(
+        "name",
+        "patient_label",
+        "patient patients pt paciente",
+        r"(?:patient|pt)(?:'?s)?\s+(?:full\s+|legal\s+)?name|name\s+of\s+(?:the\s+)?patient|(?:patient|paciente)(?=\s*:)"
+        r"|nombre\s+del\s+paciente",
+        rf"{_MARKS}{{0,40}}+({_NAME}(?:,?[ ]{_NAME}){{1,3}})",
         _always,
     ),
     _label(
@@ -232,9 +288,9 @@ LABELS: tuple[Label, ...] = (
     _label(
         "device_id",
         "device_label",
-        "device serial udi implant pacemaker",
+        "device serial udi implant pacemaker imei s/n",
         r"device(?=\s*(?:\#|no\b|number|id\b|identifier|serial|\(?UDI))(?:\s+serial)?|serial(?=\s*(?:\#"
-        r"|no\b|num|number|:))|UDI"
+        r"|no\b|num|number|:|[A-Z]{2,4}[0-9]{5}))|UDI(?:-(?:DI|PI))?|IMEI|S/N"
         r"|implant(?=\s*(?:\#|id\b|serial|number))(?:\s+serial)?|pacemaker(?=\s*(?:\#|id\b|serial|number"
         r"|model))(?:\s+serial)?",
         _JOIN + _ID,
@@ -253,8 +309,9 @@ def _by_word() -> dict[str, tuple[Label, ...]]:
 
 
 _LABELS_AT = _by_word()
-_DOTTED = ("d.o.b", "d/o/b")
-LABEL_WORDS = frozenset([*_LABELS_AT, "b"]).difference(_DOTTED)
+_SPELT = {"b": ("d.o.b", "d/o/b"), "n": ("s/n",)}
+"""Labels that aren't one word, by a word of theirs."""
+LABEL_WORDS = frozenset(_LABELS_AT).difference(*_SPELT.values()).union(_SPELT)
 """Without one of these words, in small letters, `labelled` finds nothing."""
 _GLUED = frozenset({"mrn", "dob", "ssn"})
 
@@ -266,8 +323,8 @@ def labelled(text: str, lowered: str, words: set[str]) -> list[PHIFinding]:
     `LABEL_WORDS`.
     """
     found: list[PHIFinding] = []
-    if "b" in words:
-        words = words.difference("b").union(_DOTTED)
+    for letter in words & _SPELT.keys():
+        words = words.difference(letter).union(_SPELT[letter])
     for word in words:
         for start, _ in at_words(lowered, (word,)):
             found += _labelled_at(text, word, start)
@@ -299,7 +356,7 @@ def _try(label: Label, text: str, position: int) -> PHIFinding | None:
     match = label.pattern.match(text, position)
     if match is None:
         return None
-    start, end = match.span(1)
+    start, end = match.span(match.lastindex or 0)
     if text[start] == "#":
         start += 1
     elif text[match.start() : start].upper() == "MRN-":

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from archiver.classify.visible import plain
+
 _STOP_WORDS = {
     "en": "the and of to is that for with you this are have not be was from will on at your they we would "
     "there their please which has if it as been can our",
@@ -16,13 +18,13 @@ _STOP_WORDS = {
     "pt": "os as que não uma para com por mais do da dos das você está muito também obrigado foi são seu "
     "sua pelo pela isso quando olá nós ao",
     "it": "il gli che non una per con della del sono più anche nel questo questa alla ma come grazie di "
-    "essere stato ciao dei delle perché lo è",
+    "essere stato ciao dei delle perché lo",
 }
-_SETS = {language: frozenset(words.split()) for language, words in _STOP_WORDS.items()}
+_SETS = {language: frozenset(plain(words).split()) for language, words in _STOP_WORDS.items()}
 _ENGLISH = _SETS["en"]
 _OTHERS = frozenset().union(*(words for language, words in _SETS.items() if language != "en"))
 STOP_WORDS = _ENGLISH | _OTHERS
-"""The words that tell any language."""
+"""The words that tell any language, without accents."""
 _HAN = re.compile(r"[\u3400-\u9fff]")
 _KANA = re.compile(r"[\u3040-\u30ff]")
 _CYRILLIC = re.compile(r"[\u0400-\u04ff]")
@@ -34,9 +36,9 @@ _SAMPLE = 20_000
 def language_of(text: str, known: set[str]) -> str:
     """Return en, es, fr, de, pt, it, zh, ru or vi, or `und` when the vote isn't clear.
 
-    `known` are those of the text's lower-case words that are in `STOP_WORDS`, and perhaps others. Latin
-    languages need two stop words and more than any
-    other; Chinese, Russian and Vietnamese are told by their letters.
+    `known` are those of the text's lower-case words, without accents, that are in `STOP_WORDS`, and perhaps
+    others. Latin languages need two stop words and more than any other; Chinese, Russian and
+    Vietnamese are told by their letters.
     """
     if not text.isascii():
         told = _by_letters(text[:_SAMPLE])

@@ -33,6 +33,8 @@ SURE: Final = 0.7
 """Probability from which on the regression's word counts."""
 ENOUGH: Final = 8
 """Examples with a type, and as many without, before a regression is made for it."""
+IN_GENERAL: Final = "like mail corrected so"
+"""Why a type was added that the regression speaks for, and no single correction."""
 _WIDTH: Final = 2**16
 _MAGIC: Final = b"holdfast learnt 1\n"
 _NUMBER: Final = re.compile(r"\d+")
@@ -68,6 +70,11 @@ class LearntModel:
         """How many corrected texts it was learnt from."""
         return len(self._names)
 
+    @property
+    def types(self) -> frozenset[str]:
+        """Every type that a corrected text is of."""
+        return frozenset(name for types in self._types for name in types)
+
     def suggest(self, texts: Sequence[str]) -> list[list[RecordType]]:
         """For each text the types it may be of, the surest first; `why` names the correction it is like."""
         import numpy as np
@@ -90,7 +97,7 @@ class LearntModel:
                 found.setdefault(name, RecordType(name, round(min(like, 1.0), 2), why))
         for name, chance in zip(self._known, chances, strict=True):
             if chance >= SURE and name not in found:
-                found[name] = RecordType(name, round(float(chance), 2), "like mail corrected so")
+                found[name] = RecordType(name, round(float(chance), 2), IN_GENERAL)
         return sorted(found.values(), key=lambda one: (-one.confidence, one.type))
 
     def to_bytes(self) -> bytes:

@@ -79,4 +79,9 @@ def medicaid_number(label: str, value: str) -> str:
     form fits; ``""`` otherwise."""
     if _PROGRAM.search(label) is None:
         return ""
-    return "medicaid_form" if _ANY.fullmatch(value.replace("-", "").upper()) else ""
+    return "medicaid_form" if fits_medicaid(value) else ""
+
+
+def fits_medicaid(value: str) -> bool:
+    """Whether some State's form fits a number."""
+    return _ANY.fullmatch(value.replace("-", "").upper()) is not None

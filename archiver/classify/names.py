@@ -34,6 +34,7 @@ _NO_NAMES = bag(
     " January February March April May June July August September October November December"
     " Monday Tuesday Wednesday Thursday Friday Saturday Sunday MRN DOB SSN COPD CHF HTN CKD"
     " Has Was Is Had With And The For On In At Type Stage Grade Disease Syndrome History Patient Care"
+    " Account Name Number Portal Record Information Chart"
 )
 
 

@@ -18,17 +18,21 @@ from archiver.classify.checks import (
 )
 from archiver.classify.model import PHIFinding, PHIType
 from archiver.classify.places import state_before
+from archiver.classify.words import bag
 
 _CARD_GROUPS = re.compile(r"[0-9]{4}([- ])(?:[0-9]{4}\1[0-9]{4}\1[0-9]{4}|[0-9]{6}\1[0-9]{4,5})(?![0-9])")
 _NANP = re.compile(
-    r"(?:(?<![0-9])1[-. ]?)?(?:\([2-9][0-9]{2}\)[ ]?-?[ ]?|(?<![0-9])[2-9][0-9]{2}(?:\)[ ]?|[-./ ]))"
+    r"(?:(?<![0-9])1[-. ]?)?(?:\([2-9][0-9]{2}\)\s?-?[ ]?|(?<![0-9])[2-9][0-9]{2}(?:\)[ ]?|[-./ ]))"
     r"[0-9]{3}[-. ][0-9]{4}(?![0-9])"
 )
 
 _DAYS = re.compile(
     r"[0-9]{1,2}/[0-9]{1,2}/(?:[0-9]{4}|[0-9]{2})(?=-)|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?![0-9])"
 )
+_SHORT_MONTHS = bag("jan feb mar apr may jun jul aug sep oct nov dec")
 _CODE_WORD = re.compile(r"\b(?:icd|dx|diagnos[ei]s|diagnosed|diagnostic|code[sd]?)\b", re.IGNORECASE)
+_PROCEDURES = frozenset({"cpt", "hcpcs", "procedure", "procedures"})
+_WHICH_CODE = re.compile(r"\b(?:icd|dx|diagnos[ei]s|cpt|hcpcs|procedures?)\b", re.IGNORECASE)
 _LINE = (
     r"phone|ph|tel(?:ephone|e|\.?\s?no)?|cell(?:ular|phone)?|mobile|mob|fax|pager|beeper|desk|office|home"
     r"|direct|voicemail"
@@ -41,8 +45,11 @@ _CALLED = re.compile(
 _NUMBERED = re.compile(r"\b(?:number|at)\b[^0-9\n]{0,12}\Z", re.IGNORECASE)
 _CALLED_AFTER = re.compile(rf"[ ]?[-(/,]?[ ]?(?:{_LINE})\b", re.IGNORECASE)
 _EXTENSION = re.compile(r"[ ,]{0,2}(?:x|ext\.?|extension)[ ]?[0-9]{1,6}(?![0-9A-Za-z])", re.IGNORECASE)
-_FAX = re.compile(r"\bfax(?:ed|es|ing)?\b[^0-9\n]{0,20}\Z|\bfacsimile\b[^0-9\n]{0,20}\Z", re.IGNORECASE)
-_FAX_AFTER = re.compile(r"[ ]?[-(/,]?[ ]?fax\b", re.IGNORECASE)
+_FAX = re.compile(
+    r"\b(?:fax(?:ed|es|ing)?|facsimile)\b[^0-9\n]{0,20}\Z|(?<![0-9A-Za-z])f[ ]?[:.][ ]{0,2}\(?\Z",
+    re.IGNORECASE,
+)
+_FAX_AFTER = re.compile(r"[ ]?[-(/,]?[ ]?(?:fax\b|\(?f\))", re.IGNORECASE)
 _CARD_WORD = re.compile(
     r"\b(?:cards?|visa|mastercard|amex|american\s+express|discover|maestro|diners|credit|debit"
     r"|cc)\b[^0-9]{0,30}\Z",
@@ -98,6 +105,19 @@ def _is_day(value: str) -> bool:
     year = int(three) if len(three) == 4 else 0
     month, day = int(one), int(two)
     return valid_day(year, month, day) or valid_day(year, day, month)
+
+
+def day_between(text: str, start: int, end: int) -> Found:
+    """A day around its month, as in `04MAR2024`."""
+    value = text[start:end]
+    month = value.strip("0123456789")
+    if (
+        month.lower() not in _SHORT_MONTHS
+        or not _free(text, start)
+        or not 1 <= int(value.partition(month)[0]) <= 31
+    ):
+        return None
+    return PHIFinding("date", start, end, value, "date_named")
 
 
 def machine_address(text: str, start: int, end: int) -> Found:
@@ -167,7 +187,7 @@ def other(text: str, start: int, end: int) -> Found:
     """Groups that are nothing by their sketch: something may be within, or words say what it is."""
     if end - start > _LONGEST_KNOWN and (one := inside(text, start, end)) is not None:
         return one
-    return grouped(text, start, end) if 9 <= end - start <= 19 and "/" not in text[start:end] else None
+    return grouped(text, start, end) if 8 <= end - start <= 19 and "/" not in text[start:end] else None
 
 
 def inside(text: str, start: int, end: int) -> Found:
@@ -249,7 +269,7 @@ def digits_alone(text: str, start: int, end: int) -> Found:
         return None
     if 7 <= length <= 11 and _CALLED.search(text, max(0, start - 45), start):
         return PHIFinding("phone", start, end, number, "phone_label")
-    if length == 11 and _NDC_WORD.search(text, max(0, start - 24), start):
+    if length in (10, 11) and _NDC_WORD.search(text, max(0, start - 24), start):
         return PHIFinding("ndc", start, end, number, "ndc_label")
     return None
 
@@ -273,6 +293,11 @@ def diagnosis(text: str, start: int, end: int) -> Found:
         return None
     if "." in text[start:end] and text[start] not in "VWXY":
         return _finding("icd10", text, start, end, "icd10_dotted")
+    if "." not in text[start:end] and end - start > 3:
+        # As claims write it, `E1165`; so are procedures: what is nearest says which.
+        said = _WHICH_CODE.findall(text, max(0, start - 60), start)
+        ours = bool(said) and said[-1].lower() not in _PROCEDURES
+        return _finding("icd10", text, start, end, "icd10_label") if ours else None
     # `B12` or `V10.2` may be a vitamin or a version: they need a word that speaks of diagnoses.
     if _CODE_WORD.search(text, max(0, start - 60), start):
         return _finding("icd10", text, start, end, "icd10_label")

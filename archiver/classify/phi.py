@@ -11,11 +11,13 @@ from operator import itemgetter
 from archiver.classify.addresses import STREET_WORDS, places_of_clinical_text, streets, towns
 from archiver.classify.codes import CODE_WORDS, drug_words, drugs, procedures
 from archiver.classify.dates import AGE_WORDS, MONTHS, ages, days_of_clinical_text, named_days
+from archiver.classify.hl7 import HL7_WORD, patients_of_segments
 from archiver.classify.labels import LABEL_WORDS, labelled, labelled_at_once
 from archiver.classify.model import PHIFinding, PHIType
 from archiver.classify.names import names_of_clinical_text
 from archiver.classify.places import STATE_WORDS
 from archiver.classify.shapes import shapes, sketch_of
+from archiver.classify.tables import TABLE_WORDS, columns
 
 _URL_REST = re.compile(r"[^\s<>\"'`{}|\\^\x00-\x1f]{3,2000}")
 _SCHEME_BACKWARDS = re.compile(r"[A-Za-z0-9+.-]{2,10}")
@@ -27,9 +29,10 @@ _UDI = re.compile(r"\(01\)[ ]?(?P<gtin>[0-9]{14})(?:[ ]?\((?:10|11|17|21)\)[ ]?[
 
 # What is told by its label, its check digit or a long form beats what is told by less.
 _RANK = {
-    "roster_mrn": 95, "url_form": 90, "email_form": 85, "udi_form": 84, "roster_name": 80,
+    "hl7_field": 96, "roster_mrn": 95, "url_form": 90, "email_form": 85, "udi_form": 84, "roster_name": 80,
+    "column_heading": 75,
     "dea_check_digit": 45,
-    "birth_label": 78, "name_label": 42, "name_title": 41, "given_name": 40,
+    "birth_label": 78, "name_label": 42, "patient_label": 43, "name_title": 41, "given_name": 40,
     "date_form": 50, "date_named": 52, "month_of_year": 30, "day_of_month": 29, "day_relative": 20,
     "day_and_month": 25, "phone_groups": 10, "phone_label": 35, "phone_abroad": 45, "phone_form": 44,
     "place_of_care": 43, "care_given_at": 36, "town": 34, "street": 46, "town_and_state": 38, "drug_name": 33,
@@ -40,7 +43,7 @@ _SHAPES = frozenset(
 )
 
 
-_FAX_WORDS = frozenset({"fax", "faxed", "faxes", "faxing", "facsimile"})
+_FAX_WORDS = frozenset({"fax", "faxed", "faxes", "faxing", "facsimile", "f"})
 _URL_WORDS = frozenset({"http", "https", "ftp", "sftp", "www"})
 _UDI_WORD = "01"
 _OFTEN = _FAX_WORDS | _URL_WORDS | MONTHS | STATE_WORDS
@@ -49,8 +52,8 @@ _OFTEN = _FAX_WORDS | _URL_WORDS | MONTHS | STATE_WORDS
 @lru_cache(maxsize=1)
 def telling_words() -> frozenset[str]:
     """The words, in small letters, without which no detector but those of shapes finds anything."""
-    rest = _FAX_WORDS | _URL_WORDS | {_UDI_WORD} | STATE_WORDS
-    return LABEL_WORDS | MONTHS | STREET_WORDS | CODE_WORDS | AGE_WORDS | drug_words() | rest
+    rest = _FAX_WORDS | _URL_WORDS | {_UDI_WORD, HL7_WORD} | STATE_WORDS
+    return LABEL_WORDS | TABLE_WORDS | MONTHS | STREET_WORDS | CODE_WORDS | AGE_WORDS | drug_words() | rest
 
 
 def find_phi(text: str, lowered: str, told: set[str]) -> list[PHIFinding]:
@@ -82,6 +85,8 @@ def _told(text: str, lowered: str, outline: bytes, told: set[str]) -> list[PHIFi
     found: list[PHIFinding] = []
     if labels := told & LABEL_WORDS:
         found += labelled(text, lowered, labels)
+    if headings := told & TABLE_WORDS:
+        found += columns(text, lowered, headings)
     if medicines := told & drug_words():
         found += drugs(text, lowered, medicines)
     if roads := told & STREET_WORDS:
@@ -90,6 +95,8 @@ def _told(text: str, lowered: str, outline: bytes, told: set[str]) -> list[PHIFi
         found += procedures(text, lowered, codes)
     if years := told & AGE_WORDS:
         found += ages(text, lowered, years)
+    if HL7_WORD in told:
+        found += patients_of_segments(text)
     if _UDI_WORD in told:
         found += _found(_UDI, text, "device_id", "udi_form")
     return found

@@ -127,6 +127,11 @@ def clinical_types() -> frozenset[str]:
     return frozenset(lexicon.type for lexicon in load_lexicons().types if lexicon.clinical)
 
 
+def classified_types() -> frozenset[str]:
+    """Every record type that the classifier tells, by its names."""
+    return frozenset(lexicon.type for lexicon in load_lexicons().types) | {CORRESPONDENCE}
+
+
 def record_types(words: list[str], distinct: set[str], phi_kinds: Collection[str]) -> tuple[RecordType, ...]:
     """Return the record types of a text, surest first, or `correspondence` where none is clear.
 
@@ -168,10 +173,8 @@ def judge(
         if lexicon.clinical and score >= speaks * threshold:
             clinical = True
         if score >= threshold:
-            weights = _evidence(lexicon, terms, kinds)
-            if len(weights) > 1 or weights[0][0] >= lexicon.threshold:
-                why = ", ".join(term for _, term in weights[:5])
-                found.append(RecordType(lexicon.type, round(score / (score + threshold), 3), why))
+            why = ", ".join(term for _, term in _evidence(lexicon, terms, kinds)[:5])
+            found.append(RecordType(lexicon.type, round(score / (score + threshold), 3), why))
     if len(found) > 1 or clinical or not _PATIENTS.isdisjoint(phi_kinds):
         # Cautious: mail is no record only where nothing else speaks for its being one.
         found = [record for record in found if record.type != NOT_A_RECORD]

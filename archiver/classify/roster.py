@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from archiver.classify.identifiers import normalise_identifier
 from archiver.classify.model import PHIFinding, PHIType
+from archiver.classify.visible import plain
 
 _WORD = re.compile(r"[^\W_]+")
 _ASCII_WORD = re.compile(r"[0-9A-Za-z]+")
@@ -53,7 +54,7 @@ class RosterBook:
             for number in person.numbers:
                 whole = normalise_identifier("mrn", number)
                 if sum(c.isdigit() for c in whole) >= _SHORTEST_NUMBER:
-                    longest = max((w.lower() for w in _ASCII_WORD.findall(number)), key=len)
+                    longest = max((w.lower() for w in _ASCII_WORD.findall(plain(number))), key=len)
                     numbers.setdefault(longest, []).append((whole, position))
         self._of_word = words
         self._of_number = numbers
@@ -118,7 +119,7 @@ def _bound(text: str, at: int) -> bool:
 
 
 def _words_of(name: str) -> set[str]:
-    return {word for found in _WORD.findall(name) if len(word := found.lower()) > 1}
+    return {word for found in _WORD.findall(plain(name)) if len(word := found.lower()) > 1}
 
 
 def _neighbours(words: Sequence[str], known: set[str]) -> set[tuple[str, str]]:

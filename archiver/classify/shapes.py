@@ -18,6 +18,7 @@ from archiver.classify.numbers import (
     bracketed,
     card_number,
     day,
+    day_between,
     dea_number,
     diagnosis,
     digits_alone,
@@ -47,16 +48,17 @@ _OUTLINE = bytes(
 _NUMBER = re.compile(
     rb"""0(?<!00)(?:
       (?P<glued>(?<=[Aa][Aa][Aa]0))
-    | (?=0*+[-/.)][ 0-]|0*+[ ][0(]|0000|[Aa]|(?<=A0)0) (?:  # Most numbers are none of these.
-      (?P<paren>0{0,4}+\)[ ]?-?[ ]?0{2,8}+(?:[-. ]0{2,8}+)*+)
+    | (?=0*+[-/.)][ \n0-]|0*+[ ][0(]|0000|0?[Aa]|(?<=A0)0) (?:  # Most numbers are none of these.
+      (?P<icd>(?<=A0)[0A](?:\.?[0A]{1,4}+)?+(?![0Aa]))
+    | (?P<paren>0{0,4}+\)[ \n]?-?[ ]?0{2,8}+(?:[-. ]0{2,8}+)*+)
     | (?P<spaced>0{0,6}+(?:[ ]\(?0{2,8}+\)?(?:[-.]0{2,8}+)*+){2,6}+ | 00[ ]0{3,4}+-0000(?!0)
         | 00[ ]0000(?!0) | 0{1,3}+[ ]0{5,8}+(?!0))
     | (?P<zip>0000(?:-0000)?(?![-0A]|[./]0))
-    | (?P<joined>0*+(?:[-/.]0++){2,12}+ | 00-0000(?!0))
+    | (?P<joined>0*+(?:[-/.]0++){2,12}+ | 00-0{4}(?:0{3})?(?!0))
     | (?P<mbi>[Aa][Aa0]0-?[Aa][Aa0]0-?[Aa]{2}00(?![0Aa]))
     | (?P<dea>(?<=AA0)0{6}(?![0Aa]) | (?<=A0)0{7}(?![0Aa]))
     | (?P<run>0{6,18}+(?![0Aa]))
-    | (?P<icd>(?<=A0)[0A](?:\.[0A]{1,4}+)?+(?![0Aa]))
+    | (?P<military>0?[Aa]{3}00(?:00)?(?![0Aa]))
     ))""",
     re.VERBOSE,
 )
@@ -135,9 +137,14 @@ def _length_of_domain(written: str) -> int:
     """How much of what follows an at sign is a domain; 0 for none."""
     domain = written.rstrip(".-")
     suffix = domain.rpartition(".")[2]
-    if len(suffix) == len(domain) or ".." in domain or len(suffix) < 2 or not suffix.isalpha():
+    if len(suffix) == len(domain) or ".." in domain or len(suffix) < 2 or not _is_top(suffix):
         return 0
     return len(domain)
+
+
+def _is_top(suffix: str) -> bool:
+    """Letters, or letters of another script as ASCII (RFC 5891)."""
+    return suffix.isalpha() or suffix.lower().startswith("xn--")
 
 
 _DETECT: dict[str, Callable[[str, int, int], Found]] = {
@@ -148,6 +155,7 @@ _DETECT: dict[str, Callable[[str, int, int], Found]] = {
     "run": digits_alone,
     "icd": diagnosis,
     "dea": dea_number,
+    "military": day_between,
 }
 
 

@@ -13,6 +13,12 @@ from archiver.errors import ArchiverError, CaptureError
 from config.relay import RelayUrl, parse_relay
 
 SECONDS: Final = 30.0
+_REFUSES_US: Final = (
+    smtplib.SMTPConnectError,
+    smtplib.SMTPHeloError,
+    smtplib.SMTPAuthenticationError,
+    smtplib.SMTPSenderRefused,
+)
 
 
 class RelayError(ArchiverError):
@@ -24,8 +30,9 @@ class RelayError(ArchiverError):
     audit_code = "relay_failed"
     retry = True
 
-    def __init__(self, text: str, smtp_code: int | None = None) -> None:
+    def __init__(self, text: str, smtp_code: int | None = None, *, refuses_us: bool = False) -> None:
         self.smtp_code = smtp_code
+        self.refuses_us = refuses_us
         super().__init__(text)
 
 
@@ -39,7 +46,8 @@ def read_relay(url: str) -> RelayUrl:
 
 def send(relay: RelayUrl, message: EmailMessage, password: str = "", seconds: float = SECONDS) -> None:
     """Return once the relay has taken the message for every recipient. Raises RelayError, whose
-    `smtp_code` is what the relay answered, None where it couldn't be asked.
+    `smtp_code` is what the relay answered, None where it couldn't be asked; `refuses_us` where that would be
+    its answer to any message of ours: to the greeting, the sign-in or the sender.
 
     `password` is a reference. `seconds` bounds each wait for the network.
     """
@@ -53,7 +61,11 @@ def send(relay: RelayUrl, message: EmailMessage, password: str = "", seconds: fl
         raise RelayError("the relay's certificate isn't trusted; name its authority with ca=FILE") from None
     except smtplib.SMTPResponseException as error:
         # What a relay says can name addresses: only its code is told.
-        raise RelayError(f"the relay answers {error.smtp_code}", error.smtp_code) from None
+        raise RelayError(
+            f"the relay answers {error.smtp_code}",
+            error.smtp_code,
+            refuses_us=isinstance(error, _REFUSES_US),
+        ) from None
     except smtplib.SMTPRecipientsRefused as error:
         raise RelayError("the relay refuses the recipient", _code_of(error.recipients)) from None
     except (smtplib.SMTPException, OSError, UnicodeError):

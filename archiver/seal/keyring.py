@@ -168,6 +168,11 @@ class Keyring:
             wrapping = self._epoch(epoch_id)
         return unwrap_key(wrapping, self._context(message_id, "data-key"), wrapped)
 
+    def check_epoch(self, epoch_id: str) -> None:
+        """Raises KeyUnavailable where the store's epoch key is gone or doesn't open; what is cached counts
+        for nothing."""
+        self._load_epoch(epoch_id)
+
     def branch_key(self, name: Branch) -> bytes:
         """Return a branch key (32 bytes), made on first use; all processes get the same one."""
         with self._lock:
@@ -250,14 +255,17 @@ class Keyring:
         cached = self._epochs.get(epoch_id)
         if cached is not None:
             return cached[0]
+        wrapping = self._load_epoch(epoch_id)
+        self._epochs[epoch_id] = (wrapping, self._monotonic() + CACHE_SECONDS)
+        return wrapping
+
+    def _load_epoch(self, epoch_id: str) -> AESGCM:
         stored = self._store.load("epoch", epoch_id)
         if stored is None:
             raise KeyUnavailable(
                 f"the epoch key {epoch_id} isn't in the key store; restore the key store's newest backup"
             )
-        wrapping = AESGCM(self._unwrap_by_root(self._context(epoch_id, "epoch-key"), stored))
-        self._epochs[epoch_id] = (wrapping, self._monotonic() + CACHE_SECONDS)
-        return wrapping
+        return AESGCM(self._unwrap_by_root(self._context(epoch_id, "epoch-key"), stored))
 
     def _drop_expired(self) -> None:
         moment = self._monotonic()

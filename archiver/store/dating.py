@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy import Connection, delete
+from sqlalchemy import Connection, delete, select
 
 from archiver.store import dialect
 from archiver.store.schema import meta
@@ -22,3 +22,8 @@ def dating(connection: Connection) -> Iterator[None]:
     dialect.upsert(connection, meta, [{"name": _MARK, "value": b""}], update=["value"])
     yield
     connection.execute(delete(meta).where(meta.c.name == _MARK))
+
+
+def is_marked(connection: Connection) -> bool:
+    """Whether somebody left the mark, which would let every transaction move dates: nothing of ours does."""
+    return connection.execute(select(meta.c.name).where(meta.c.name == _MARK)).first() is not None

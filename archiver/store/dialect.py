@@ -5,6 +5,7 @@ The triggers, which differ too, have a file of their own: `archiver.store.guards
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Literal
@@ -28,6 +29,11 @@ LOCK_JOBS = 0x4A6F6273
 LIST = 512
 """Values SQLite is given in one list; a power of two."""
 
+_BUSY_MS = 30_000
+"""How long SQLite waits for who is in its way."""
+_SCRUB_TRIES, _SCRUB_MS, _SCRUB_RESTS_S = 30, 100, 0.2
+"""How often emptying the log is tried, how long a try may hold up captures, and the rest in between."""
+
 _PLACE = {"sqlite": "?", "postgresql": "%s"}
 """How the drivers write the place of a value."""
 
@@ -48,9 +54,11 @@ def prepare_engine(engine: Engine) -> None:
         cursor.execute("PRAGMA journal_mode=WAL")
         cursor.execute("PRAGMA synchronous=FULL")
         cursor.execute("PRAGMA foreign_keys=ON")
+        # So that REPLACE fires the guards of what it deletes, by whichever unique column.
+        cursor.execute("PRAGMA recursive_triggers=ON")
         cursor.execute("PRAGMA temp_store=MEMORY")
         cursor.execute("PRAGMA secure_delete=ON")
-        cursor.execute("PRAGMA busy_timeout=30000")
+        cursor.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
         cursor.execute("PRAGMA cache_size=-12288")
         # Every 16 MiB of the log instead of 4: whoever commits then copies a page that changed often once.
         cursor.execute("PRAGMA wal_autocheckpoint=4096")
@@ -258,15 +266,28 @@ def integrity(records: Records) -> list[str]:
 def scrub_log(records: Records) -> bool:
     """Take what was deleted out of the database's own files as far as it can; True when it is gone there.
 
-    SQLite overwrites deleted rows and its write-ahead log is emptied here, unless a long read keeps it in
-    use. PostgreSQL gives dead rows and log segments free, but overwrites them in its own time.
+    SQLite overwrites deleted rows and its write-ahead log is emptied here, unless a read keeps it in use for
+    longer than this waits. PostgreSQL gives dead rows and log segments free, but overwrites them in its own
+    time.
     """
     if records.dialect == "sqlite":
-        with records.outside() as connection:
-            busy, _, _ = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
-        return not busy
+        return any(_log_emptied(records) for _ in range(_SCRUB_TRIES))
     with records.outside() as connection:
         connection.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql(
             "VACUUM keys.data_keys, keys.part_keys"
         )
     return False
+
+
+def _log_emptied(records: Records) -> bool:
+    """Try once. The statement has the writers' lock while it waits for readers: not for long."""
+    with records.outside() as connection:
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)").one()  # most of the work, beside writers
+        connection.exec_driver_sql(f"PRAGMA busy_timeout={_SCRUB_MS}")
+        try:
+            busy, _, _ = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
+        finally:
+            connection.exec_driver_sql(f"PRAGMA busy_timeout={_BUSY_MS}")
+    if busy:
+        time.sleep(_SCRUB_RESTS_S)
+    return not busy

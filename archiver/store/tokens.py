@@ -141,6 +141,13 @@ def misfiled(connection: Connection, pks: Sequence[int]) -> set[int]:
     return set(connection.scalars(missing))
 
 
+def too_few_filed(connection: Connection) -> bool:
+    """Whether fewer tokens are filed than it is said are. Two counts; `misfiled` compares one by one."""
+    borne = select(func.count()).select_from(borne_tokens).where(borne_tokens.c.seq < _until_query())
+    filed = select(func.count()).select_from(message_tokens)
+    return int(connection.scalar(filed) or 0) < int(connection.scalar(borne) or 0)
+
+
 def _until_query() -> ScalarSelect[Any]:
     query = select(func.coalesce(func.max(filed_tokens.c.until), 0))
     return query.where(filed_tokens.c.id == _UNTIL).scalar_subquery()

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Final
 
 from retention.clock.facts import Case, Facts
-from retention.clock.plan import Bound, Plan, Planner, chart_needs_default
+from retention.clock.plan import Bound, Plan, Planner
 from retention.clock.result import Candidate, Duty, Result, conclude
 from retention.clock.terms import Answer, ask, ask_default, ask_default_from_entry, duty
 from retention.errors import FactsError, RetentionError, UnknownFact
@@ -106,7 +106,9 @@ class _Reckoning:
         for tier in plan.tiers:
             # A part of a record is kept as long as the record itself.
             self._record_type(jurisdiction, tier, case)
-        silent = not (unsure or state or (federal and not chart_needs_default(jurisdiction, record_type)))
+        # Federal conditions of participation are floors: only the State says how long a chart is kept.
+        floor = record_type == MEDICAL_RECORD and jurisdiction != FEDERAL
+        silent = not (unsure or state or (federal and not floor))
         self._advise(plan, case, silent)
         if not silent:
             return

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime
 from itertools import product
@@ -18,6 +19,8 @@ from retention.law.schedules import Schedule, default_schedule
 Dates = date | tuple[date | None, ...] | None
 MAX_POSSIBILITIES: Final = 4096
 MAX_LIST: Final = 256
+MAX_QUESTIONS: Final = 100_000
+"""So many times the rules of a State and a record type are asked for one document: some seconds."""
 _FIRST_YEAR: Final = 1800
 _LAST_YEAR: Final = 2300
 _DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
@@ -114,7 +117,10 @@ class Facts:
                 continue
             if name in ("record_types", "jurisdictions"):
                 allowed = known.record_type_names if name == "record_types" else known.jurisdictions
-                values[name] = tuple(_name(name, item, allowed) for item in _items(name, value))
+                names = [None if item is None else _name(name, item, allowed) for item in _items(name, value)]
+                # With null among the names others are possible than those given: then nothing is known.
+                if None not in names:
+                    values[name] = tuple(dict.fromkeys(names))
             elif isinstance(value, list):
                 values[name] = tuple(_value(name, item, known) for item in _items(name, value)) or None
             else:
@@ -158,15 +164,49 @@ _READ: Final = attrgetter(*_SINGLE)
 def parse_facts(document: object, schedule: Schedule | None = None) -> tuple[Facts, ...]:
     """A whole FACTS.json: one object, or a list of objects that are possibilities.
 
-    Raises FactsError (UnknownFact among them) as `Facts.from_json` does, or when it is neither.
+    Raises FactsError (UnknownFact among them) as `Facts.from_json` does, or when it is neither, or asks more
+    than `MAX_QUESTIONS`.
     """
     if isinstance(document, dict):
-        return (Facts.from_json(document, schedule),)
+        return _bounded((Facts.from_json(document, schedule),))
     if not isinstance(document, list) or not document or not all(isinstance(one, dict) for one in document):
         raise FactsError("facts: must be a JSON object, or a list of such objects that are possibilities")
     if len(document) > MAX_LIST:
         raise FactsError(f"facts: over {MAX_LIST} possibilities; give fewer")
-    return tuple(Facts.from_json(one, schedule) for one in document)
+    return _bounded(tuple(Facts.from_json(one, schedule) for one in document))
+
+
+def read_facts(text: bytes, schedule: Schedule | None = None) -> tuple[Facts, ...]:
+    """A whole FACTS.json as it was written, in any Unicode encoding; else as `parse_facts`.
+
+    A field that is there twice is refused: which of the two is meant could shorten. Raises FactsError, too,
+    for what isn't JSON (RFC 8259), naming line and column.
+    """
+    try:
+        document = json.loads(text, object_pairs_hook=_once)
+    except json.JSONDecodeError as error:
+        raise FactsError(f"facts: not JSON, from line {error.lineno}, column {error.colno} on") from None
+    except (ValueError, RecursionError):
+        raise FactsError("facts: not JSON that can be read: no Unicode text, or nested too deep") from None
+    return parse_facts(document, schedule)
+
+
+def _bounded(several: tuple[Facts, ...]) -> tuple[Facts, ...]:
+    """The facts, where an answer doesn't take minutes: one request must not keep a server busy."""
+    asked = 0
+    for one in several:
+        lists = (value for value in attrgetter(*_ALL)(one) if isinstance(value, tuple))
+        asked += math.prod(len(value) or 1 for value in lists)
+    if asked > MAX_QUESTIONS:
+        raise FactsError(f"facts: over {MAX_QUESTIONS:,} combinations of all that is listed; give fewer")
+    return several
+
+
+def _once(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise FactsError("facts: a field is there twice; give each once, or a list of possibilities")
+    return found
 
 
 def _case(facts: Facts, combination: tuple[object, ...]) -> Case:

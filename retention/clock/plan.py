@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Final
 
 from retention.law.rules import ANY_PROVIDER, FEDERAL, Rule
-from retention.law.schedules import MEDICAL_RECORD, Schedule
+from retention.law.schedules import Schedule
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,20 +83,17 @@ class Planner:
         state = tuple(rule for rule in group if not rule.is_advice)
         if any(rule.provider_type == named and named != ANY_PROVIDER for rule in state):
             state = tuple(rule for rule in state if not rule.yields_to_named_provider)
-        settled = any(_decides(rule, named) for rule in state)
+        settling = [rule for rule in state if rule.decides(named, record_type)]
         national = self._numeric(FEDERAL, named, record_type)
-        federal = tuple(
-            rule
-            for rule in national
-            if not rule.is_advice and not (rule.combine == "state_else_federal" and settled)
-        )
+        federal = tuple(rule for rule in national if not rule.is_advice and not _gives_way(rule, settling))
         advice = tuple(rule for rule in (*group, *national) if rule.is_advice)
         advisers = self.schedule.advisers(FEDERAL, named, record_type)
         if jurisdiction != FEDERAL:
             advisers += self.schedule.advisers(jurisdiction, named, record_type)
 
         def bind(rules: tuple[Rule, ...]) -> tuple[Bound, ...]:
-            return tuple(self._bind(rule, (*group, *national), jurisdiction, named) for rule in rules)
+            beside = (*group, *national)
+            return tuple(self._bind(rule, beside, jurisdiction, named, record_type) for rule in rules)
 
         return Plan(
             state=bind(state),
@@ -139,7 +137,11 @@ class Planner:
             for rule in self._numeric(place, None, record_type)
         )
 
-    def _bind(self, rule: Rule, group: tuple[Rule, ...], jurisdiction: str, named: str) -> Bound:
+    def _bind(
+        self, rule: Rule, group: tuple[Rule, ...], jurisdiction: str, named: str, record_type: str
+    ) -> Bound:
+        if rule.also_years is not None and record_type in rule.also_types:
+            rule = replace(rule, min_years=rule.also_years)
         oldest, youngest = self.ages(jurisdiction)
         majority = rule.age_of_majority or oldest
         minor_age = rule.applies_if_age_below or majority
@@ -160,8 +162,8 @@ class Planner:
             minor_age=minor_age,
             adult_age=adult_age,
             majority=majority,
-            covers_minors=rule.population == "adult" and not twins,
-            decides=_decides(rule, named) and rule.population != "deceased",
+            covers_minors=rule.minors_open or (rule.population == "adult" and not twins),
+            decides=rule.decides(named, record_type) and rule.population != "deceased",
             alternatives=self._alternatives(rule),
             at_event=any(other.age_tested_at == "last_treatment" for other in pair),
             emancipation=any(other.emancipation_ends_minority for other in pair),
@@ -175,13 +177,10 @@ class Planner:
         )
 
 
-def _decides(rule: Rule, provider_type: str) -> bool:
-    return not (rule.never_alone or provider_type in rule.doubtful_for)
-
-
-def chart_needs_default(jurisdiction: str, record_type: str) -> bool:
-    """Whether the organisation's default stands in for a chart in spite of federal rules.
-
-    Federal conditions of participation are floors; only the State says how long a chart is kept.
-    """
-    return record_type == MEDICAL_RECORD and jurisdiction != FEDERAL
+def _gives_way(rule: Rule, settling: Iterable[Rule]) -> bool:
+    """Whether a federal rule for where the State has none isn't asked; the one for minors (42 CFR 483.70)
+    only where a State's rule speaks of minors."""
+    if rule.combine != "state_else_federal":
+        return False
+    of_minors = rule.population == "minor"
+    return any(not of_minors or other.population == "minor" or other.has_age_term for other in settling)

@@ -216,7 +216,17 @@ def _stages(bound: Bound, born: date, event: Event, case: Case) -> tuple[bool, b
 
 
 def _emancipated(bound: Bound, case: Case) -> date | None:
-    return case.dates["emancipated_on"] if case.use_emancipation and bound.emancipation else None
+    return _chosen(case, "emancipated_on") if case.use_emancipation and bound.emancipation else None
+
+
+def _death(case: Case) -> date | None:
+    return _chosen(case, "died") if case.use_death_alternative else None
+
+
+def _chosen(case: Case, event: str) -> date | None:
+    """An event that may shorten; one before the birth doesn't, as one of the two dates is wrong."""
+    day, born = case.dates[event], case.dates["born"]
+    return None if day is None or (born is not None and day < born) else day
 
 
 def _years(rule: Rule, case: Case) -> int:
@@ -252,8 +262,8 @@ def _age_term(bound: Bound, born: date, case: Case) -> Term:
         return sentences.birthday(rule.minor_until_age, born, through, whose)
     count = rule.minor_plus_years or 0
     through = add_years(born, bound.majority + count)
-    died = case.dates["died"]
-    if rule.death_ends_minority and case.use_death_alternative and died is not None:
+    died = _death(case)
+    if rule.death_ends_minority and died is not None:
         after = add_years(died, count)
         if after < through:
             return Term(after, f"{years(count)} from the minor's death on {died}, as the organisation chose")
@@ -294,8 +304,8 @@ def _former(former: FormerVersion, bound: Bound, case: Case, born: date | None) 
 
 def _ended_by_death(bound: Bound, case: Case) -> Term | None:
     """The shortest term that the law offers instead after death, where the organisation lets it count."""
-    died = case.dates["died"]
-    if died is None or not case.use_death_alternative:
+    died = _death(case)
+    if died is None:
         return None
     terms = []
     if bound.rule.death_alternative_years is not None:
@@ -349,14 +359,16 @@ def _candidate(
 def _default(record_type: str, jurisdiction: str, case: Case, terms: list[Term]) -> Candidate:
     through = max(term.through for term in terms)
     last = through if case.anchor is None or case.anchor <= through else case.anchor
-    words = f"no rule sets a period here, so the organisation's default counts: {sentences.joined(terms)}"
+    words = (
+        f"no rule settles the period here, so the organisation's default counts: {sentences.joined(terms)}"
+    )
     return Candidate(
         rule_id=ORG_DEFAULT,
         jurisdiction=jurisdiction,
         record_type=record_type,
         date=last + ONE_DAY,
         retain_through=last,
-        citation="organisation default, where no rule sets a period",
+        citation="organisation default, where no rule settles the period",
         explanation=sentences.sentence(words, last, through),
         basis="organisation_default",
         verified="not_applicable",

@@ -13,7 +13,7 @@ from typing import Any, Final
 from sqlalchemy import RowMapping, select, update
 
 from archiver.archive import Record
-from archiver.classify.records import CORRESPONDENCE
+from archiver.classify.records import CORRESPONDENCE, classified_types
 from archiver.clock import from_us, rfc3339, to_us
 from archiver.errors import KeyDestroyed
 from archiver.learning import changed_types
@@ -56,7 +56,7 @@ class Corrections:
             record = self._record(act, actor, message_id)
             if self._open_one(act, record.row["pk"], ASKED) is not None:
                 raise WrongState("a correction of this message waits for approval; decide on it first")
-            lost = self._effective(record) - set(wanted)
+            lost = self._effective(record) - {self._schedule.canonical(name) for name in wanted}
             now = to_us(self._vault.clock.now())
             number = act.connection.scalar(
                 corrections.insert()
@@ -73,6 +73,7 @@ class Corrections:
             besides = {str(name) for name, _ in record.meta["record_types"]}
             besides |= set(record.meta.get("record_types_besides") or ())
             value = {"types": wanted, "reason": said, "decision": "", "besides": sorted(besides)}
+            value["lost"] = sorted(lost)
             act.connection.execute(
                 update(corrections)
                 .where(corrections.c.id == number)
@@ -154,7 +155,12 @@ class Corrections:
     # --- inside -------------------------------------------------------------------------------
 
     def _types(self, types: Iterable[str]) -> list[str]:
-        return sorted({self._schedule.canonical(name) for name in types}) or [CORRESPONDENCE]
+        """By the classifier's names, which searches know, or else by the schedules'."""
+        known = classified_types()
+        by_name = {name: self._schedule.canonical(name) for name in types}
+        return sorted({name if name in known else schedule for name, schedule in by_name.items()}) or [
+            CORRESPONDENCE
+        ]
 
     def _effective(self, record: Record) -> set[str]:
         """The types that count now, by the schedules' names; mail of no type loses nothing."""
@@ -190,8 +196,7 @@ class Corrections:
         row = self._find(act, number)
         act.objects.append(row["message_id"])
         self._gate.must_see(actor, [row["message_pk"]], _NO_SUCH)
-        alone = or_alone and row["state"] == IN_FORCE and row["asked_by"] == row["decided_by"]
-        if row["state"] != ASKED and not alone:
+        if row["state"] != ASKED and not (or_alone and _alone(row)):
             raise WrongState("this correction is decided already; make another one")
         return row
 
@@ -237,13 +242,16 @@ class Corrections:
         )
 
     def _shown(self, act: Act, row: RowMapping) -> dict[str, Any]:
-        """A correction; its types and reasons are None once the message was disposed of."""
-        value = self._opened(act, row) or {"types": None, "reason": None, "decision": None}
+        """A correction; its types and reasons are None once the message was disposed of. `takes_away`: what
+        the message would no longer be, by the schedules' names; `alone`: in force on one person's word."""
+        value = self._opened(act, row) or {"types": None, "reason": None, "decision": None, "lost": None}
         return {
             "n": row["id"],
             "message": row["message_id"],
             "state": row["state"],
+            "alone": _alone(row),
             "types": value["types"],
+            "takes_away": value.get("lost", []),
             "reason": value["reason"],
             "asked_by": row["asked_by"],
             "asked_by_name": row["asked_by_name"],
@@ -252,6 +260,10 @@ class Corrections:
             "decided_at": rfc3339(from_us(row["decided_us"])) if row["decided_us"] is not None else None,
             "decision_reason": value["decision"],
         }
+
+
+def _alone(row: RowMapping) -> bool:
+    return bool(row["state"] == IN_FORCE and row["asked_by"] == row["decided_by"])
 
 
 def _rows() -> Any:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
-from datetime import date
+import re
 from typing import Any, Final
 
 from sqlalchemy import Connection, select
@@ -14,9 +13,8 @@ from archiver.store import standing
 from archiver.store.schema import disposition_items, dispositions, messages, users
 from archiver.vault import Vault
 from retention.acts import look
-from retention.clock.facts import Facts
 from retention.dating import reasons
-from retention.dating.verdicts import Verdict, Verdicts
+from retention.dating.verdicts import Verdicts
 from retention.disposition.extensions import extended
 from retention.fields import SealedFields
 from retention.law.schedules import Schedule
@@ -46,7 +44,8 @@ class Explainer:
         self.verdicts = Verdicts(vault, schedule, patients)
 
     def explain(self, actor: Actor, object_id: str) -> dict[str, Any]:
-        """What the clock and the policy say of a message now; on record before it is returned.
+        """What the clock and the policy say of a message now; on record before it is returned. It is named by
+        its id, a report's, or the SHA-256 (hex) of its bytes, for who has the bytes of what was destroyed.
 
         `{id, status, because, earliest, disposal_date, permanent, governing, candidates, unconfirmed,
         missing?, facts, anchor, anchor_basis, holds, extended_until}`: `because` says it in sentences, the
@@ -58,6 +57,7 @@ class Explainer:
         AccessDenied.
         """
         with look(self._vault, self._gate, actor, Action.RETENTION_READ, "retention.explain") as act:
+            object_id = _by_bytes(act.connection, object_id) or object_id
             act.objects.append(object_id[:64])
             pk = self._vault.archive.find(object_id)
             self._gate.must_see(actor, [pk])
@@ -65,7 +65,7 @@ class Explainer:
             verdict = self.verdicts.of([pk], policy).get(pk)
             if verdict is None:
                 return self._destroyed(act.connection, pk, object_id, actor)
-            document = {"id": object_id, **verdict.result.to_json(), "facts": facts_json(verdict)}
+            document = {"id": object_id, **verdict.result.to_json(), "facts": verdict.facts_json()}
             anchored = act.connection.execute(
                 select(messages.c.anchor, messages.c.anchor_basis).where(messages.c.pk == pk)
             ).one()
@@ -112,29 +112,22 @@ class Explainer:
             raise KeyDestroyed("this message was disposed of; its certificate says when and by which rule")
         at = connection.scalar(select(messages.c.disposed_us).where(messages.c.pk == pk))
         rule = self._fields.open(f"{row.id}/{row.message_id}", row.sealed_rule)
+        # Lists of before these were kept have neither.
+        rests_on = {name: rule.pop(name, []) for name in ("facts", "others")}
         if not may(actor, Action.ROSTER_READ):
-            rule = {name: rule.get(name) for name in _SPARED}
-        named = {
-            step: self._name(connection, who)
-            for step, who in (
-                ("proposed_by", row.created_by),
-                ("approved_by", row.decided_by),
-                ("executed_by", row.executed_by),
-            )
-        }
-        told = {
+            rule, rests_on = {name: rule.get(name) for name in _SPARED}, {}
+        document = {
             "at": rfc3339(from_us(at)) if at is not None else None,
             "disposition": row.id,
             "rule": rule,
-            **named,
+            **rests_on,
+            "proposed_by": self._name(connection, row.created_by),
+            "approved_by": self._name(connection, row.decided_by),
+            "executed_by": self._name(connection, row.executed_by or row.begun_by),
             "certificate": f"holdfast disposition certificate {row.id}",
         }
-        because = [
-            f"Its key was destroyed on {told['at']} by disposition {row.id}: it can't be read any more.",
-            f"It was due by {rule['rule_id']} ({rule['citation']}).",
-            f"Approved by {named['approved_by']}; the certificate: `{told['certificate']}`.",
-        ]
-        return {"id": object_id, "status": "destroyed", "because": because, "destroyed": told}
+        because = reasons.told_of_destroyed(document)
+        return {"id": object_id, "status": "destroyed", "because": because, "destroyed": document}
 
     @staticmethod
     def _name(connection: Connection, user_id: str | None) -> str | None:
@@ -143,22 +136,16 @@ class Explainer:
         return connection.scalar(select(users.c.name).where(users.c.id == user_id)) or user_id
 
 
-def facts_json(verdict: Verdict) -> list[dict[str, Any]]:
-    """The facts a verdict was computed from, known ones only; patient information."""
-    return [_plain(one) for one in verdict.facts]
+def _by_bytes(connection: Connection, given: str) -> str | None:
+    """The id of the message with these bytes: the one that lives, or the one that was destroyed last."""
+    if not _SHA256.fullmatch(given.lower()):
+        return None
+    same = select(messages.c.id).where(messages.c.sha256 == bytes.fromhex(given))
+    living = connection.scalar(same.where(messages.c.disposed_us.is_(None)))
+    return living or connection.scalar(same.order_by(messages.c.disposed_us.desc()).limit(1))
 
 
-def _plain(facts: Facts) -> dict[str, Any]:
-    known = ((field.name, getattr(facts, field.name)) for field in fields(facts))
-    return {name: _value(value) for name, value in known if value is not None}
-
-
-def _value(value: Any) -> Any:
-    if isinstance(value, tuple):
-        return [_value(one) for one in value]
-    return value.isoformat() if isinstance(value, date) else value
-
-
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _SPARED: Final = ("rule_id", "jurisdiction", "record_type", "citation")
 _OF_PATIENTS: Final = ("facts", "because", "advice", "advised_date", "destroy_by")
 

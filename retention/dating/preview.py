@@ -22,6 +22,7 @@ from retention.acts import by_system, change, look
 from retention.dating import rows
 from retention.dating.verdicts import Verdict, Verdicts
 from retention.disposition.extensions import extended
+from retention.errors import RetentionError
 from retention.fields import SealedFields
 from retention.jobs.queue import queue_of
 from retention.policy.changes import read_change, shortens, target
@@ -127,7 +128,11 @@ class Previews:
                 .order_by(policy_previews.c.created_us)
             ).all()
         for preview_id in waiting:
-            self._work(preview_id, None)
+            try:
+                self._work(preview_id, None)
+            except RetentionError as error:
+                # Another version of the program may know a type or a State no more: others don't wait for it.
+                self._failed(preview_id, error.code)
         return len(waiting)
 
     # --- inside -------------------------------------------------------------------------------
@@ -141,19 +146,23 @@ class Previews:
         now = policies.current()
         result = self._compared(preview_id, now, target(means, now, policies), total, progress)
         with self._vault.records.write() as connection:
-            connection.execute(
-                update(policy_previews)
-                .where(policy_previews.c.id == preview_id)
-                .values(
-                    state=DONE,
-                    done=result["examined"],
-                    total=result["examined"],
-                    sealed_result=self._fields.seal(f"{preview_id}/result", result),
-                )
+            self._set(
+                connection,
+                preview_id,
+                state=DONE,
+                done=result["examined"],
+                total=result["examined"],
+                sealed_result=self._fields.seal(f"{preview_id}/result", result),
             )
             event = by_system(
                 "retention.previewed", "success", objects=(preview_id,), count=result["examined"]
             )
+            self._vault.audit.record_in(connection, event)
+
+    def _failed(self, preview_id: str, code: str) -> None:
+        with self._vault.records.write() as connection:
+            self._set(connection, preview_id, state=FAILED)
+            event = by_system("retention.previewed", "failed", objects=(preview_id,), reason=code)
             self._vault.audit.record_in(connection, event)
 
     def _compared(
@@ -243,9 +252,10 @@ class Previews:
 
     def _tell(self, preview_id: str, done: int) -> None:
         with self._vault.records.write() as connection:
-            connection.execute(
-                update(policy_previews).where(policy_previews.c.id == preview_id).values(done=done)
-            )
+            self._set(connection, preview_id, done=done)
+
+    def _set(self, connection: Connection, preview_id: str, **values: Any) -> None:
+        connection.execute(update(policy_previews).where(policy_previews.c.id == preview_id).values(**values))
 
     def _opened(self, connection: Connection, preview_id: str) -> dict[str, Any]:
         row = connection.execute(

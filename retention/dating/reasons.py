@@ -53,6 +53,30 @@ def told(verdict: Verdict, document: Mapping[str, Any], today: date) -> dict[str
     }
 
 
+def told_of_destroyed(document: Mapping[str, Any]) -> list[str]:
+    """What became of a message and why that was right, in sentences. `document` is as `explain` returns it;
+    without `facts` it is for somebody who isn't told of patients."""
+    rule, others = document["rule"], document.get("others", ())
+    named = f"{rule['rule_id']} ({rule['citation']})"
+    said = [
+        f"Its key was destroyed on {document['at']} by disposition {document['disposition']}: "
+        "it can't be read any more."
+    ]
+    if "facts" in document:
+        said.append(f"It was due since {rule['date']} by {named}. {_sentence(rule['explanation'])}")
+    else:
+        said.append(f"It was due by {named}.")
+    if others:
+        asked = f"{len(others)} other {'rule' if len(others) == 1 else 'rules'}"
+        said.append(f"{asked} applied, and none asked to keep it for longer.")
+    said.append("At that moment its date was found anew and no hold covered it: the database asks for both.")
+    said.append(
+        f"Approved by {document['approved_by']}, executed by {document['executed_by']}; "
+        f"the certificate: `{document['certificate']}`."
+    )
+    return said
+
+
 def _status(verdict: Verdict, held: bool, today: date, own: bool) -> str:
     result = verdict.result
     if result.permanent:

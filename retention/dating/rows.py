@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -46,13 +45,6 @@ _TOLD: Final = "unconfirmed_told"
 """Name of the number of confirmations that the messages' rows have been told of."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stale:
-    """Living messages whose verdict isn't current: their newest delivery, by key."""
-
-    seqs: dict[int, int]
-
-
 def save(
     connection: Connection, verdicts: Verdicts, found: Mapping[int, Verdict], seqs: dict[int, int]
 ) -> None:
@@ -90,22 +82,22 @@ def save(
     connection.execute(delete(redates).where(redates.c.message_pk.in_(list(found))))
 
 
-def stale(records: Records, verdicts: Verdicts, policy: Policy) -> Iterator[Stale]:
-    """Living messages whose verdict isn't current under a policy, by chunks."""
+def stale(records: Records, verdicts: Verdicts, policy: Policy) -> Iterator[list[int]]:
+    """The keys of living messages whose verdict isn't current under a policy, by chunks."""
     last = _FIRST
     while True:
         query = (
-            select(messages.c.pk, newest_delivery().label("seq"))
+            select(messages.c.pk)
             .where(messages.c.pk > last, messages.c.disposed_us.is_(None), ~is_current(verdicts, policy))
             .order_by(messages.c.pk)
             .limit(CHUNK)
         )
         with records.read() as connection:
-            rows = connection.execute(query).all()
-        if not rows:
+            pks = list(connection.scalars(query))
+        if not pks:
             return
-        yield Stale({row.pk: row.seq or 0 for row in rows})
-        last = rows[-1].pk
+        yield pks
+        last = pks[-1]
 
 
 def is_current(verdicts: Verdicts, policy: Policy) -> ColumnElement[bool]:

@@ -9,18 +9,16 @@ from typing import Any
 from sqlalchemy import Connection, and_, case, func, select
 
 from archiver.clock import everywhere_today
-from archiver.store import dialect
 from archiver.store.schema import messages
 from archiver.vault import Vault
 from retention.acts import by_system
 from retention.dating import rows
 from retention.dating.cells import Cells
+from retention.dating.computing import compute
 from retention.dating.explain import Explainer
 from retention.disposition.extensions import is_extended
 from retention.disposition.proposing import Proposer
 from retention.policy.store import SCHEDULES
-from retention.policy.store import version as policy_version
-from retention.roster.patients import roster_version
 
 CHUNK = 500
 Progress = Callable[[int], None]
@@ -85,27 +83,21 @@ class RetentionRun:
         """
         return self._cells.on(on, progress)
 
+    def finish_lists(self) -> int:
+        """End lists whose making a stop cut short; how many. Durable."""
+        return self._proposer.finish()
+
     def refresh(self, progress: Progress | None = None) -> int:
         """Compute every date that isn't up to date; how many were. Durable chunk by chunk."""
-        policies, records = self._verdicts.policies, self._vault.records
+        policies = self._verdicts.policies
         policies.notice()
         rows.tell_unconfirmed(self._vault)
         done = 0
-        for chunk in rows.stale(records, self._verdicts, policies.current()):
-            pks = list(chunk.seqs)
-            while True:
-                with records.read() as connection:
-                    roster, policy = roster_version(connection), policies.current(connection)
-                verdicts = self._verdicts.of(pks, policy)
-                with records.write(dialect.LOCK_ARCHIVE) as connection:
-                    # A roster or a policy that came in meanwhile has marked messages that we would unmark.
-                    if roster_version(connection) != roster or policy_version(connection) != policy.version:
-                        continue
-                    rows.save(connection, self._verdicts, verdicts, chunk.seqs)
-                break
-            done += len(verdicts)
+        for chunk in rows.stale(self._vault.records, self._verdicts, policies.current()):
+            computed = len(compute(self._vault, self._verdicts, chunk))
+            done += computed
             if progress is not None:
-                progress(len(verdicts))
+                progress(computed)
         return done
 
     def waiting(self, connection: Connection, day: date) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import date
 from functools import lru_cache
 from typing import Any
@@ -41,10 +41,15 @@ OPAQUE = frozenset({"encrypted", "damaged", "too_large", "too_deep", "timeout", 
 """Text states of parts that may hold anything, a medical record among it."""
 NOT_READ = frozenset({"not_supported", "no_text"})
 """Text states of parts that hold no text we can read: documents of unknown kinds, pictures, scans."""
+REPORTS = frozenset({"radiology_image", "lab_report"})
+"""Types for which States give films and a laboratory's own copies shorter terms; mail is the report."""
 SCAN_BYTES = 50_000
 """A smaller picture is taken for a logo or a signature; a fax is a TIFF of any size."""
-_LOGIC = 5
-"""Grows when this module derives other facts from the same message, so that all are computed anew."""
+_OTHERS = ("rule_id", "jurisdiction", "record_type", "date", "citation")
+"""What is kept of a rule that didn't govern."""
+_LOGIC = 6
+"""Grows when this module derives other facts from the same message, or the clock's code another day from the
+same facts, so that all are computed anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +71,22 @@ class Verdict:
         return self.result.disposal_date
 
     @property
-    def rule(self) -> dict[str, Any]:
-        """The governing rule, as a disposition keeps it; empty where none governs."""
+    def reasoning(self) -> dict[str, Any]:
+        """Why it may go, as a disposition keeps it for who asks when the message is gone; empty where no rule
+        governs: the governing rule, the `facts` it was found by, and what all other rules said (`others`)."""
         governing = self.result.governing
-        return governing.to_json() if governing is not None else {}
+        if governing is None:
+            return {}
+        others = [one.to_json() for one in self.result.candidates if one.key != governing.key]
+        return {
+            **governing.to_json(),
+            "facts": self.facts_json(),
+            "others": [{name: one[name] for name in _OTHERS} for one in others],
+        }
+
+    def facts_json(self) -> list[dict[str, Any]]:
+        """The facts it was computed from, known ones only; patient information."""
+        return [_plain(one) for one in self.facts]
 
 
 class Verdicts:
@@ -217,8 +234,8 @@ def _record_types(record: Record, *, about_patient: bool) -> tuple[str, ...] | N
     """All types the classifier found; None, so that the message is kept, where its text couldn't be read.
 
     Mail about a patient is part of the medical record, whatever its words: so is what carries a record
-    number or a patient's address without saying a clinical word, and what may hold anything. What two
-    persons agreed on takes the place of all that; what one person said is added to it.
+    number or a patient's address without saying a clinical word, what may hold anything, and a report of
+    images or tests. What two persons agreed on takes the place of all that; what one person said is added.
     """
     types = {str(name) for name, _ in record.meta["record_types"]}
     if record.meta.get("record_types_by") == BY_PERSON:
@@ -235,6 +252,8 @@ def _record_types(record: Record, *, about_patient: bool) -> tuple[str, ...] | N
         rules <= NOT_ABOUT_PATIENTS and (about_patient or not CLINICAL_MARKS.isdisjoint(record.meta["phi"]))
     ):
         types = (types - {CORRESPONDENCE}) | {MEDICAL_RECORD}
+    if not REPORTS.isdisjoint(types | rules):
+        types.add(MEDICAL_RECORD)
     return tuple(sorted(types)) or (CORRESPONDENCE,)
 
 
@@ -259,3 +278,14 @@ def _clock_of(schedule: Schedule, default_years: int) -> Clock:
 
 def _kept(missing: str) -> Verdict:
     return Verdict(Result(None, False, None, (), (missing,)), ())
+
+
+def _plain(facts: Facts) -> dict[str, Any]:
+    known = ((field.name, getattr(facts, field.name)) for field in fields(facts))
+    return {name: _value(value) for name, value in known if value is not None}
+
+
+def _value(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_value(one) for one in value]
+    return value.isoformat() if isinstance(value, date) else value

@@ -32,6 +32,7 @@ from retention.refusals import WrongState
 from search.access import Actor, Gate
 
 CHUNK = 500
+_SAMPLE = ("seed", "population", "size", "good", "bad", "drawn_at", "draws")
 RULES = 500
 """Rules that a certificate sums up; of more, those of the most messages."""
 OUTCOMES = ("destroyed", "held", "extended", "not_due", "unconfirmed", "refused", "gone")
@@ -188,7 +189,7 @@ class Certifier:
             return None
         reviewers = {one["opened_by"] for one in sample["messages"] if one["opened_by"]}
         return {
-            **{name: sample[name] for name in ("seed", "population", "size", "good", "bad", "drawn_at")},
+            **{name: sample[name] for name in _SAMPLE},
             "drawn_by": people.get(sample["drawn_by"], sample["drawn_by"]),
             "reviewed_by": sorted(people.get(one, one) for one in reviewers),
         }

@@ -148,6 +148,7 @@ class Dispositions:
             row = self._find(act, disposition_id)
             if row["state"] != "proposed":
                 raise WrongState(f"this disposition is {row['state']}; only a proposed one can be approved")
+            lists.whole(row)
             if row["created_by"] == actor.user_id:
                 raise SecondPersonNeeded("you proposed this disposition; another person must approve it")
             if row["changed_by"] == actor.user_id:
@@ -275,6 +276,7 @@ class Dispositions:
             raise WrongState(
                 "its execution has begun: execute it again to finish; a hold still keeps what it covers"
             )
+        lists.whole(row)
 
     def _added_up(self, disposition_id: str) -> Sums:
         """A list's sums and hash as its items say; before any transaction, as a long one takes seconds."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, select, update
+from sqlalchemy import Connection, bindparam, select, update
 from sqlalchemy.exc import DBAPIError
 
 from archiver.archive import Destroyed
@@ -31,6 +31,7 @@ from retention.dating import rows
 from retention.dating.explain import Explainer
 from retention.dating.verdicts import Verdict
 from retention.disposition import items as items_of
+from retention.disposition import lists
 from retention.disposition.certifying import Certifier
 from retention.disposition.extensions import extended
 from retention.disposition.items import Item
@@ -84,10 +85,8 @@ class Executor:
         self, actor: Actor, disposition_id: str, progress: Progress | None, seconds: float | None
     ) -> bool:
         until = None if seconds is None else time.monotonic() + seconds
-        mine = disposition_items.c.disposition_id == disposition_id
-        listed = mine & disposition_items.c.excluded_us.is_(None)
         with self._vault.records.read() as connection:
-            total = connection.scalar(select(func.count()).where(listed)) or 0
+            total = lists.length(connection, disposition_id)
         last, done = -(2**63), 0
         while True:
             with self._vault.records.read() as connection:

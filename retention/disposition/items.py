@@ -20,7 +20,7 @@ CHUNK = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One message of a disposition. `rule` is the governing candidate of its verdict, as JSON.
+    """One message of a disposition. `rule` is its verdict's reasoning: the rule and what it rests on.
 
     `about` is what the message's row says of it; one that was taken off the list carries when and by whom.
     """
@@ -37,7 +37,7 @@ class Item:
     sealed_exclusion: bytes | None = None
 
     def seal(self, fields: SealedFields, disposition_id: str) -> bytes:
-        """The rule sealed: its date and explanation follow from a patient's birth."""
+        """The rule sealed: its date, explanation and facts tell of a patient."""
         return fields.seal(f"{disposition_id}/{self.message_id}", self.rule)
 
     @property

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, RowMapping, func, select, update
 
 from archiver.store.records import Records
 from archiver.store.schema import disposition_items, dispositions, messages
 from retention.disposition import items as items_of
 from retention.fields import SealedFields
+from retention.refusals import WrongState
 from search.access import Actor
 
 OPEN = ("proposed", "approved")
 """States of a disposition that is not over."""
+BEING_MADE = b""
+"""The hash of a list to which messages are still being added: no list has it, so nobody can approve it."""
 _MOST = 1_000
 
 
@@ -97,13 +100,28 @@ def take_off(
                 sealed_exclusion=fields.seal(f"{disposition_id}/{pk}/excluded", {"reason": reason}),
             )
         )
-    if ready is not None and ready.of == bytes(now or b""):
+    if bytes(now or b"") == BEING_MADE:
+        left = BEING_MADE
+    elif ready is not None and ready.of == bytes(now or b""):
         left = ready.left
     else:  # the list became another one meanwhile
         left = items_of.digest(items_of.read_all(connection, fields, disposition_id))
     connection.execute(
         update(dispositions).where(dispositions.c.id == disposition_id).values(items_sha256=left)
     )
+
+
+def whole(row: RowMapping) -> None:
+    """Raise WrongState for a list to which messages are still being added."""
+    if bytes(row["items_sha256"]) == BEING_MADE:
+        raise WrongState("this list is still being made; look again in a minute")
+
+
+def length(connection: Connection, disposition_id: str) -> int:
+    """How many messages are on a list."""
+    mine = disposition_items.c.disposition_id == disposition_id
+    query = select(func.count()).where(mine, disposition_items.c.excluded_us.is_(None))
+    return int(connection.scalar(query) or 0)
 
 
 def on_list(connection: Connection, disposition_id: str, pks: Sequence[int]) -> set[int]:

@@ -21,7 +21,7 @@ SHOWN: Final = 1_000
 RULES: Final = 60
 _TEMPLATE: Final = Path(__file__).with_name("certificate.typ")
 _MEANINGS: Final = {
-    "destroyed": "its key, its description and its words were destroyed",
+    "destroyed": "its key and its description were destroyed; its words leave the index after that",
     "held": "kept: a legal hold covered it",
     "extended": "kept: a person gave it a longer term",
     "not_due": "kept: its term was not over any more by the facts of that moment",
@@ -102,8 +102,8 @@ def _data(certificate: Mapping[str, Any]) -> dict[str, Any]:
         "primary": (
             "Erased on execution: the database’s files and its log were overwritten."
             if document["erased_in_primary"]
-            else "Deleted on execution; what PostgreSQL’s files and log still hold is overwritten in its own"
-            " time, before the date below."
+            else "Deleted on execution; what the database’s files and log may still hold of it is overwritten"
+            " in its own time, and counts as gone with the date below."
         ),
         "backups": (
             "Backups of the key store are kept for a limited time only. The last that could hold one of "
@@ -167,9 +167,11 @@ def _review(document: Mapping[str, Any]) -> list[dict[str, str]]:
     if sample is None:
         return [*found, {"name": "Sample", "text": "none was drawn"}]
     text = (
-        f"{sample['size']:,} of {counted(sample['population'])}, drawn at random by {sample['drawn_by']},"
+        f"{sample['size']:,} of {counted(sample['population'])}, drawn by {sample['drawn_by']},"
         f" {when(sample['drawn_at'])} (seed {sample['seed']})"
     )
+    if sample.get("draws", 1) > 1:  # certificates of before don't count them
+        text += f"; the last of {sample['draws']:,} samples drawn"
     outcome = f"{sample['good']:,} may go, {sample['bad']:,} must not (and so left the list)"
     who = ", ".join(sample["reviewed_by"]) or "nobody"
     return [

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date
-from typing import Final
+from datetime import date, timedelta
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, and_, exists, func, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, exists, func, or_, select, update
 
 from archiver.capture.ids import new_id
 from archiver.clock import to_us
@@ -18,15 +18,19 @@ from archiver.vault import Vault
 from retention.acts import by_system
 from retention.dating import rows
 from retention.dating.verdicts import Verdicts
+from retention.disposition import items as items_of
+from retention.disposition import lists
 from retention.disposition.extensions import is_extended
 from retention.disposition.items import Item
-from retention.disposition.lists import OPEN
+from retention.disposition.sums import add_up
 from retention.fields import SealedFields
 from retention.policy.store import Policy
 
 CHUNK: Final = 500
 MOST: Final = 50_000
 """Messages of one list: what a person signs, and what is in memory at a time."""
+CUT_SHORT: Final = timedelta(minutes=15)
+"""A list that was begun so long ago and isn't whole never will be: making one takes seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,14 @@ class _Listed:
     disposal_date: date
     sealed: bytes
     line: bytes
+
+    def row(self, disposition_id: str) -> dict[str, Any]:
+        return {
+            "disposition_id": disposition_id,
+            "message_pk": self.pk,
+            "disposal_date": self.disposal_date,
+            "sealed_rule": self.sealed,
+        }
 
 
 class Proposer:
@@ -78,44 +90,74 @@ class Proposer:
             last = (found[-1].disposal_date, found[-1].pk)
 
     def _list(self, day: date, pks: list[int], proposed_by: str) -> tuple[str, int] | None:
+        """Put messages on a new list, some at a time: a long list takes seconds, and captures wait."""
         disposition_id = new_id("d")
         policy, listed = self._judged(day, pks, disposition_id)
+        on: list[_Listed] = []
+        for start in range(0, len(listed), CHUNK):
+            some = listed[start : start + CHUNK]
+            with self._vault.records.write(dialect.LOCK_ARCHIVE) as connection:
+                still = _still(connection, day, policy, [one.pk for one in some])
+                some = [one for one in some if one.pk in still]
+                if not some:
+                    continue
+                if not on:
+                    self._begin(connection, disposition_id, day, proposed_by)
+                connection.execute(disposition_items.insert(), [one.row(disposition_id) for one in some])
+            on += some
+        if not on:
+            return None
+        digest = hashlib.sha256()
+        for one in sorted(on, key=lambda one: one.message_id):
+            digest.update(one.line + b"\n")
         with self._vault.records.write(dialect.LOCK_ARCHIVE) as connection:
-            still = _still(connection, day, policy, [one.pk for one in listed])
-            listed = sorted((one for one in listed if one.pk in still), key=lambda one: one.message_id)
-            if not listed:
-                return None
-            digest = hashlib.sha256()
-            for one in listed:
-                digest.update(one.line + b"\n")
-            connection.execute(
-                dispositions.insert().values(
-                    id=disposition_id,
-                    state="proposed",
-                    as_of=day,
-                    created_us=to_us(self._vault.clock.now()),
-                    created_by=proposed_by,
-                    items_sha256=digest.digest(),
-                )
+            self._finish(connection, disposition_id, digest.digest(), len(on), proposed_by)
+        return disposition_id, len(on)
+
+    def finish(self) -> int:
+        """End lists whose making was cut short, with the messages that are on them; how many there were."""
+        before = to_us(self._vault.clock.now() - CUT_SHORT)
+        mine = (dispositions.c.items_sha256 == lists.BEING_MADE) & (dispositions.c.created_us < before)
+        with self._vault.records.read() as connection:
+            query = select(dispositions.c.id, dispositions.c.created_by)
+            found = connection.execute(query.where(mine, dispositions.c.state == "proposed")).all()
+        for row in found:
+            with self._vault.records.read() as connection:
+                sums = add_up(items_of.read_all(connection, self._fields, row.id))
+            with self._vault.records.write(dialect.LOCK_ARCHIVE) as connection:
+                self._finish(connection, row.id, sums.sha256, sums.messages, row.created_by)
+        return len(found)
+
+    def _begin(self, connection: Connection, disposition_id: str, day: date, proposed_by: str) -> None:
+        connection.execute(
+            dispositions.insert().values(
+                id=disposition_id,
+                state="proposed",
+                as_of=day,
+                created_us=to_us(self._vault.clock.now()),
+                created_by=proposed_by,
+                items_sha256=lists.BEING_MADE,
             )
-            for start in range(0, len(listed), CHUNK):
-                connection.execute(
-                    disposition_items.insert(),
-                    [
-                        {
-                            "disposition_id": disposition_id,
-                            "message_pk": one.pk,
-                            "disposal_date": one.disposal_date,
-                            "sealed_rule": one.sealed,
-                        }
-                        for one in listed[start : start + CHUNK]
-                    ],
-                )
+        )
+
+    def _finish(
+        self, connection: Connection, disposition_id: str, sha256: bytes, count: int, proposed_by: str
+    ) -> None:
+        """Give a list its hash, once."""
+        if lists.length(connection, disposition_id) != count:  # a person took a message off meanwhile
+            sums = add_up(items_of.read_all(connection, self._fields, disposition_id))
+            sha256, count = sums.sha256, sums.messages
+        being_made = dispositions.c.items_sha256 == lists.BEING_MADE
+        done = connection.execute(
+            update(dispositions)
+            .where(dispositions.c.id == disposition_id, being_made)
+            .values(items_sha256=sha256)
+        )
+        if done.rowcount:
             event = by_system(
-                "disposition.propose", "success", proposed_by, objects=(disposition_id,), count=len(listed)
+                "disposition.propose", "success", proposed_by, objects=(disposition_id,), count=count
             )
             self._vault.audit.record_in(connection, event)
-        return disposition_id, len(listed)
 
     def _judged(self, day: date, pks: list[int], disposition_id: str) -> tuple[Policy, list[_Listed]]:
         """Those of the messages that the clock lets go on the day, their rules sealed."""
@@ -129,7 +171,7 @@ class Proposer:
             for pk, verdict in verdicts.items():
                 due = verdict.disposal_date
                 if due is not None and due <= day and not verdict.unconfirmed:
-                    item = Item(pk, ids[pk], due, verdict.rule)
+                    item = Item(pk, ids[pk], due, verdict.reasoning)
                     listed.append(
                         _Listed(pk, ids[pk], due, item.seal(self._fields, disposition_id), item.line)
                     )
@@ -155,7 +197,7 @@ def proposable(day: date, policy: Policy) -> ColumnElement[bool]:
     proposed = exists().where(
         disposition_items.c.message_pk == messages.c.pk,
         dispositions.c.id == disposition_items.c.disposition_id,
-        dispositions.c.state.in_(OPEN),
+        dispositions.c.state.in_(lists.OPEN),
     )
     return and_(
         messages.c.disposed_us.is_(None),

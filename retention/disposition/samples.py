@@ -171,7 +171,11 @@ def choose(message_ids: Sequence[str] | dict[str, Any], size: int, seed: str) ->
 
 
 def latest(connection: Connection, fields: SealedFields, disposition_id: str) -> dict[str, Any] | None:
-    """The newest sample of a list, with what was said of each message; None when none was drawn."""
+    """The newest sample of a list, with what was said of each message; None when none was drawn.
+
+    `draws` is how many were drawn; `must_not` are the messages still on the list of which the last word, in
+    this sample or an earlier one, is that they must not go.
+    """
     draw = (
         connection.execute(
             select(disposition_draws)
@@ -209,14 +213,39 @@ def latest(connection: Connection, fields: SealedFields, disposition_id: str) ->
         "size": len(rows),
         "good": sum(row["good"] is True for row in rows),
         "bad": sum(row["good"] is False for row in rows),
+        "draws": connection.scalar(
+            select(func.count()).where(disposition_draws.c.disposition_id == disposition_id)
+        ),
+        "must_not": _must_not(connection, disposition_id),
         "messages": [_shown(fields, row) for row in rows],
     }
+
+
+def _must_not(connection: Connection, disposition_id: str) -> list[str]:
+    words = connection.execute(
+        select(messages.c.id, disposition_samples.c.good)
+        .join(disposition_draws, disposition_draws.c.id == disposition_samples.c.draw_id)
+        .join(messages, messages.c.pk == disposition_samples.c.message_pk)
+        .join(
+            disposition_items,
+            (disposition_items.c.message_pk == disposition_samples.c.message_pk)
+            & (disposition_items.c.disposition_id == disposition_draws.c.disposition_id),
+        )
+        .where(
+            disposition_draws.c.disposition_id == disposition_id,
+            disposition_samples.c.good.is_not(None),
+            disposition_items.c.excluded_us.is_(None),
+        )
+        .order_by(disposition_samples.c.marked_us, disposition_samples.c.draw_id)
+    )
+    last = {row.id: row.good for row in words}
+    return sorted(name for name, good in last.items() if not good)
 
 
 def require(connection: Connection, fields: SealedFields, disposition_id: str, fewest: int) -> None:
     """Raise ReviewMissing unless the list may be approved as far as its sample goes.
 
-    Whatever was drawn must have been looked at wholly, what was found wrong must be off the list, and
+    The newest sample must have been looked at wholly, what was found wrong in any must be off the list, and
     `fewest` messages, or all of a shorter list, must have been looked at.
     """
     sample = latest(connection, fields, disposition_id)
@@ -228,9 +257,11 @@ def require(connection: Connection, fields: SealedFields, disposition_id: str, f
         return
     waiting = [one for one in sample["messages"] if one["good"] is None and not one["excluded"]]
     if waiting:
-        raise ReviewMissing(f"{len(waiting)} messages of the sample aren't marked yet; look at them first")
-    if any(one["good"] is False and not one["excluded"] for one in sample["messages"]):
-        raise ReviewMissing("a message was marked as one that must not go: exclude or extend it first")
+        raise ReviewMissing(f"look at the whole sample first: {len(waiting)} of it have no word on them yet")
+    if sample["must_not"]:
+        raise ReviewMissing(
+            f"{sample['must_not'][0]} was marked as one that must not go: exclude or extend it first"
+        )
     if sample["size"] < min(fewest, sample["population"]):
         raise ReviewMissing(f"the sample has {sample['size']} messages; {fewest} must be looked at")
 
@@ -258,4 +289,5 @@ def _open_list(act: Act, disposition_id: str) -> RowMapping:
     act.objects.append(row["id"])
     if row["state"] not in lists.OPEN or row["begun_us"] is not None:
         raise WrongState("this disposition is decided: its list can't be reviewed any more")
+    lists.whole(row)
     return row

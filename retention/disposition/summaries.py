@@ -10,6 +10,7 @@ from sqlalchemy import Connection, RowMapping, func, select
 from archiver.clock import from_us, rfc3339
 from archiver.store.schema import DISPOSED, disposition_items, index_removals, messages, users
 from retention.disposition import items as items_of
+from retention.disposition.lists import BEING_MADE
 from retention.fields import SealedFields
 from search import rebuilds
 
@@ -107,6 +108,7 @@ def _summary(
         "decided_at": moment(row["decided_us"]),
         "reason": fields.open(f"{row['id']}/decision", sealed)["reason"] if sealed else "",
         "executing": begun,
+        "being_made": bytes(row["items_sha256"]) == BEING_MADE,
         "executed_by": row["executed_by"],
         "executed_by_name": name(row["executed_by"]),
         "executed_at": moment(row["executed_us"]),

@@ -1,7 +1,8 @@
 """What a hold would cover, counted beside everybody's work: nothing is locked, nothing is written down.
 
-The keys found go into a table of the connection's own, which no other one sees and no file keeps; what is
-counted of them is what a hold's report counts. A test places a hold after each preview and compares.
+The keys found, and the tokens that are looked for, go into tables of the connection's own, which no other one
+sees and no file keeps; what is counted of them is what a hold's report counts. A test places a hold after
+each preview and compares.
 """
 
 from __future__ import annotations
@@ -12,9 +13,14 @@ from typing import Any, Final
 from sqlalchemy import (
     BigInteger,
     Column,
+    ColumnElement,
+    CompoundSelect,
     Connection,
+    LargeBinary,
     MetaData,
+    SmallInteger,
     Table,
+    and_,
     bindparam,
     delete,
     exists,
@@ -23,13 +29,13 @@ from sqlalchemy import (
 )
 from sqlalchemy.schema import CreateTable, DropTable
 
-from archiver.store import dialect
-from archiver.store.schema import messages
+from archiver.store import dialect, standing, tokens
+from archiver.store.schema import CUSTODIAN, deliveries, messages
 from archiver.vault import Vault
 from retention.holds import versions
 from retention.holds.query import tree_of
 from retention.holds.report import Reporting, unseen
-from retention.holds.scope import NO_SUCH, HoldScope, named_messages, within
+from retention.holds.scope import NO_SUCH, HoldScope, custodian_tokens, named_messages, patient_pairs
 from search.access import Actor, Gate
 from search.engine.ports import IndexReader
 
@@ -40,6 +46,15 @@ _FOUND: Final = Table(
     Column("message_pk", BigInteger, primary_key=True, autoincrement=False),
     prefixes=["TEMPORARY"],
 )
+_NAMED: Final = Table(
+    "holdfast_preview_names",
+    MetaData(),
+    Column("kind", SmallInteger, primary_key=True, autoincrement=False),
+    Column("token", LargeBinary, primary_key=True),
+    Column("field", SmallInteger, primary_key=True, autoincrement=False),
+    prefixes=["TEMPORARY"],
+)
+_CUSTODIANS, _PATIENTS = 1, 2
 
 
 class Preview:
@@ -57,7 +72,8 @@ class Preview:
         Raises SearchError while the index can't be asked, NotThere, OutOfScope, AlreadyDisposed.
         """
         connection.execute(CreateTable(_FOUND))
-        condition = within(self._vault, connection, scope)
+        connection.execute(CreateTable(_NAMED))
+        condition = self._within(connection, scope)
         if scope.by_index:
             tree = tree_of(scope.interpreted or "", self._vault.clock.now())
             self._fill(connection, self._reader.all_rowids(tree))
@@ -74,11 +90,34 @@ class Preview:
             self._keep_seen(connection, actor)
         held = select(_FOUND.c.message_pk)
         counts: dict[str, Any] = dict(versions.tally(connection, held))
-        counts |= self._reporting.breakdown(connection, held, [scope])
+        named_here = select(_NAMED.c.token).where(_NAMED.c.kind == _CUSTODIANS)
+        counts |= self._reporting.breakdown(connection, held, [scope], named_here)
         if scope.by_index:
             counts["not_searchable"] = unseen(connection, condition if not bounded else false())
         connection.execute(DropTable(_FOUND))
+        connection.execute(DropTable(_NAMED))
         return counts
+
+    def _within(self, connection: Connection, scope: HoldScope) -> ColumnElement[bool]:
+        """SQL condition on `messages`: alive and within all but the scope's query, as `standing` has it for
+        the rows of a hold. Messages named by id are not asked for here."""
+        met: list[ColumnElement[bool]] = [messages.c.disposed_us.is_(None)]
+        named = {
+            _CUSTODIANS: {(CUSTODIAN, token) for token in custodian_tokens(self._vault, scope)},
+            _PATIENTS: patient_pairs(self._vault, connection, scope),
+        }
+        for kind, pairs in named.items():
+            if pairs:
+                rows = [{"kind": kind, "field": field, "token": token} for field, token in sorted(pairs)]
+                connection.execute(_NAMED.insert(), rows)
+                met.append(messages.c.pk.in_(_bearers(kind)))
+        if scope.sources:
+            brought = select(deliveries.c.message_pk).where(deliveries.c.source_id.in_(scope.sources))
+            met.append(messages.c.pk.in_(brought))
+        met.append(
+            standing.dated_within(scope.sent_from_us, scope.sent_before_us, scope.from_day, scope.before_day)
+        )
+        return and_(*met)
 
     def _keep_seen(self, connection: Connection, actor: Actor) -> None:
         """Let what whoever asks may not see be as if it weren't there."""
@@ -105,3 +144,10 @@ class Preview:
                 rows = []
         if rows:
             connection.execute(insert, rows)
+
+
+def _bearers(kind: int) -> CompoundSelect[Any]:
+    """Keys of the messages that bear one of the names of a kind."""
+    return tokens.bearers(
+        lambda field, token: and_(_NAMED.c.kind == kind, field == _NAMED.c.field, token == _NAMED.c.token)
+    )

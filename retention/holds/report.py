@@ -8,13 +8,16 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    FromClause,
     RowMapping,
     Select,
     TextClause,
     distinct,
+    exists,
     extract,
     func,
     select,
+    true,
 )
 
 from archiver.clock import from_us, rfc3339
@@ -23,6 +26,7 @@ from archiver.store.schema import (
     PARTLY_SEARCHABLE,
     borne_tokens,
     deliveries,
+    hold_custodians,
     hold_items,
     hold_receipts,
     holds,
@@ -33,9 +37,10 @@ from archiver.store.schema import (
 )
 from archiver.vault import Vault
 from retention.fields import SealedFields
-from retention.holds import events, versions
+from retention.holds import events, items, versions
+from retention.holds.custodians import tokens_of
 from retention.holds.events import Events
-from retention.holds.scope import HoldScope, within
+from retention.holds.scope import HoldScope
 from retention.holds.versions import Versions
 
 
@@ -67,10 +72,11 @@ class Reporting:
             "release": self._release(found, history),
             "versions": told,
             "history": history,
-            **self.breakdown(connection, versions.held_by(ids), scopes, ids),
+            **self.breakdown(connection, versions.held_by(ids), scopes, _named_by(ids), ids),
         }
         if newest["by_index"]:
-            report["not_searchable"] = unseen(connection, within(self._vault, connection, scopes[-1]))
+            asked = messages.join(holds, true())
+            report["not_searchable"] = unseen(connection, items.covers(newest["id"]), asked)
         return report
 
     def breakdown(
@@ -78,14 +84,14 @@ class Reporting:
         connection: Connection,
         held: Select[Any],
         scopes: Sequence[HoldScope],
+        named: Select[Any],
         own: Sequence[str] = (),
     ) -> dict[str, Any]:
-        """Messages with the keys `held` by the custodians that criteria name, by source, and by month of
-        their vouched date; how many are under other holds than the rows `own` too. A message may count for
-        several custodians and sources."""
-        named = dict.fromkeys(address for scope in scopes for address in scope.custodians)
+        """Messages with the keys `held` by the custodians that criteria name (`named` are their tokens), by
+        source, and by month of their vouched date; how many are under other holds than the rows `own` too. A
+        message may count for several custodians and sources."""
         return {
-            "custodians": {address: self._of_custodian(connection, held, address) for address in named},
+            "custodians": self._by_custodian(connection, held, scopes, named),
             "sources": self._by_source(connection, held),
             "months": _by_month(connection, held),
             "also_held": _also_held(connection, held, own),
@@ -141,20 +147,27 @@ class Reporting:
             "released_at": _moment(newest["released_us"]) if not versions.protecting(found) else None,
         }
 
-    def _of_custodian(self, connection: Connection, held: Select[Any], address: str) -> int:
-        token = self._vault.blind.token("address", address)
-        return int(
-            connection.scalar(
-                select(func.count(distinct(messages.c.pk)))
-                .join(borne_tokens, borne_tokens.c.seq == messages.c.seq)
-                .where(
-                    borne_tokens.c.field == CUSTODIAN,
-                    borne_tokens.c.token == token,
-                    messages.c.pk.in_(held),
-                )
-            )
-            or 0
+    def _by_custodian(
+        self, connection: Connection, held: Select[Any], scopes: Sequence[HoldScope], named: Select[Any]
+    ) -> dict[str, int]:
+        # Not `IN`: SQLite would then try every name on every message.
+        is_named = exists(named.where(named.selected_columns[0] == borne_tokens.c.token))
+        theirs = (
+            select(borne_tokens.c.token, func.count(distinct(messages.c.pk)))
+            .join(messages, messages.c.seq == borne_tokens.c.seq)
+            .where(borne_tokens.c.field == CUSTODIAN, is_named, messages.c.pk.in_(held))
+            .group_by(borne_tokens.c.token)
         )
+        counts = {bytes(token): int(number) for token, number in connection.execute(theirs)}
+        found = {}
+        for address in dict.fromkeys(address for scope in scopes for address in scope.custodians):
+            spelt = [token for token in tokens_of(self._vault.blind, address) if token in counts]
+            if len(spelt) > 1:  # some message may bear both
+                both = theirs.with_only_columns(func.count(distinct(messages.c.pk))).group_by(None)
+                found[address] = int(connection.scalar(both.where(borne_tokens.c.token.in_(spelt))) or 0)
+            else:
+                found[address] = sum(counts[token] for token in spelt)
+        return found
 
     def _by_source(self, connection: Connection, held: Select[Any]) -> list[dict[str, Any]]:
         brought = (
@@ -184,11 +197,14 @@ class Reporting:
         ]
 
 
-def unseen(connection: Connection, within: ColumnElement[bool]) -> dict[str, int]:
-    """Messages within all criteria but a query that the query can't see: yet, fully, or at all."""
+def unseen(
+    connection: Connection, within: ColumnElement[bool], asked: FromClause = messages
+) -> dict[str, int]:
+    """Messages within all criteria but a query that the query can't see: yet, fully, or at all. `within` is
+    a condition on `asked`, which has `messages`."""
 
     def number(condition: ColumnElement[bool] | TextClause) -> int:
-        query = select(func.count()).select_from(messages).where(within, condition)
+        query = select(func.count()).select_from(asked).where(within, condition)
         return int(connection.scalar(query) or 0)
 
     return {
@@ -197,6 +213,11 @@ def unseen(connection: Connection, within: ColumnElement[bool]) -> dict[str, int
         "waiting": number(messages.c.pk.in_(select(outbox.c.message_pk))),
         "unindexed": number(messages.c.pk.in_(select(unindexed.c.message_pk))),
     }
+
+
+def _named_by(ids: Sequence[str]) -> Select[Any]:
+    """The tokens of the custodians that these rows of holds name."""
+    return select(hold_custodians.c.token).where(hold_custodians.c.hold_id.in_(ids))
 
 
 def _by_month(connection: Connection, held: Select[Any]) -> list[dict[str, Any]]:

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, and_, or_, select
+from sqlalchemy import Connection, select
 
 from archiver.classify import normalise_identifier
 from archiver.clock import to_us
 from archiver.errors import NotFound
-from archiver.store import standing, tokens
+from archiver.seal.blind import normalise
+from archiver.store import dialect
 from archiver.store.schema import (
-    CUSTODIAN,
     PATIENT,
-    deliveries,
     hold_custodians,
     hold_items,
     hold_patients,
@@ -25,12 +24,15 @@ from archiver.store.schema import (
     reports,
 )
 from archiver.vault import Vault
+from retention.holds.custodians import read_custodians, tokens_of
 from retention.holds.query import interpret
 from retention.refusals import AlreadyDisposed, BadCriteria, NoCriterion, NotThere
 from retention.roster.patients import PatientStore
 
 MAX_NAMED = 10_000
-"""How many custodians, patients or messages one hold may name; beyond it, place several."""
+"""How many custodians, patients or sources one hold may name; beyond it, place several."""
+MAX_MESSAGES = 50_000
+"""How many messages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,7 @@ class HoldScope:
         if not other.standing:
             return True
         kinds = (
-            (self.custodians, other.custodians),
+            (_same(self.custodians), _same(other.custodians)),
             (self.patients, other.patients),
             (self.sources, other.sources),
         )
@@ -129,13 +131,13 @@ def read_scope(
     Raises NoCriterion, BadCriteria (a blank or malformed value), CircularQuery, QueryError.
     """
     scope = HoldScope(
-        custodians=_named("custodian", custodians),
+        custodians=_people(custodians),
         patients=tuple(_mrn(one) for one in _named("patient", patients)),
         query=query,
         interpreted=interpret(query, now) if query is not None else None,
         after=_day("after", after),
         before=_day("before", before),
-        message_ids=_named("message", message_ids),
+        message_ids=_named("message", message_ids, MAX_MESSAGES),
         sources=_named("source", sources),
     )
     if not (scope.standing or scope.message_ids):
@@ -166,12 +168,12 @@ def lay_down(vault: Vault, connection: Connection, hold_id: str, scope: HoldScop
 
     Raises NotThere, AlreadyDisposed.
     """
-    custodians = _custodian_tokens(vault, scope)
+    custodians = custodian_tokens(vault, scope)
     if custodians:
         connection.execute(
             hold_custodians.insert(), [{"hold_id": hold_id, "token": token} for token in sorted(custodians)]
         )
-    pairs = _patient_pairs(vault, connection, scope)
+    pairs = patient_pairs(vault, connection, scope)
     if pairs:
         connection.execute(
             hold_patients.insert(),
@@ -188,52 +190,38 @@ def lay_down(vault: Vault, connection: Connection, hold_id: str, scope: HoldScop
         )
 
 
-def within(vault: Vault, connection: Connection, scope: HoldScope) -> ColumnElement[bool]:
-    """SQL condition on `messages`: alive and within all but the scope's query, as `standing` has it for the
-    rows of a hold. Messages named by id are not asked for here."""
-    met: list[ColumnElement[bool]] = [messages.c.disposed_us.is_(None)]
-    if mine := _custodian_tokens(vault, scope):
-        met.append(
-            messages.c.pk.in_(
-                tokens.bearers(lambda field, token: and_(field == CUSTODIAN, token.in_(sorted(mine))))
-            )
-        )
-    if pairs := _patient_pairs(vault, connection, scope):
-        about = sorted({field for field, _ in pairs})
-        met.append(
-            messages.c.pk.in_(
-                tokens.bearers(
-                    lambda field, token: or_(
-                        *(
-                            and_(field == one, token.in_([t for of, t in sorted(pairs) if of == one]))
-                            for one in about
-                        )
-                    )
-                )
-            )
-        )
-    if scope.sources:
-        brought = select(deliveries.c.message_pk).where(deliveries.c.source_id.in_(scope.sources))
-        met.append(messages.c.pk.in_(brought))
-    met.append(
-        standing.dated_within(scope.sent_from_us, scope.sent_before_us, scope.from_day, scope.before_day)
-    )
-    return and_(*met)
-
-
 NO_SUCH: Final = "there is no message of one of these ids; search again for its id"
 
 
 def named_messages(connection: Connection, scope: HoldScope) -> set[int]:
-    """Keys of the messages that a scope names by id. Raises NotThere, AlreadyDisposed."""
-    return {_find(connection, message_id) for message_id in scope.message_ids}
+    """Keys of the messages that a scope names by id, their own or a journal report's. Raises NotThere,
+    AlreadyDisposed."""
+    left, found = set(scope.message_ids), set()
+    by_report = select(reports.c.id, messages.c.pk, messages.c.disposed_us).join(
+        messages, messages.c.pk == reports.c.message_pk
+    )
+    for known in (select(messages.c.id, messages.c.pk, messages.c.disposed_us), by_report):
+        named = known.selected_columns[0]
+        for chunk in _chunks(sorted(left)):
+            for row in connection.execute(known.where(named.in_(chunk))):
+                if row.disposed_us is not None:
+                    raise AlreadyDisposed(
+                        "one of these messages was disposed of; its certificate says when and why"
+                    )
+                found.add(int(row.pk))
+                left.discard(row.id)
+    if left:
+        raise NotThere(NO_SUCH)
+    return found
 
 
-def _custodian_tokens(vault: Vault, scope: HoldScope) -> set[bytes]:
-    return {vault.blind.token("address", one) for one in scope.custodians}
+def custodian_tokens(vault: Vault, scope: HoldScope) -> set[bytes]:
+    """The blind tokens of the custodians that a scope names."""
+    return {token for one in scope.custodians for token in tokens_of(vault.blind, one)}
 
 
-def _patient_pairs(vault: Vault, connection: Connection, scope: HoldScope) -> set[tuple[int, bytes]]:
+def patient_pairs(vault: Vault, connection: Connection, scope: HoldScope) -> set[tuple[int, bytes]]:
+    """What the mail of the patients that a scope names bears: (field of `message_tokens`, token)."""
     pairs = {(PATIENT, vault.blind.token("mrn", mrn)) for mrn in scope.patients}
     if scope.patients:
         # All that the roster knows them by now; what it learns later is added to the hold when it does.
@@ -241,29 +229,22 @@ def _patient_pairs(vault: Vault, connection: Connection, scope: HoldScope) -> se
     return pairs
 
 
-def _find(connection: Connection, object_id: str) -> int:
-    row = connection.execute(
-        select(messages.c.pk, messages.c.disposed_us).where(messages.c.id == object_id)
-    ).first()
-    if row is None:
-        row = connection.execute(
-            select(messages.c.pk, messages.c.disposed_us)
-            .join(reports, reports.c.message_pk == messages.c.pk)
-            .where(reports.c.id == object_id)
-        ).first()
-    if row is None:
-        raise NotThere(NO_SUCH)
-    if row.disposed_us is not None:
-        raise AlreadyDisposed("one of these messages was disposed of; its certificate says when and why")
-    return int(row.pk)
+def _people(values: Sequence[str]) -> tuple[str, ...]:
+    """Custodians, each once however often and in whatever case they are named. Raises BadCriteria."""
+    named = (one for value in _named("custodian", values) for one in read_custodians(value))
+    return _named("custodian", list({normalise(one): one for one in named}.values()))
 
 
-def _named(what: str, values: Sequence[str]) -> tuple[str, ...]:
+def _chunks(values: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (values[start : start + dialect.LIST] for start in range(0, len(values), dialect.LIST))
+
+
+def _named(what: str, values: Sequence[str], most: int = MAX_NAMED) -> tuple[str, ...]:
     named = tuple(dict.fromkeys(value.strip() for value in values))
     if not all(named):
         raise BadCriteria(f"a {what} must not be blank")
-    if len(named) > MAX_NAMED:
-        raise BadCriteria(f"a hold may name {MAX_NAMED:,} of a kind; place several holds")
+    if len(named) > most:
+        raise BadCriteria(f"a hold may name {most:,} {what}s; place several holds")
     return named
 
 
@@ -283,6 +264,10 @@ def _day(name: str, value: date | str | None) -> str | None:
         return (value if isinstance(value, date) else date.fromisoformat(value.strip())).isoformat()
     except ValueError:
         raise BadCriteria(f"--{name} must be a day as YYYY-MM-DD") from None
+
+
+def _same(custodians: Sequence[str]) -> set[str]:
+    return {normalise(one) for one in custodians}
 
 
 def _midnight(day: date | None) -> int | None:

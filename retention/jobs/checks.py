@@ -1,4 +1,5 @@
-"""The jobs that check what is stored: every night a part of all bytes, every week rows against ledgers."""
+"""The jobs that check what is stored: every night a part of all bytes and dates, every week rows, ledgers and
+decisions against one another."""
 
 from __future__ import annotations
 
@@ -15,6 +16,8 @@ from archiver.store.schema import messages
 from archiver.vault import Vault
 from archiver.verify import Scrubber
 from retention.acts import by_system
+from retention.checking import dates, decisions
+from retention.dating.verdicts import Verdicts
 from retention.jobs.queue import Counts
 from retention.jobs.runner import Task
 
@@ -28,12 +31,16 @@ log = logging.getLogger("holdfast.jobs")
 class StoreChecks:
     """Checks one vault in the background. What is found goes on record, to the log by number, and by mail."""
 
-    def __init__(self, vault: Vault, alerts: Alerts) -> None:
+    def __init__(self, vault: Vault, alerts: Alerts, verdicts: Verdicts) -> None:
         self._vault = vault
         self._alerts = alerts
+        self._verdicts = verdicts
 
     def scrub(self, task: Task) -> Counts:
-        """Read and unseal the next part of all messages; after `scrub_days` nights all had their turn."""
+        """Read and unseal the next part of all messages, and work out their disposal dates anew.
+
+        After `scrub_days` nights all had their turn.
+        """
         with self._vault.records.read() as connection:
             total = connection.scalar(select(func.count()).select_from(messages)) or 0
         wanted = -(-total // self._vault.settings.scrub_days)
@@ -44,6 +51,7 @@ class StoreChecks:
         while done < wanted:
             task.check()
             faults, last = scrubber.stretch(after, min(STRETCH, wanted - done))
+            faults += self._dates(after, last)
             found += faults
             done = scrubber.checked["messages"]
             if faults:
@@ -59,16 +67,25 @@ class StoreChecks:
         return {"messages": done, "faults": len(found)}
 
     def verify(self, task: Task) -> Counts:
-        """Ledgers, rows, counters and packs against one another, without unsealing anything."""
+        """Ledgers, rows, decisions, counters and packs against one another, without unsealing a message."""
 
         def progress(_: str, done: int, total: int) -> None:
             task.check()
             task.progress(done, total)
 
         scrubber = Scrubber(self._vault, full=False, progress=progress)
-        found = list(scrubber.run())
+        found = [*scrubber.run(), *decisions.faults(self._vault, progress)]
         self._tell("store.verify", found, len(found))
         return {**scrubber.checked, "faults": len(found)}
+
+    def _dates(self, after: int | None, upto: int | None) -> list[Fault]:
+        """What is wrong with the dates of messages behind one row key, up to another or all."""
+        found: list[Fault] = []
+        last: int | None = dates.FIRST if after is None else after
+        while last is not None:
+            some, last = dates.stretch(self._vault, self._verdicts, last, upto)
+            found += some
+        return found
 
     def _tell(self, action: str, faults: Sequence[Fault], count: int) -> None:
         named = [{"kind": f.kind, "where": f.where, "what": f.what} for f in faults[:NAMED]]

@@ -12,7 +12,7 @@ import json
 import secrets
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, delete, func, or_, select, update
@@ -28,9 +28,11 @@ LEASE: Final = timedelta(minutes=2)
 RETRIES: Final = 5
 FIRST_WAIT: Final = timedelta(seconds=30)
 """After a failure; twice as long after each further one."""
+LONGEST_WAIT: Final = FIRST_WAIT * 2 ** (RETRIES - 2)
 KEEP_DONE: Final = 100
 """Of each kind; failed ones are kept for `KEEP_FAILED`."""
 KEEP_FAILED: Final = timedelta(days=90)
+OVERDUE: Final = timedelta(days=1)
 ABANDONED: Final = "abandoned"
 """The error of a job whose runner died with it every time."""
 
@@ -57,15 +59,19 @@ class JobQueue:
 
     # --- queueing -----------------------------------------------------------------------------
 
-    def enqueue(self, kind: str) -> None:
-        """Queue a job unless one of its kind waits already."""
+    def enqueue(self, kind: str, *, at_once: bool = False) -> None:
+        """Queue a job unless one of its kind waits already; `at_once` ends its wait after a failure."""
         with self._records.write(dialect.LOCK_JOBS) as connection:
             self._enqueue(connection, kind)
+            if at_once:
+                waits = and_(jobs.c.kind == kind, jobs.c.state == "queued")
+                connection.execute(update(jobs).where(waits).values(due_us=None))
 
     def enqueue_due(self, names: Iterable[str]) -> list[str]:
         """Queue each kind whose time has come since it was last asked; which they were.
 
-        However many times passed meanwhile, it is queued once. A kind never seen is queued at its next time.
+        However many times passed meanwhile, it is queued once. A kind never seen is queued at its next time;
+        so is one last asked at a time that is still to come, because the clock was set back.
         """
         now = self._clock.now()
         queued = []
@@ -73,7 +79,9 @@ class JobQueue:
             marks = {row.kind: row.asked_us for row in connection.execute(select(job_marks))}
             for name in names:
                 asked = marks.get(name)
-                if asked is not None and self._kinds[name].due_after(from_us(asked)) > now:
+                if asked is not None and asked > to_us(now):
+                    asked = None
+                elif asked is not None and self._kinds[name].due_after(from_us(asked)) > now:
                     continue
                 if asked is not None:
                     self._enqueue(connection, name)
@@ -91,23 +99,23 @@ class JobQueue:
     # --- running ------------------------------------------------------------------------------
 
     def claim(self, names: Collection[str]) -> Claim | None:
-        """Take the oldest job of these kinds that waits; None while another of them runs anywhere.
+        """Take the oldest job of these kinds that waits; None while another of their lanes runs anywhere.
 
         One whose lease has ended counts as failed once, and is taken over.
         """
-        wanted = and_(jobs.c.kind.in_(sorted(names)), jobs.c.state.in_(("queued", "running")))
+        lanes = {kind.lane for kind in self._kinds.values() if kind.name in names}
+        beside = {kind.name for kind in self._kinds.values() if kind.lane in lanes}
+        open_ = or_(
+            and_(jobs.c.kind.in_(sorted(names)), jobs.c.state == "queued"),
+            and_(jobs.c.kind.in_(sorted({*names, *beside})), jobs.c.state == "running"),
+        )
+        wanted = select(jobs).where(open_).order_by(jobs.c.id)
         with self._records.read() as connection:
-            if (
-                self._takeable(connection.execute(select(jobs).where(wanted).order_by(jobs.c.id)).all())
-                is None
-            ):
+            if self._takeable(connection.execute(wanted).all(), names) is None:
                 return None
+        # Every change of a job's row is made under this lock: what is read here stands until we are done.
         with self._records.write(dialect.LOCK_JOBS) as connection:
-            row = self._takeable(
-                connection.execute(
-                    select(jobs).where(wanted).order_by(jobs.c.id).with_for_update(skip_locked=True)
-                ).all()
-            )
+            row = self._takeable(connection.execute(wanted).all(), names)
             if row is None:
                 return None
             now = to_us(self._clock.now())
@@ -126,27 +134,29 @@ class JobQueue:
                     done=None,
                     total=None,
                     failures=row.failures + (1 if row.state == "running" else 0),
+                    due_us=None,
                 )
             )
             cursor = connection.scalar(select(job_marks.c.cursor).where(job_marks.c.kind == row.kind))
             return Claim(row.id, row.kind, owner, cursor or "")
 
-    def _takeable(self, rows: Iterable[Row[Any]]) -> Row[Any] | None:
+    def _takeable(self, rows: Iterable[Row[Any]], names: Collection[str]) -> Row[Any] | None:
         now = self._clock.now()
-        ended = to_us(now - LEASE)
+        # What lies further ahead than a lease or a wait can is of before the clock was set back.
+        begun, alive, longest = to_us(now - LEASE), to_us(now + LEASE), to_us(now + LONGEST_WAIT)
         first = None
         for row in rows:
             if row.state == "running":
-                if (row.beat_us or row.started_us or 0) >= ended:
+                if begun <= (row.beat_us or row.started_us or 0) <= alive:
                     return None
-                first = first or row
-            elif (row.due_us or 0) <= to_us(now):
+                first = first or (row if row.kind in names else None)
+            elif not to_us(now) < (row.due_us or 0) <= longest:
                 first = first or row
         return first
 
     def beat(self, claim: Claim, done: int | None = None, total: int | None = None) -> bool:
         """Renew the lease and say how far it is; False when the job has been taken over meanwhile."""
-        with self._records.write() as connection:
+        with self._records.write(dialect.LOCK_JOBS) as connection:
             renewed = connection.execute(
                 update(jobs)
                 .where(_ours(claim))
@@ -191,8 +201,8 @@ class JobQueue:
             )
 
     def give_back(self, claim: Claim) -> None:
-        """The runner stops: the job waits again, where it is."""
-        with self._records.write() as connection:
+        """The runner stops: the job waits again, where it is, without having failed."""
+        with self._records.write(dialect.LOCK_JOBS) as connection:
             connection.execute(
                 update(jobs).where(_ours(claim)).values(state="queued", owner=None, beat_us=None)
             )
@@ -236,10 +246,11 @@ class JobQueue:
 
     def overview(self) -> list[dict[str, Any]]:
         """Each kind: `{kind, about, schedule, next_at, state, done, total, last_at, last_counts, failures,
-        error}`.
+        error, again_at, overdue}`.
 
         `state` is idle, queued or running; `last_at` when one of its kind was last done; `error` the code of
-        what keeps the present one from succeeding, or of the last one given up if none was done since.
+        what keeps the present one from succeeding, or of the last one given up if none was done since;
+        `again_at` when it is tried again after a failure. `overdue`: its time passed more than a day ago.
         """
         now = self._clock.now()
         with self._records.read() as connection:
@@ -270,9 +281,15 @@ class JobQueue:
                     "error": present.error
                     if present is not None and present.error
                     else (lost.error if lost is not None and given_up else None),
+                    "again_at": _moment(present.due_us) if present is not None else None,
+                    "overdue": self._overdue(kind, past, present, now),
                 }
             )
         return found
+
+    def _overdue(self, kind: Kind, past: Row[Any] | None, present: Row[Any] | None, now: datetime) -> bool:
+        began = past.ended_us if past is not None else present.queued_us if present is not None else None
+        return began is not None and kind.due_after(from_us(began)) < now - OVERDUE
 
     def _newest(self, connection: Connection, state: str) -> dict[str, Row[Any]]:
         newest = select(func.max(jobs.c.id)).where(jobs.c.state == state).group_by(jobs.c.kind)

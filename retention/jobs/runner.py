@@ -150,6 +150,9 @@ class JobRunner:
             counts = self._work[claim.kind](task)
         except Interrupted:
             self._queue.give_back(claim)
+        except KeyboardInterrupt:  # of `holdfast jobs run`: nobody should have to wait for its lease
+            self._queue.give_back(claim)
+            raise
         except HoldfastError as error:
             log.warning("job %s failed: %s", claim.kind, error.code)
             self._queue.fail(claim, error.code)

@@ -78,8 +78,11 @@ _FIELDS: Final[Mapping[str, Callable[[Row], object]]] = MappingProxyType(
         "tier_of": lambda row: row.name("value"),
         "yields_to_named_provider": lambda row: row.truth("value"),
         "also_providers": _words,
+        "also_types": _words,
+        "also_years": _years,
         "doubtful_for": _words,
         "never_alone": lambda row: row.truth("value"),
+        "minors_open": lambda row: row.truth("value"),
         "advice_only": lambda row: row.truth("value"),
         "advises_also": _words,
         "condition": lambda row: row.text("value"),
@@ -181,7 +184,13 @@ def _check(rule: Rule, of: Mapping[str, Row]) -> None:
             raise of[one].fault("field", f"needs a line for {other} as well")
 
     if rule.permanent or (not rule.has_number and not rule.destroy_required):
-        for field in ("max_years_cap", "second_event", "death_alternative_years", "never_alone"):
+        for field in (
+            "max_years_cap",
+            "second_event",
+            "death_alternative_years",
+            "never_alone",
+            "minors_open",
+        ):
             refuse(field, "contradicts a rule without a term")
     if "second_event" in of and not {"second_years", "second_months"} & set(of):
         refuse("second_event", "needs a line for second_years or second_months as well")
@@ -189,6 +198,7 @@ def _check(rule: Rule, of: Mapping[str, Row]) -> None:
         pair(field, "second_event")
     if {"second_years", "second_months"} <= set(of):
         refuse("second_months", "contradicts second_years")
+    pair("also_years", "also_types")
     pair("max_years_cap", "cap_from")
     pair("cap_from", "max_years_cap")
     pair("notice_before_destruction_days", "notice_to")
@@ -211,6 +221,8 @@ def _check(rule: Rule, of: Mapping[str, Row]) -> None:
     if not rule.has_age_term and rule.population not in ("adult", "minor"):
         for field in ("age_tested_at", "applies_if_age_below", "emancipation_ends_minority"):
             refuse(field, "needs a rule that asks for the age")
+    if rule.has_age_term or rule.population == "minor":
+        refuse("minors_open", "contradicts a rule that says how long minors' records are kept")
     if rule.age_test == "everyone":
         refuse("age_tested_at", "contradicts age_test everyone")
         refuse("applies_if_age_below", "contradicts age_test everyone")
@@ -230,7 +242,8 @@ def _check(rule: Rule, of: Mapping[str, Row]) -> None:
     if rule.provider_type == "any":
         refuse("also_providers", "contradicts a rule for any provider")
     else:
-        refuse("doubtful_for", "needs a rule for any provider")
+        if not set(rule.doubtful_for) <= set(rule.also_providers):
+            refuse("doubtful_for", "needs a rule for any provider, or one that names them in also_providers")
         refuse("yields_to_named_provider", "needs a rule for any provider")
 
 
@@ -240,9 +253,10 @@ def _check_names(
     tier = rule.tier_of
     if tier is not None and (record_types.get(tier) != tier or tier == rule.record_type):
         raise of["tier_of"].fault("value", "must be another record type of record_types.csv")
-    for name in rule.advises_also:
-        if record_types.get(name) != name or name == rule.record_type:
-            raise of["advises_also"].fault("value", "must be other record types of record_types.csv")
+    for field in ("advises_also", "also_types"):
+        for name in getattr(rule, field):
+            if record_types.get(name) != name or name == rule.record_type:
+                raise of[field].fault("value", "must be other record types of record_types.csv")
     for field in ("also_providers", "doubtful_for"):
         for name in getattr(rule, field):
             if name not in providers or name in ("any", rule.provider_type):

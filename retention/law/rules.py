@@ -6,6 +6,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from datetime import date
+from types import MappingProxyType
 from typing import Final, Literal
 
 JsonValue = str | int | bool | None | list[str] | list[dict[str, str | int | None]]
@@ -15,6 +16,7 @@ Combine = Literal[
 
 FEDERAL: Final = "US"
 ANY_PROVIDER: Final = "any"
+EMPLOYER: Final = "employer"
 POPULATIONS: Final = ("any", "adult", "minor", "deceased", "incompetent")
 COMBINES: Final = (
     "single",
@@ -64,6 +66,10 @@ EVENTS: Final = (*ENTRY_EVENTS, *PATIENT_EVENTS, *OTHER_EVENTS)
 AGE_TESTS: Final = ("minor", "everyone")
 AGES_TESTED_AT: Final = ("creation", "last_treatment", "destruction")
 AGE_SUBJECTS: Final = ("patient", "child")
+KIND_OF: Final = MappingProxyType(
+    {"critical_access_hospital": "hospital", "psychiatric_hospital": "hospital"}
+)
+"""Provider types that are a kind of another: its rules may bind them, beside what counts without them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +144,11 @@ class Rule:
     tier_of: str | None = None
     yields_to_named_provider: bool = False
     also_providers: tuple[str, ...] = ()
+    also_types: tuple[str, ...] = ()
+    also_years: int | None = None
     doubtful_for: tuple[str, ...] = ()
     never_alone: bool = False
+    minors_open: bool = False
     advice_only: bool = False
     advises_also: tuple[str, ...] = ()
     condition: str | None = None
@@ -188,7 +197,15 @@ class Rule:
         return "patient" if self.runs_from in PATIENT_EVENTS or self.has_age_term else "event"
 
     def binds_provider(self, provider_type: str) -> bool:
-        """Whether the rule speaks of this provider type, or of any."""
+        """Whether the rule speaks of this provider type, of any, of what it is a kind of, or of employers:
+        each of them is one."""
+        named = (provider_type, KIND_OF.get(provider_type), EMPLOYER, ANY_PROVIDER)
+        return not {self.provider_type, *self.also_providers}.isdisjoint(named)
+
+    def decides(self, provider_type: str, record_type: str) -> bool:
+        """Whether nothing has to stand beside the rule where it binds this provider and record type."""
+        if self.never_alone or provider_type in self.doubtful_for or record_type != self.record_type:
+            return False
         return self.provider_type in (provider_type, ANY_PROVIDER) or provider_type in self.also_providers
 
     def to_json(self) -> dict[str, JsonValue]:

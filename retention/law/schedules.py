@@ -93,7 +93,8 @@ class Schedule:
         groups: dict[tuple[str, str], list[Rule]] = {}
         advisers: dict[tuple[str, str], list[Rule]] = {}
         for rule in self.rules:
-            groups.setdefault((rule.jurisdiction, rule.record_type), []).append(rule)
+            for record_type in (rule.record_type, *rule.also_types):
+                groups.setdefault((rule.jurisdiction, record_type), []).append(rule)
             for record_type in rule.advises_also:
                 advisers.setdefault((rule.jurisdiction, record_type), []).append(rule)
         self._groups: Final = {key: tuple(group) for key, group in groups.items()}
@@ -177,7 +178,9 @@ class Schedule:
             found = [rule for rule in found if rule.jurisdiction == place]
         if record_type is not None:
             name = self.canonical(record_type.strip().lower())
-            found = [rule for rule in found if rule.record_type == name or name in rule.advises_also]
+            found = [
+                rule for rule in found if name in (rule.record_type, *rule.also_types, *rule.advises_also)
+            ]
         if provider_type is not None:
             provider = provider_type.strip().lower()
             if provider not in self.provider_types:

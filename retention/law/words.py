@@ -78,7 +78,8 @@ def named(name: str) -> str:
 def in_words(rule: Rule) -> str:
     """The whole rule as sentences: whom it binds, for how long, and what else it says."""
     providers = "any provider" if rule.provider_type == ANY_PROVIDER else named(rule.provider_type)
-    providers = " or ".join((providers, *map(named, rule.also_providers)))
+    surely = (name for name in rule.also_providers if name not in rule.doubtful_for)
+    providers = " or ".join((providers, *map(named, surely)))
     place = "Federal" if rule.jurisdiction == FEDERAL else rule.jurisdiction
     head = f"{place}, {providers}, {named(rule.record_type)} of {_WHO[rule.population]}"
     return f"{head}: {_term(rule)}.{''.join(f' {said}.' for said in _more(rule))}"
@@ -163,14 +164,24 @@ def _more(rule: Rule) -> list[str]:
         said.append("An emancipated minor counts as an adult, if the organisation so chooses")
     if rule.contact_includes_entry:
         said.append("The entry itself counts as contact")
+    if rule.also_types:
+        term = f" for {years(rule.also_years)}" if rule.also_years else ""
+        said.append(
+            f"Binds {', '.join(map(named, rule.also_types))} too{term}, beside what counts without it"
+        )
+    if rule.minors_open:
+        said.append("How much longer minors' records are kept isn't known: what counts without it holds too")
     if rule.tier_of:
         said.append(f"Part of the {named(rule.tier_of)}, whose own term holds as well")
     if rule.yields_to_named_provider:
         said.append("Gives way to a rule that names the provider")
     if rule.doubtful_for:
-        said.append(f"May not bind {', '.join(map(named, rule.doubtful_for))}")
+        binds = "May not bind" if rule.provider_type == ANY_PROVIDER else "May bind"
+        said.append(
+            f"{binds} {', '.join(map(named, rule.doubtful_for))}: kept, beside what counts without it"
+        )
     if rule.never_alone:
-        said.append("What it leaves open is kept as long as without it")
+        said.append("Never counts alone: what counts without it stands beside it")
     if rule.advice_only:
         said.append("States no duty to keep")
     if rule.advises_also:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import builtins
 import hashlib
+from collections.abc import Sequence
+from itertools import islice
 from typing import Any, Final
 
 from sqlalchemy import Connection, RowMapping, select, update
@@ -17,7 +19,7 @@ from retention.acts import change, look
 from retention.holds import versions
 from retention.holds.matters import find_matter, open_matter
 from retention.holds.versions import Versions
-from retention.notices.outbox import NOTICE
+from retention.notices.outbox import ESCALATION, NOTICE
 from retention.notices.plans import Plan, Plans
 from retention.notices.reports import returned_mail
 from retention.notices.returned import Returned
@@ -83,11 +85,12 @@ class Notices:
                 "manager": plan.manager,
             }
 
-    def send(self, actor: Actor, hold_id: str) -> builtins.list[dict[str, Any]]:
+    def send(self, actor: Actor, hold_id: str, seconds: float | None = None) -> builtins.list[dict[str, Any]]:
         """Begin to tell a hold's custodians; whom it names later is told by itself. Returns its notices.
 
-        Those who were told already aren't told again. The mails are queued, durably, when this returns.
-        Raises BadCriteria (no plan, no custodian), WrongState (released, no relay), NotThere, AccessDenied.
+        Those who were told already aren't told again. That all are told is durable when this returns, and the
+        mails are queued; the job queues what would take longer than `seconds`. Raises BadCriteria (no plan,
+        nobody named), WrongState (released, no relay), NotThere, AccessDenied.
         """
         with change(self._vault, self._gate, actor, Action.HOLD_MANAGE, "notice.start") as act:
             found = versions.find(act, actor, hold_id)
@@ -105,8 +108,11 @@ class Notices:
                 "started_by": actor.user_id,
             }
             act.connection.execute(dialect.insert_or_ignore(act.connection, notice_starts), row)
-            act.count = self.telling.step_in(act.connection, root, actor.user_id)
-            return self._of_hold(act.connection, found)
+            act.count = len(self.telling.due(act.connection, root).new)
+            self.telling.step_in(act.connection, root, actor.user_id)
+        self.telling.catch_up(root, seconds, actor.user_id)
+        with self._vault.records.read() as connection:
+            return self._of_hold(connection, found)
 
     def resend(self, actor: Actor, notice_id: str) -> dict[str, Any]:
         """Send one custodian's notice again, with the same link, in the words of the plan as it is now.
@@ -149,7 +155,8 @@ class Notices:
                     text=text,
                     by=actor.user_id,
                 )
-            return self._described(act.connection, row, found)
+            (notice,) = (one for one in self._of_hold(act.connection, found) if one["id"] == notice_id)
+            return notice
 
     def list(
         self, actor: Actor, matter: str | None = None, hold: str | None = None
@@ -238,42 +245,51 @@ class Notices:
         return plan
 
     def _of_hold(self, connection: Connection, found: Versions) -> builtins.list[dict[str, Any]]:
-        rows = (
-            connection.execute(
-                select(notices)
-                .where(notices.c.hold_id == versions.known_as(found[0]))
-                .order_by(notices.c.created_us, notices.c.id)
-            )
-            .mappings()
-            .all()
+        root, matter = versions.known_as(found[0]), found[0]["matter_id"]
+        rows = connection.execute(
+            select(notices).where(notices.c.hold_id == root).order_by(notices.c.created_us, notices.c.id)
         )
-        told = [self._described(connection, row, found) for row in rows]
-        open_ = {bytes(row["token"]) for row in rows if row["ended_us"] is None}
-        told += [
+        mails: dict[str | None, builtins.list[RowMapping]] = {}
+        for mail in connection.execute(
+            select(notice_mails)
+            .where(notice_mails.c.hold_id == root)
+            .order_by(notice_mails.c.queued_us, notice_mails.c.id)
+        ).mappings():
+            mails.setdefault(mail["notice_id"], []).append(mail)
+        escalations = [mail for mail in mails.get(None, ()) if mail["kind"] == ESCALATION]
+        plan = self._plans.of(connection, matter)
+        known, open_ = [], set()
+        for row in rows.mappings():
+            told = self._described(row, matter, plan, mails.get(row["id"], []))
+            if row["escalated_us"] is not None:
+                # One mail to the manager names all who were silent then.
+                naming = (mail for mail in escalations if mail["queued_us"] >= row["escalated_us"])
+                told["mails"] += [_mail(mail) for mail in islice(naming, 1)]
+            known.append(told)
+            if row["ended_us"] is None:
+                open_.add(bytes(row["token"]))
+        begun = connection.scalar(
+            select(notice_starts.c.hold_id).where(
+                notice_starts.c.hold_id == root, notice_starts.c.ended_us.is_(None)
+            )
+        )
+        known += [
             {
                 "id": None,
-                "hold": versions.known_as(found[0]),
-                "matter": found[0]["matter_id"],
+                "hold": root,
+                "matter": matter,
                 "custodian": address,
-                "state": "not_told",
+                "state": "not_told" if begun is None else "waiting",
                 "notified": None,
             }
             for token, address in self.telling.custodians(found).items()
             if token not in open_
         ]
-        return told
+        return known
 
-    def _described(self, connection: Connection, row: RowMapping, found: Versions) -> dict[str, Any]:
-        mails = (
-            connection.execute(
-                select(notice_mails)
-                .where(notice_mails.c.notice_id == row["id"])
-                .order_by(notice_mails.c.queued_us, notice_mails.c.id)
-            )
-            .mappings()
-            .all()
-        )
-        plan = self._plans.of(connection, found[0]["matter_id"])
+    def _described(
+        self, row: RowMapping, matter: str, plan: Plan | None, mails: Sequence[RowMapping]
+    ) -> dict[str, Any]:
         next_us = row["next_reminder_us"]
         if next_us is None and row["sent_us"] is not None and plan is not None:
             next_us = row["sent_us"] + plan.remind_days * DAY_US
@@ -281,7 +297,7 @@ class Notices:
         return {
             "id": row["id"],
             "hold": row["hold_id"],
-            "matter": found[0]["matter_id"],
+            "matter": matter,
             "custodian": self.telling.address(row),
             "state": _state(row, mails),
             "notified": _moment(row["sent_us"]),
@@ -290,24 +306,25 @@ class Notices:
             "next_reminder": _moment(next_us) if silent else None,
             "escalated_at": _moment(row["escalated_us"]),
             "ended_at": _moment(row["ended_us"]),
-            "mails": [
-                {
-                    "id": mail["id"],
-                    "kind": mail["kind"],
-                    "queued_at": _moment(mail["queued_us"]),
-                    "queued_by": mail["queued_by"],
-                    "sent_at": _moment(mail["sent_us"]),
-                    "tries": mail["tries"],
-                    "failure": mail["failure"],
-                    "bounced_at": _moment(mail["bounced_us"]),
-                    "dropped": bool(mail["dropped"]),
-                }
-                for mail in mails
-            ],
+            "mails": [_mail(mail) for mail in mails],
         }
 
 
-def _state(row: RowMapping, mails: Any) -> str:
+def _mail(mail: RowMapping) -> dict[str, Any]:
+    return {
+        "id": mail["id"],
+        "kind": mail["kind"],
+        "queued_at": _moment(mail["queued_us"]),
+        "queued_by": mail["queued_by"],
+        "sent_at": _moment(mail["sent_us"]),
+        "tries": mail["tries"],
+        "failure": mail["failure"],
+        "bounced_at": _moment(mail["bounced_us"]),
+        "dropped": bool(mail["dropped"]),
+    }
+
+
+def _state(row: RowMapping, mails: Sequence[RowMapping]) -> str:
     if row["ended_us"] is not None:
         return "ended"
     if row["acknowledged_us"] is not None:

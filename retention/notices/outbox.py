@@ -6,23 +6,27 @@ from datetime import timedelta
 from email.message import EmailMessage
 from typing import Final
 
-from sqlalchemy import Connection, RowMapping, exists, func, or_, select, update
+from sqlalchemy import Connection, RowMapping, case, exists, func, or_, select, update
 
 from archiver.capture.prepare import new_id
 from archiver.clock import to_us
 from archiver.coverage.relay import RelayError
 from archiver.ledger.audit import Outcome
-from archiver.store.schema import notice_mails, notices
+from archiver.store import standing
+from archiver.store.schema import holds, notice_mails, notices
 from archiver.vault import Vault
 from config.relay import is_address
 from retention.acts import by_system
 from retention.fields import SealedFields
+from retention.holds.custodians import in_ascii
 from retention.notices import letters
 from retention.notices.sending import REFUSED_WAIT, Sending
 
 NOTICE, REMINDER, ESCALATION, RELEASE, REVIEW = "notice", "reminder", "escalation", "release", "review"
 BOUNCES: Final = 3
 """A notice that came back so often isn't sent anew by itself."""
+REMEMBERED: Final = timedelta(days=30)
+"""So long a lost word of a hold's end is told of: nobody can send it again."""
 
 
 class Outbox(Sending):
@@ -120,11 +124,14 @@ class Outbox(Sending):
         return True
 
     def failing(self) -> int:
-        """How many mails didn't reach anybody, and no later one of the same notice did; those that nobody
-        needs any more aside."""
+        """How many mails didn't reach anybody, and no later one in their place did; those that nobody needs
+        any more aside, or that can't be sent again and are a month old."""
         later = notice_mails.alias("later")
+        # A manager and who reviews a hold are told of the whole hold, not by a custodian's notice.
+        same = func.coalesce(later.c.notice_id, later.c.kind)
         reached = exists().where(
-            later.c.notice_id == notice_mails.c.notice_id,
+            later.c.hold_id == notice_mails.c.hold_id,
+            same == func.coalesce(notice_mails.c.notice_id, notice_mails.c.kind),
             later.c.queued_us > notice_mails.c.queued_us,
             later.c.sent_us.is_not(None),
             later.c.failure.is_(None),
@@ -134,12 +141,25 @@ class Outbox(Sending):
             or_(notices.c.ended_us.is_not(None), notices.c.acknowledged_us.is_not(None)),
             notice_mails.c.kind.in_((NOTICE, REMINDER)),
         )
+        silent = exists().where(
+            notices.c.hold_id == notice_mails.c.hold_id,
+            notices.c.ended_us.is_(None),
+            notices.c.acknowledged_us.is_(None),
+        )
+        stands = exists().where(notice_mails.c.hold_id == standing.KNOWN_AS, holds.c.state != "released")
+        long_ago = to_us(self._vault.clock.now() - REMEMBERED)
+        needed = case(
+            (notice_mails.c.kind == ESCALATION, silent),
+            (notice_mails.c.kind == REVIEW, stands),
+            (notice_mails.c.kind == RELEASE, notice_mails.c.queued_us > long_ago),
+            else_=~over,
+        )
         with self._vault.records.read() as connection:
             return int(
                 connection.scalar(
                     select(func.count())
                     .select_from(notice_mails)
-                    .where(notice_mails.c.failure.is_not(None), ~notice_mails.c.dropped, ~reached, ~over)
+                    .where(notice_mails.c.failure.is_not(None), ~notice_mails.c.dropped, ~reached, needed)
                 )
                 or 0
             )
@@ -149,6 +169,7 @@ class Outbox(Sending):
     def _message(self, row: RowMapping) -> EmailMessage:
         settings = self._vault.settings
         told = self.opened(row)
+        told["to"] = in_ascii(told["to"])
         if not is_address(told["to"]):
             raise RelayError("a custodian's address is none that mail can go to", 553)
         return letters.message(

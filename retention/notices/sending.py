@@ -7,6 +7,7 @@ mail that is sent again, under the same Message-ID: at least once, and seen as o
 from __future__ import annotations
 
 import logging
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from datetime import timedelta
@@ -25,7 +26,8 @@ AT_ONCE: Final = 50
 CLAIM: Final = timedelta(minutes=10)
 LONGEST_WAIT: Final = timedelta(hours=1)
 REFUSED_WAIT: Final = timedelta(hours=24)
-"""Between two tries of a mail that the relay refuses for good (5xx): somebody may mend the mailbox."""
+"""Between two tries of a mail that the relay refuses for good (5xx): somebody may mend the mailbox. A relay
+that refuses us altogether (a wrong password) is tried again as one that is away: that is mended here."""
 _AWAY_WAIT: Final = timedelta(minutes=1)
 log = logging.getLogger("holdfast.notices")
 
@@ -45,12 +47,16 @@ class Sending(ABC):
         """Send what is due; how many mails the relay took. Never raises for the relay's sake."""
         sent = 0
         while self._vault.settings.notice_relay and (rows := self._claim()):
+            end = time.monotonic() + CLAIM.total_seconds() / 2
             for number, row in enumerate(rows):
+                if time.monotonic() > end:  # so slow a relay would outlast the claim
+                    self._give_back(rows[number:])
+                    break
                 try:
                     sent += self._send(row)
                 except RelayError as error:
                     self._failed(row, error)
-                    if error.smtp_code is None:
+                    if error.smtp_code is None or error.refuses_us:
                         self._give_back(rows[number + 1 :])
                         return sent
         return sent
@@ -106,6 +112,11 @@ class Sending(ABC):
                 self._next(connection, rows, _AWAY_WAIT)
 
     def _send(self, row: RowMapping) -> int:
+        with self._vault.records.read() as connection:
+            columns = self._table.c
+            waits = (columns.id == row["id"], columns.sent_us.is_(None), ~columns.dropped)
+            if connection.scalar(select(columns.id).where(*waits)) is None:
+                return 0  # confirmed or let go since it was claimed
         message = self._message(row)
         if message is None:
             with self._vault.records.write() as connection:
@@ -126,7 +137,7 @@ class Sending(ABC):
         code = f"smtp_{error.smtp_code}" if error.smtp_code else "unreachable"
         log.warning("%s was not sent and will be tried again: %s", self._name, error)
         wait = min(timedelta(minutes=2 ** min(row["tries"], 6)), LONGEST_WAIT)
-        if error.smtp_code and error.smtp_code >= 500:
+        if error.smtp_code and error.smtp_code >= 500 and not error.refuses_us:
             wait = REFUSED_WAIT
         with self._vault.records.write() as connection:
             self._change(connection, row, tries=row["tries"] + 1, failure=code)

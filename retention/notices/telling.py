@@ -1,15 +1,17 @@
 """Keeps custodians told, by a job: whoever a hold newly names, whoever hasn't confirmed, whoever it lets go.
 
-Every step is one transaction that queues a mail and notes that it did: killed anywhere, nothing is lost and
-nothing is queued twice.
+Every step is a transaction that queues some mails and notes that it did: killed anywhere, nothing is lost and
+nothing is queued twice. A hold may name ten thousand, so a step is short and captures get their turn.
 """
 
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any, Final
 
 from sqlalchemy import Connection, RowMapping, select, update
@@ -22,6 +24,7 @@ from archiver.vault import Vault
 from retention.acts import by_system
 from retention.fields import SealedFields
 from retention.holds import versions
+from retention.holds.apply import turn
 from retention.holds.reviews import Reviews
 from retention.holds.versions import Versions
 from retention.notices import letters, secrets_of
@@ -29,12 +32,16 @@ from retention.notices.outbox import ESCALATION, NOTICE, RELEASE, REMINDER, REVI
 from retention.notices.plans import Plan, Plans
 
 REVIEW_AGAIN: Final = timedelta(days=7)
+AT_ONCE: Final = 100
+"""People who are told of something in one transaction."""
 
 
 @dataclass(slots=True)
-class _Due:
-    """What is to be done for one hold. `new` and `gone` are addresses and rows by token."""
+class Due:
+    """What is to be done for one hold, nothing without a `plan`. `new` are addresses by token, the others are
+    rows of notices."""
 
+    plan: Plan | None
     new: Mapping[bytes, str] = field(default_factory=dict)
     gone: Sequence[RowMapping] = ()
     remind: Sequence[RowMapping] = ()
@@ -43,7 +50,18 @@ class _Due:
 
     @property
     def any(self) -> bool:
-        return bool(self.new or self.gone or self.remind or self.escalate or self.over)
+        return self.plan is not None and bool(
+            self.new or self.gone or self.remind or self.escalate or self.over
+        )
+
+    def first(self) -> Due:
+        """As much of it as one step does; that all is over when nothing else is left."""
+        left = AT_ONCE
+        new = dict(islice(self.new.items(), left))
+        gone = self.gone[: (left := left - len(new))]
+        remind = self.remind[: (left := left - len(gone))]
+        over = self.over and left - len(remind) > 0
+        return Due(self.plan, new, gone, remind, self.escalate, over)
 
 
 class Telling:
@@ -64,24 +82,27 @@ class Telling:
                 .where(notice_starts.c.ended_us.is_(None))
                 .order_by(notice_starts.c.started_us)
             ).all()
-        queued = sum(self.step(hold_id) for hold_id in holds) + self._review()
+        queued = sum(self.catch_up(hold_id) for hold_id in holds) + self._review()
         return {"queued": queued, "sent": self.outbox.flush()}
 
-    def step(self, hold_id: str) -> int:
-        """Queue what is due for one hold; how many mails."""
-        with self._vault.records.read() as connection:
-            if not self._due(connection, hold_id).any:
-                return 0
-        with self._vault.records.write(dialect.LOCK_ARCHIVE) as connection:
-            return self.step_in(connection, hold_id, "system")
+    def catch_up(self, hold_id: str, seconds: float | None = None, by: str = "system") -> int:
+        """Queue what is due for one hold, on the word of `by`; how many mails. What would take longer than
+        `seconds` is left to the job."""
+        end = None if seconds is None else time.monotonic() + seconds
+        queued = 0
+        while end is None or time.monotonic() < end:
+            with self._vault.records.read() as connection:
+                if not self.due(connection, hold_id).any:
+                    break
+            with turn(self._vault, time.sleep) as connection:
+                queued += self.step_in(connection, hold_id, by)
+        return queued
 
     def step_in(self, connection: Connection, hold_id: str, by: str) -> int:
-        """The same within a transaction under LOCK_ARCHIVE, on the word of `by`."""
-        found = versions.read(connection, hold_id)
-        plan = self._plans.of(connection, found[0]["matter_id"])
-        if plan is None:
+        """The first of what is due, in a transaction under LOCK_ARCHIVE."""
+        due = self.due(connection, hold_id).first()
+        if (plan := due.plan) is None:
             return 0
-        due = self._due(connection, hold_id)
         now = self._vault.clock.now()
         queued = sum(self._tell(connection, hold_id, plan, token, to, by) for token, to in due.new.items())
         queued += sum(self._let_go(connection, hold_id, plan, row, now) for row in due.gone)
@@ -117,7 +138,8 @@ class Telling:
 
     # --- what is due --------------------------------------------------------------------------
 
-    def _due(self, connection: Connection, hold_id: str) -> _Due:
+    def due(self, connection: Connection, hold_id: str) -> Due:
+        """What is to be done for one hold now."""
         found = versions.read(connection, hold_id)
         plan = self._plans.of(connection, found[0]["matter_id"])
         wanted = self.custodians(found)
@@ -131,6 +153,9 @@ class Telling:
             .all()
         )
         told = {bytes(row["token"]): row for row in rows}
+        told_of = select(notice_starts.c.hold_id).where(
+            notice_starts.c.hold_id == hold_id, notice_starts.c.ended_us.is_(None)
+        )
         now = self._vault.clock.now()
         silent = [
             row
@@ -146,10 +171,11 @@ class Telling:
                 )
             )
         )
-        due = _Due(
+        due = Due(
+            plan,
             new={token: address for token, address in wanted.items() if token not in told},
             gone=[row for token, row in told.items() if token not in wanted],
-            over=not versions.protecting(found),
+            over=not versions.protecting(found) and connection.scalar(told_of) is not None,
         )
         if plan is not None:
             due.remind = [

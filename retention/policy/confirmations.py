@@ -94,8 +94,8 @@ class Confirmations:
         of the audit log that tells of it (None where all were confirmed before). Raises ReasonNeeded.
         """
         chosen = list(rules)
-        counsel, reason = _text(counsel, "counsel's name"), _text(reason, "a reason")
         with change(self._vault, self._gate, actor, Action.POLICY_MANAGE, "retention.confirm") as act:
+            counsel, reason = stated(counsel, "counsel's name"), stated(reason, "a reason")
             known = self._policies.current(act.connection).confirmed
             new = [rule for rule in chosen if rule.rule_id not in known]
             index = _next_entry(act.connection) if new else None
@@ -142,10 +142,10 @@ class Confirmations:
 
         Returns `{revoked, rules, audit_entry}`. Raises ReasonNeeded, and WrongState where none was confirmed.
         """
-        reason = _text(reason, "a reason")
         wanted = {rule.rule_id for rule in rules}
         tokens = [self._policies.tokens[rule_id] for rule_id in sorted(wanted)]
         with change(self._vault, self._gate, actor, Action.POLICY_MANAGE, "retention.revoke") as act:
+            reason = stated(reason, "a reason")
             act.detail |= {"reason": reason, "rules": sorted(wanted)}
             rows = act.connection.execute(
                 select(rule_confirmations.c.id, rule_confirmations.c.rule_token).where(
@@ -181,7 +181,9 @@ class Confirmations:
         with look(self._vault, self._gate, actor, Action.RETENTION_READ, "retention.schedules") as act:
             return self._policies.current(act.connection).confirmed
 
-    def list(self, actor: Actor, limit: int = 1_000, rule_id: str | None = None) -> list[dict[str, Any]]:
+    def list(
+        self, actor: Actor, limit: int | None = None, rule_id: str | None = None
+    ) -> list[dict[str, Any]]:
         """Confirmations, newest first: who, when, on whose word, over which data, and whether they stand.
 
         `stands` is False where it was revoked, or the rule's data has changed since; with a rule, its own.
@@ -235,7 +237,8 @@ def _next_entry(connection: Connection) -> int:
     return log.state(connection, Log.AUDIT).size
 
 
-def _text(text: str, what: str) -> str:
+def stated(text: str, what: str) -> str:
+    """A text that a person must say, without the blanks around it. Raises ReasonNeeded, BadPolicy."""
     text = text.strip()
     if not text:
         raise ReasonNeeded(f"say {what}; it is kept with the record")

@@ -18,8 +18,8 @@ from retention.jobs.queue import queue_of
 from retention.policy.accepting import accept, said_of
 from retention.policy.agreeing import PolicyApprovals
 from retention.policy.changes import ACCEPT, APPROVE, OPTION, REMOVE, SET, Change, read_change, shortens
-from retention.policy.confirmations import MOST_TEXT
-from retention.policy.errors import BadPolicy, PreviewNeeded, ReasonNeeded
+from retention.policy.confirmations import stated
+from retention.policy.errors import PreviewNeeded, ReasonNeeded
 from retention.policy.store import IN_FORCE, SCHEDULES, Policy, PolicyStore, bump
 from retention.policy.terms import read_term
 from retention.refusals import NotThere, SecondPersonNeeded, WrongState
@@ -59,9 +59,7 @@ class Decisions:
         The reason is needed for whatever could shorten. Returns the entry as `list` shows it. Raises
         PreviewNeeded, ReasonNeeded, SecondPersonNeeded, WrongState, NotThere, BadPolicy.
         """
-        reason = reason.strip()
-        if len(reason) > MOST_TEXT:
-            raise BadPolicy(f"the reason: at most {MOST_TEXT} characters")
+        reason = stated(reason, "the reason") if reason.strip() else ""
         self._ready(actor, document, preview, reason, signed)
         with change(self._vault, self._gate, actor, Action.POLICY_MANAGE, "policy.change") as act:
             meant = self.read(act.connection, document)
@@ -89,11 +87,9 @@ class Decisions:
     def refuse(self, actor: Actor, entry_id: str, reason: str) -> dict[str, Any]:
         """Turn down, or withdraw, what was asked for; what was in force stays so. Raises as `enact` does."""
         with change(self._vault, self._gate, actor, Action.POLICY_MANAGE, "policy.refuse") as act:
-            act.detail["reason"] = reason
+            reason = act.detail["reason"] = stated(reason, "why")
             row = self._row(act.connection, entry_id)
             act.objects.append(row["id"])
-            if not reason.strip():
-                raise ReasonNeeded("say why; it is kept with the entry")
             if row["state"] not in OPEN:
                 raise WrongState(f"this entry is {_words(row['state'])}; nothing is asked for")
             if row["state"] == "asked":
@@ -102,7 +98,9 @@ class Decisions:
                 self._step(act.connection, row, actor, "kept", reason, state="in_force", end_asked_by=None)
             return self._shown(act.connection, self._row(act.connection, entry_id))
 
-    def list(self, actor: Actor, limit: int = 1_000, *, everything: bool = False) -> list[dict[str, Any]]:
+    def list(
+        self, actor: Actor, limit: int | None = None, *, everything: bool = False
+    ) -> list[dict[str, Any]]:
         """The entries in force and asked for, newest first; with `everything` those that ended as well."""
         with look(self._vault, self._gate, actor, Action.RETENTION_READ, "policy.list") as act:
             query = select(policy_entries)
@@ -130,6 +128,7 @@ class Decisions:
                 "provider_types": list(policy.providers),
                 "options": sorted(policy.options),
                 "schedules": self._policies.schedule.version,
+                "edition": self._policies.schedule.edition,
                 "schedules_accepted": policy.accepted,
                 "rules": len(self._policies.schedule.rules),
                 "rules_confirmed": len(policy.confirmed),

@@ -149,16 +149,14 @@ def read_term(entry_id: str, document: Mapping[str, Any], schedule: Schedule) ->
     """A term from plain data: `{scope, years}`, or another of the four. Raises BadPolicy."""
     scope = _read_scope(document.get("scope") or {}, schedule)
     given = {name: document.get(name) for name in VALUES}
-    said = {name: value for name, value in given.items() if value not in (None, False)}
+    said = {name: value for name, value in given.items() if value is not None and value is not False}
     if len(said) != 1:
-        raise BadPolicy(
-            "a term says one thing: years, more years than the law, a first day, ... or permanent"
-        )
+        raise BadPolicy("a term says one thing: years, plus years, not before, recommendations or permanent")
     ((name, value),) = said.items()
-    if name == "permanent":
-        return OwnTerm(entry_id, scope, permanent=True)
-    if name == "recommendations":
-        return OwnTerm(entry_id, scope, recommendations=True)
+    if name in ("permanent", "recommendations"):
+        if value is not True:
+            raise BadPolicy(f"{name}: must be true or left out")
+        return OwnTerm(entry_id, scope, permanent=name == "permanent", recommendations=name != "permanent")
     if name == "not_before":
         return OwnTerm(entry_id, scope, not_before=_read_day(value))
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MAX_YEARS:

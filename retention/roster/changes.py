@@ -32,6 +32,7 @@ from archiver.store.schema import (
 from archiver.vault import Vault
 from retention.fields import SealedFields
 from retention.roster import persons, stale
+from retention.roster.fhir_node import first_day, last_day
 from retention.roster.patient import Patient
 from retention.roster.tokens import (
     fhir_token,
@@ -130,6 +131,16 @@ class Changes:
         stale.next_version(connection)
         return counts
 
+    def another_person(self, connection: Connection, patients_: Sequence[Patient]) -> int | None:
+        """Which of these, if any, would take the place of somebody else's record: its name and its birth date
+        are other ones, and so are the numbers of a FHIR record."""
+        known = _Known(connection, self._fields, [self._identity(one) for one in patients_])
+        for position, now in enumerate(patients_):
+            before = known.find(self._identity(now))
+            if before is not None and _another(before.patient, now):
+                return position
+        return None
+
     def renew(self, connection: Connection, limit: int = CHUNK) -> int:
         """Bring records of earlier versions up to this one's tokens; return how many. Under LOCK_ARCHIVE."""
         rows = connection.execute(
@@ -146,10 +157,9 @@ class Changes:
         """The tokens that name the record itself: FHIR ids, or else its number."""
         if patient.fhir:
             return tuple(fhir_token(self._vault.blind, own) for own in patient.fhir)
-        return (
-            key_token(self._vault.blind, patient.mrn),
-            self._vault.blind.token("mrn", _normal(patient.mrn)),
-        )
+        own = key_token(self._vault.blind, patient.mrn, patient.system)
+        # An earlier version told neither systems nor kinds of tokens apart.
+        return (own,) if patient.system else (own, self._vault.blind.token("mrn", _normal(patient.mrn)))
 
     def _write(self, connection: Connection, pending: Mapping[str, _Written]) -> None:
         sealed = {one: self._fields.seal(one, record.patient.to_json()) for one, record in pending.items()}
@@ -341,6 +351,21 @@ def _merged(before: Patient | None, change: Change) -> Patient:
         met_discharged=_later(now.met_discharged, met.discharged),
         open_encounters=tuple(sorted((one, since) for one, since in still.items() if one not in met.over)),
     )
+
+
+def _another(before: Patient, now: Patient) -> bool:
+    former, names = name_keys(before), name_keys(now)
+    numbers = {_normal(number) for number in before.all_numbers}
+    return (
+        bool(former and names and former.isdisjoint(names))
+        and bool(before.born and now.born and not _may_agree(before.born, now.born))
+        and (not now.fhir or numbers.isdisjoint(map(_normal, now.all_numbers)))
+    )
+
+
+def _may_agree(one: date | tuple[date, ...], other: date | tuple[date, ...]) -> bool:
+    """Whether two days, each sure or the first and the last that it can be, may be the same."""
+    return first_day(one) <= last_day(other) and first_day(other) <= last_day(one)
 
 
 def _later(one: date | None, other: date | None) -> date | None:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import date
+from itertools import chain
 from types import MappingProxyType
 from typing import Final
 
 from archiver.classify import normalise_identifier
 from retention.errors import RosterError
 from retention.roster.patient import Patient as Patient
+from retention.roster.states import state_code
 
 ROSTER_COLUMNS: Final = (
     "mrn",
@@ -30,74 +32,18 @@ _MAX_CELL: Final = 2_000
 MAX_LINE: Final = 1 << 20
 """Characters of a row: it is in memory whole, and one of patients has far fewer."""
 _DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_US_DATE: Final = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4})", re.ASCII)
+_BAD_DATE: Final = {
+    False: "must be blank or a date as YYYY-MM-DD; for month/day/year give --us-dates",
+    True: "must be blank or a date as MM/DD/YYYY or YYYY-MM-DD",
+}
+_SYSTEM: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,63}")
 _EMAIL: Final = re.compile(r"[^\s@<>,;\"]+@[^\s@<>,;\"]+")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
-_STATES: Final = MappingProxyType(
-    {
-        "Alabama": "AL",
-        "Alaska": "AK",
-        "Arizona": "AZ",
-        "Arkansas": "AR",
-        "California": "CA",
-        "Colorado": "CO",
-        "Connecticut": "CT",
-        "Delaware": "DE",
-        "District of Columbia": "DC",
-        "Florida": "FL",
-        "Georgia": "GA",
-        "Guam": "GU",
-        "Hawaii": "HI",
-        "Idaho": "ID",
-        "Illinois": "IL",
-        "Indiana": "IN",
-        "Iowa": "IA",
-        "Kansas": "KS",
-        "Kentucky": "KY",
-        "Louisiana": "LA",
-        "Maine": "ME",
-        "Maryland": "MD",
-        "Massachusetts": "MA",
-        "Michigan": "MI",
-        "Minnesota": "MN",
-        "Mississippi": "MS",
-        "Missouri": "MO",
-        "Montana": "MT",
-        "Nebraska": "NE",
-        "Nevada": "NV",
-        "New Hampshire": "NH",
-        "New Jersey": "NJ",
-        "New Mexico": "NM",
-        "New York": "NY",
-        "North Carolina": "NC",
-        "North Dakota": "ND",
-        "Ohio": "OH",
-        "Oklahoma": "OK",
-        "Oregon": "OR",
-        "Pennsylvania": "PA",
-        "Puerto Rico": "PR",
-        "Rhode Island": "RI",
-        "South Carolina": "SC",
-        "South Dakota": "SD",
-        "Tennessee": "TN",
-        "Texas": "TX",
-        "Utah": "UT",
-        "Vermont": "VT",
-        "Virgin Islands": "VI",
-        "American Samoa": "AS",
-        "Northern Mariana Islands": "MP",
-        "Virginia": "VA",
-        "Washington": "WA",
-        "West Virginia": "WV",
-        "Wisconsin": "WI",
-        "Wyoming": "WY",
-    }
-)
-_CODES: Final = frozenset(_STATES.values())
-
-
 MORE_COLUMNS: Final = ("phone", "previous_names", "emancipated", "postal_address")
 """Columns that may be there besides."""
+_OURS: Final = (*ROSTER_COLUMNS, *MORE_COLUMNS)
 _SEVERAL: Final = ";"
 _LINE_END: Final = re.compile(r"\r?\n")
 """Between several values of a cell: record numbers, addresses, telephone numbers, previous names, States."""
@@ -116,25 +62,56 @@ class Row:
     line: int
 
 
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What somebody says of a roster. `columns` are a CSV's names for ours (`{"born": "DOB"}`); where there
+    are any, columns of other names are passed over. `us_dates` reads its 2/28/1970 as month, day, year.
+    `system` says whose record numbers and FHIR ids they are, see `Patient`."""
+
+    columns: Mapping[str, str] = field(default_factory=dict)
+    us_dates: bool = False
+    system: str = ""
+
+    def __post_init__(self) -> None:
+        if self.system and not _SYSTEM.fullmatch(self.system):
+            raise RosterError("a system is named by up to 64 letters, digits, dots and dashes")
+        if not self.columns.keys() <= set(_OURS):
+            raise RosterError(f"a column must be told as OURS=YOURS, where ours is one of {', '.join(_OURS)}")
+
+
+AS_IS: Final = Form()
+"""Our columns, ISO dates, and one system for all."""
+
+
 def read_roster(text: str) -> list[Patient]:
-    """Read a whole roster CSV with a header line, in the file's order; see `read_rows`."""
-    return [row.patient for row in read_rows(text.removeprefix("\ufeff").splitlines(keepends=True))]
+    """Read a whole roster CSV with a header line, in the file's order; see `read_rows`.
+
+    Raises RosterError too for a record number that is there twice, in whatever spelling.
+    """
+    rows = list(read_rows(text.removeprefix("\ufeff").splitlines(keepends=True)))
+    seen: dict[str, int] = {}
+    for row in rows:
+        first = seen.setdefault(normalise_identifier("mrn", row.patient.mrn), row.line)
+        if first != row.line:
+            raise RosterError(f"line {row.line}, column mrn: same as on line {first}")
+    return [row.patient for row in rows]
 
 
-def read_rows(lines: Iterable[str]) -> Iterator[Row]:
-    """Read the lines of a roster CSV with a header line, row by row.
+def read_rows(lines: Iterable[str], form: Form = AS_IS) -> Iterator[Row]:
+    """Read the lines of a roster CSV with a header line, row by row; commas, semicolons or tabs divide it.
 
     The columns are ours (`mrn` and `name` needed, the others optional; several values of a cell with `;`
     or line ends between them) or those of Synthea's `patients.csv` (its further columns are ignored). Raises
-    RosterError naming line and column for an unknown column, a bad value or a record number that is there
-    twice, in whatever spelling. Remembers the record numbers, nothing else.
+    RosterError naming line and column for an unknown column or a bad value.
     """
     bounded = _Bounded(lines)
-    reader = csv.reader(bounded, strict=True)
-    seen: dict[str, int] = {}
+    rows = iter(bounded)
+    first = next(rows, "")
+    delimiter = max(",;\t", key=first.count)
+    reader = csv.reader(chain([first], rows), delimiter=delimiter, strict=True)
     try:
         header = [name.strip() for name in next(reader, [])]
-        read, given = _reader_for(header)
+        columns, read, given = _reader_for(header, form)
         number_column = "Id" if read is _from_synthea else "mrn"
         for cells in reader:
             bounded.left = MAX_LINE
@@ -143,16 +120,12 @@ def read_rows(lines: Iterable[str]) -> Iterator[Row]:
             line = reader.line_num
             if len(cells) != len(header):
                 raise RosterError(f"line {line}: {len(cells)} cells where the header has {len(header)}")
-            patient = read(_Row(line, dict(zip(header, cells, strict=True))))
-            number = normalise_identifier("mrn", patient.mrn)
-            if not number:
+            patient = read(_Row(line, dict(zip(columns, cells, strict=True)), form.us_dates))
+            if not normalise_identifier("mrn", patient.mrn):
                 raise RosterError(
                     f"line {line}, column {number_column}: a record number needs letters or digits"
                 )
-            if number in seen:
-                raise RosterError(f"line {line}, column {number_column}: same as on line {seen[number]}")
-            seen[number] = line
-            yield Row(patient, given, line)
+            yield Row(replace(patient, system=form.system) if form.system else patient, given, line)
     except csv.Error as error:
         raise RosterError(f"line {reader.line_num}: not CSV ({error})") from None
 
@@ -178,6 +151,7 @@ class _Bounded:
 class _Row:
     line: int
     cells: Mapping[str, str]
+    us_dates: bool
 
     def fault(self, column: str, what: str) -> RosterError:
         return RosterError(f"line {self.line}, column {column}: {what}")
@@ -200,12 +174,16 @@ class _Row:
         value = self.text(column)
         if not value:
             return None
+        american = _US_DATE.fullmatch(value)
         try:
-            if not _DATE.fullmatch(value):
+            if american is not None and self.us_dates:
+                day = date(int(american[3]), int(american[1]), int(american[2]))
+            elif _DATE.fullmatch(value):
+                day = date.fromisoformat(value)
+            else:
                 raise ValueError
-            day = date.fromisoformat(value)
         except ValueError:
-            raise self.fault(column, "must be blank or a date as YYYY-MM-DD") from None
+            raise self.fault(column, _BAD_DATE[self.us_dates]) from None
         if not 1800 <= day.year <= 2300:
             raise self.fault(column, "must be a date from 1800 to 2300")
         return day
@@ -219,17 +197,6 @@ class _Row:
         if not all(found):
             raise self.fault(column, what)
         return found
-
-
-def state_code(value: str) -> str:
-    """A State's postal code from its code or name; `""` for anything else."""
-    code = _STATES.get(value.strip(), value.strip().upper())
-    return code if code in _CODES else ""
-
-
-def state_name(code: str) -> str:
-    """A State's name; the code itself where it is none of ours."""
-    return next((name for name, one in _STATES.items() if one == code), code)
 
 
 def email_address(value: str) -> str:
@@ -249,24 +216,37 @@ def _record_number(value: str) -> str:
 _Read = Callable[["_Row"], Patient]
 
 
-def _reader_for(header: list[str]) -> tuple[_Read, frozenset[str]]:
-    twice = {name for name in header if header.count(name) > 1}
-    if twice:
-        raise RosterError("line 1: a column is there twice")
-    if set(_SYNTHEA) <= set(header):
+def _reader_for(header: list[str], form: Form) -> tuple[list[str], _Read, frozenset[str]]:
+    """The columns as a row is read by them, what reads it, and the fields that it speaks of."""
+    if set(_SYNTHEA) <= set(header) and not form.columns:
+        _once(header)
         said = {"mrn", "name", "born", "died", "state", "names", "deceased"}
-        return _from_synthea, frozenset(said | ({"postal"} if "ADDRESS" in header else set()))
-    for position, name in enumerate(header, start=1):
-        if name not in ROSTER_COLUMNS and name not in MORE_COLUMNS:
+        return header, _from_synthea, frozenset(said | ({"postal"} if "ADDRESS" in header else set()))
+    ours = {name: name for name in _OURS} | {_plain(theirs): name for name, theirs in form.columns.items()}
+    named = [ours.get(_plain(name), "") for name in header]
+    _once([name for name in named if name])
+    for position, name in enumerate(named, start=1):
+        if not name and not form.columns:
             # The name isn't repeated: without a header line it is a patient's data.
             raise RosterError(
-                f"line 1, column {position}: unknown column; the first line must name columns among "
-                f"{', '.join((*ROSTER_COLUMNS, *MORE_COLUMNS))}"
+                f"line 1, column {position}: unknown column; the first line must name columns among"
+                f" {', '.join(_OURS)}; where yours are called otherwise, say so: --column mrn=NAME"
             )
-    for name in _REQUIRED:
-        if name not in header:
-            raise RosterError(f"line 1, column {name}: missing; it is needed")
-    return _from_ours, frozenset(field for name in header for field in _FIELDS.get(name, (name,)))
+    for name in (*_REQUIRED, *form.columns):
+        if name not in named:
+            why = "no column has the name that was told" if name in form.columns else "missing; it is needed"
+            raise RosterError(f"line 1, column {name}: {why}")
+    fields = (_FIELDS.get(name, (name,)) for name in named if name)
+    return named, _from_ours, frozenset(chain.from_iterable(fields))
+
+
+def _once(names: list[str]) -> None:
+    if len(names) != len(set(names)):
+        raise RosterError("line 1: a column is there twice")
+
+
+def _plain(name: str) -> str:
+    return "_".join(name.casefold().split())
 
 
 _FIELDS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(

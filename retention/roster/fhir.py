@@ -6,12 +6,14 @@ Other elements are passed over. A fault names the resource and the element, neve
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from archiver.classify import normalise_identifier
 from retention.errors import RosterError
-from retention.roster.csv_file import postal_lines, state_code
+from retention.roster.csv_file import postal_lines
 from retention.roster.fhir_care import Clinician, Meeting, clinician, meeting, role
 from retention.roster.fhir_node import (
     ID,
@@ -20,12 +22,14 @@ from retention.roster.fhir_node import (
     both_days,
     first_day,
     last_day,
+    logical,
     names_of,
     reference_of,
     several,
     telecom_of,
 )
 from retention.roster.patient import Days, Patient
+from retention.roster.states import is_here, state_code
 
 __all__ = ["Clinician", "Meeting", "Reader", "reference_of"]
 
@@ -43,14 +47,22 @@ _SYSTEMS: Final[Mapping[str, str]] = {
     "urn:oid:2.16.840.1.113883.4.1": "ssn",
     "http://hl7.org/fhir/sid/us-mbi": "mbi",
 }
+_CARERS: Final[Mapping[str, Callable[[Node, str], Clinician | None]]] = {
+    "Practitioner": clinician,
+    "PractitionerRole": role,
+}
 _LINKS: Final = frozenset({"replaced-by", "replaces", "refer", "seealso"})
 
 
 class Reader:
-    """Reads resources. Identifiers of `number_systems` are record numbers, whatever their type."""
+    """Reads resources. Identifiers of `number_systems` are record numbers, whatever their type; ids and
+    record numbers are those of `system`, see `Patient`."""
 
-    def __init__(self, number_systems: tuple[str, ...] = ()) -> None:
+    def __init__(self, number_systems: tuple[str, ...] = (), system: str = "") -> None:
         self._systems = frozenset(number_systems)
+        self._system = system
+        self.passed = Counter[str]()
+        """How much was passed over: `states` that are none of ours, in addresses that are here."""
 
     def read(self, resource: Any, where: str, full_url: str = "") -> Patient | Meeting | Clinician | None:
         """A Patient's record, what an Encounter tells, or who cares for patients; None for any other
@@ -60,14 +72,33 @@ class Reader:
         if kind == "Patient":
             return self._patient(Node(resource, f"{where}, Patient"), full_url)
         if kind == "Encounter":
-            return meeting(Node(resource, f"{where}, Encounter"))
-        if kind == "Practitioner":
-            return clinician(Node(resource, f"{where}, Practitioner"), full_url)
-        if kind == "PractitionerRole":
-            return role(Node(resource, f"{where}, PractitionerRole"), full_url)
+            found = meeting(Node(resource, f"{where}, Encounter"))
+            return self._placed(found) if self._system and found is not None else found
+        if kind in _CARERS:
+            carer = _CARERS[kind](Node(resource, f"{where}, {kind}"), full_url)
+            return self._placed_carer(carer) if self._system and carer is not None else carer
+        if kind == "Bundle":
+            raise RosterError(f"{where}: a Bundle must be a file of its own, ending in .json")
         if not kind:
             raise node.fault("resourceType", "missing")
         return None
+
+    def _placed(self, one: Meeting) -> Meeting:
+        by = tuple((self._own_key(key), shown) for key, shown in one.by)
+        return replace(one, id=self._own(one.id), patient=self._own(one.patient), by=by)
+
+    def _placed_carer(self, one: Clinician) -> Clinician:
+        of = self._own_key(one.of) if one.of else ""
+        return replace(one, keys=tuple(map(self._own_key, one.keys)), of=of)
+
+    def _own(self, name: str) -> str:
+        """What names a resource, as that of its system."""
+        kind = "mrn:" if name.startswith("mrn:") else ""
+        return f"{kind}{self._system}|{name.removeprefix(kind)}" if self._system else name
+
+    def _own_key(self, key: str) -> str:
+        kind, _, own = key.partition(":")
+        return key if kind == "npi" else f"{kind}:{self._system}|{own}"
 
     def _patient(self, node: Node, full_url: str) -> Patient:
         node.no_modifier()
@@ -84,11 +115,7 @@ class Reader:
         died, deceased = _death(node)
         if born and died and last_day(died) < first_day(born):
             raise node.fault("deceasedDateTime", "must not be before birthDate")
-        states = several(
-            state_code(address.text("state", 200))
-            for address in node.children("address")
-            if address.text("country", 200).upper() in ("", "US", "USA", "UNITED STATES")
-        )
+        states = several(self._states(node))
         emails, phones = telecom_of(node)
         return Patient(
             mrn=numbers[0] if numbers else "",
@@ -103,11 +130,20 @@ class Reader:
             emails=emails[1:],
             phones=phones,
             deceased=deceased,
-            fhir=fhir,
-            links=_links(node, fhir),
+            fhir=tuple(map(self._own, fhir)),
+            links=tuple(map(self._own, _links(node, fhir))),
             ids=ids,
             postal=next(filter(None, map(_postal, node.children("address"))), ""),
+            system=self._system,
         )
+
+    def _states(self, node: Node) -> Iterable[str]:
+        for address in node.children("address"):
+            said, country = address.text("state", 200), address.text("country", 200)
+            if said and is_here(country):
+                code = state_code(said)
+                self.passed["states"] += not code
+                yield code
 
     def _identifiers(self, node: Node) -> tuple[tuple[str, ...], tuple[str, ...]]:
         numbers: list[str] = []
@@ -154,7 +190,7 @@ def _links(node: Node, own: tuple[str, ...]) -> tuple[str, ...]:
             raise link.fault("type", "must be replaced-by, replaces, refer or seealso")
         for other in link.child("other"):
             reference = other.text("reference", 500)
-            named = reference_of(reference) if reference else ""
+            named = reference_of(reference) if reference else logical(other)
             if named is None:
                 raise other.fault("reference", "must name a Patient")
             found.append(named)

@@ -7,7 +7,7 @@ from datetime import date
 from typing import Final
 
 from archiver.classify.checks import digits
-from retention.roster.fhir_node import ID, Node, by_number, names_of, reference_of, several, telecom_of
+from retention.roster.fhir_node import ID, Node, logical, names_of, reference_of, several, telecom_of
 
 INPATIENT: Final = frozenset({"IMP", "ACUTE", "NONAC", "SS", "OBSENC"})
 """Classes (v3 ActEncounterCode) of a stay, whose end is a discharge."""
@@ -80,7 +80,8 @@ def meeting(node: Node) -> Meeting | None:
         kind=next(iter(codes), ""),
         by=_taking_part(node),
     )
-    over = ended or begun
+    # A visit is over on the day it began. How long a stay lasted can't be told, nor what "unknown" may go on.
+    over = ended or (begun if status == "finished" and not stay else None)
     if status in _OVER and over:
         return replace(one, last=over[1])
     # Under way, or over at a time that nobody tells: the last contact isn't known.
@@ -160,10 +161,7 @@ def _ids(node: Node, full_url: str) -> tuple[str, ...]:
 def _subject(node: Node) -> str:
     for subject in node.child("subject"):
         reference = subject.text("reference", 500)
-        if reference:
-            return _reference(subject, reference)
-        for one in subject.child("identifier"):
-            return by_number(one.text("value", 200))
+        return _reference(subject, reference) if reference else logical(subject)
     return ""
 
 

@@ -17,6 +17,8 @@ from retention.roster.csv_file import email_address, phone_number
 from retention.roster.patient import Days
 
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+_WHITE: Final = re.compile(r"[\t\r\n]+")
+"""Control characters that R4 allows in text."""
 _DAY: Final = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?", re.ASCII)
 TIME: Final = re.compile(r"(\d{4}-\d{2}-\d{2})T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2})", re.ASCII)
 ID: Final = re.compile(r"[A-Za-z0-9.-]{1,64}")
@@ -70,6 +72,8 @@ class Node:
         value = self._value.get(name)
         if value is None:
             return ""
+        if isinstance(value, str) and _CONTROL.search(value):
+            value = _WHITE.sub(" ", value)
         if not isinstance(value, str) or len(value) > most or _CONTROL.search(value):
             raise self.fault(name, f"must be text of at most {most} characters, without control characters")
         return value.strip()
@@ -143,6 +147,11 @@ def by_number(value: str) -> str:
     """What a record number names a patient by; "" where nothing is left of it."""
     number = normalise_identifier("mrn", value)
     return f"mrn:{number}" if number else ""
+
+
+def logical(node: Node) -> str:
+    """What a reference that gives an identifier instead of a target names a patient by."""
+    return next((by_number(one.text("value", 200)) for one in node.child("identifier")), "")
 
 
 def several(values: Iterable[str]) -> tuple[str, ...]:

@@ -16,12 +16,10 @@ from sqlalchemy import func, select
 from archiver.store import dialect, tokens
 from archiver.store.schema import messages, patients, redates
 from archiver.vault import Vault
-from retention.dating import rows
+from retention.dating.computing import compute
 from retention.dating.verdicts import Verdict, Verdicts
-from retention.policy.store import version as policy_version
 from retention.roster.changes import Changes
 from retention.roster.people import People
-from retention.roster.stale import facts_version
 
 CHUNK: Final = 500
 KINDS: Final = ("earlier", "later", "now_known", "now_unknown", "unchanged")
@@ -105,26 +103,13 @@ class Follower:
 
     def _compute(self, pks: list[int]) -> dict[int, Verdict]:
         """Compute and keep verdicts; the keys of messages disposed of meanwhile leave the queue as well."""
-        records, policies = self._vault.records, self._verdicts.policies
-        while True:
-            with records.read() as connection:
-                facts, policy = facts_version(connection), policies.current(connection)
-                seqs = rows.newest_deliveries(connection, pks)
-            verdicts = self._verdicts.of(pks, policy)
-            with records.write(dialect.LOCK_ARCHIVE) as connection:
-                if facts_version(connection) != facts or policy_version(connection) != policy.version:
-                    continue
-                rows.save(connection, self._verdicts, verdicts, seqs)
-                if gone := set(pks) - verdicts.keys():
-                    alive = set(
-                        connection.scalars(
-                            select(messages.c.pk).where(
-                                messages.c.pk.in_(gone), messages.c.disposed_us.is_(None)
-                            )
-                        )
-                    )
-                    connection.execute(redates.delete().where(redates.c.message_pk.in_(gone - alive)))
-            return verdicts
+        verdicts = compute(self._vault, self._verdicts, pks)
+        if gone := set(pks) - verdicts.keys():
+            with self._vault.records.write(dialect.LOCK_ARCHIVE) as connection:
+                alive = select(messages.c.pk).where(messages.c.pk.in_(gone), messages.c.disposed_us.is_(None))
+                still = set(connection.scalars(alive))
+                connection.execute(redates.delete().where(redates.c.message_pk.in_(gone - still)))
+        return verdicts
 
 
 def _moved(old: date | None, was_permanent: bool, verdict: Verdict) -> str:

@@ -23,11 +23,11 @@ from config.errors import HoldfastError
 from retention.acts import by_system
 from retention.errors import RosterError
 from retention.roster.changes import CHUNK, FHIR_FIELDS, Change, Changes, Met
-from retention.roster.csv_file import Row
+from retention.roster.csv_file import AS_IS, Form, Row
 from retention.roster.encounters import Encounters
 from retention.roster.fhir import Clinician, Meeting, Reader
 from retention.roster.patient import Patient
-from retention.roster.reading import File, Item, files_of, read
+from retention.roster.reading import File, How, Item, files_of, read
 from retention.roster.tokens import open_token
 
 Progress = Callable[[str, int, int], object]
@@ -35,6 +35,8 @@ Progress = Callable[[str, int, int], object]
 
 _NOTHING: Final = Met()
 _CARE_CHUNK: Final = 2_000
+_PLACES: Final = 40
+"""Bits of a place in a file."""
 
 
 @dataclass(slots=True)
@@ -44,7 +46,9 @@ class _Plan:
     patients: int = 0
     encounters: int = 0
     met: dict[str, Met] = field(default_factory=dict)
-    seen: dict[str, str] = field(default_factory=dict)
+    seen: dict[int, int] = field(default_factory=dict)
+    """The patients so far: where each is, by the hash of what names it, since a roster may have millions."""
+    passed: dict[str, int] = field(default_factory=dict)
     files: dict[Path, File] = field(default_factory=dict)
     """Those with patients: in a bulk export, encounters have files of their own."""
     care: dict[Path, File] = field(default_factory=dict)
@@ -59,18 +63,30 @@ class RosterImport:
         self._changes = changes
         self._encounters = Encounters(vault)
 
-    def run(self, path: Path, progress: Progress | None = None, *, dry_run: bool = False) -> dict[str, Any]:
+    def run(
+        self,
+        path: Path,
+        progress: Progress | None = None,
+        *,
+        dry_run: bool = False,
+        form: Form = AS_IS,
+        replace: bool = False,
+    ) -> dict[str, Any]:
         """Import a file or a folder: CSV, FHIR R4 JSON (Bundle or one resource) or ndjson, each also gzipped.
 
         Returns `{read, added, changed, unchanged, persons, encounters, encounters_open,
-        encounters_elsewhere}`: `persons` are records that became another person's by a link, `elsewhere`
-        are encounters of patients whose record isn't in these files. With `dry_run` the files are checked
-        and nothing is changed. Raises RosterError, before anything has changed, for whatever can't be read.
+        encounters_elsewhere, deletions, states_unknown}`: `persons` are records that became another person's
+        by a link, `elsewhere` are patients with encounters whose record isn't in these files, `deletions`
+        entries of FHIR that take something back, which nothing follows from here, and `states_unknown`
+        addresses of FHIR patients whose State none is. With `dry_run` the files are checked
+        and nothing is changed. Raises RosterError, before anything has changed, for whatever can't be read,
+        and, unless it is to `replace`, for a patient who is somebody else than the record of the same number
+        or id: another name and another birth date.
         """
         tell = progress or (lambda *_: None)
         files = files_of(path)
-        reader = Reader(self._vault.settings.roster_number_systems)
-        plan = self._plan(files, reader, tell)
+        how = How(Reader(self._vault.settings.roster_number_systems, form.system), form)
+        plan = self._plan(files, how, tell, replace)
         counts: dict[str, Any] = {
             "read": plan.patients,
             "added": 0,
@@ -80,6 +96,8 @@ class RosterImport:
             "encounters": plan.encounters,
             "encounters_open": sum(len(met.open) for met in plan.met.values()),
             "encounters_elsewhere": 0,
+            "deletions": plan.passed.get("deletions", 0),
+            "states_unknown": plan.passed.get("states", 0),
         }
         if dry_run:
             return counts
@@ -88,7 +106,7 @@ class RosterImport:
         try:
             # What many messages bear is found quickly by token once it is filed.
             tokens.file(self._vault.records, 1)
-            self._apply(reader, plan, counts, tell)
+            self._apply(how, plan, counts, tell)
         except HoldfastError as error:
             self._vault.audit.record(
                 by_system("roster.import", "failed", "operator", reason=error.code, detail=counts)
@@ -101,10 +119,11 @@ class RosterImport:
 
     # --- first reading ------------------------------------------------------------------------
 
-    def _plan(self, files: list[File], reader: Reader, tell: Progress) -> _Plan:
+    def _plan(self, files: list[File], how: How, tell: Progress, replace: bool) -> _Plan:
         plan = _Plan()
+        some: dict[int, Patient] = {}
         open_before = self._open_before()
-        for item, where, file in _items(files, reader, tell, "checked"):
+        for item, place, file in _items(files, how, tell, "checked"):
             if isinstance(item, Clinician):
                 plan.care[file.path] = file
                 continue
@@ -116,10 +135,28 @@ class RosterImport:
             plan.patients += 1
             plan.files[file.path] = file
             for name in _names_of(item):
-                if name in plan.seen:
-                    raise RosterError(f"{where}: the same patient as in {plan.seen[name]}")
-                plan.seen[name] = where
+                if (before := plan.seen.setdefault(hash(name), place)) != place:
+                    raise RosterError(
+                        f"{_where(files, place)}: the same patient as in {_where(files, before)}"
+                    )
+            if not replace:
+                some[place] = item.patient if isinstance(item, Row) else item
+            if len(some) == CHUNK:
+                self._must_be_the_same(files, some)
+                some = {}
+        self._must_be_the_same(files, some)
+        plan.passed = dict(how.fhir.passed)
         return plan
+
+    def _must_be_the_same(self, files: list[File], some: dict[int, Patient]) -> None:
+        with self._vault.records.read() as connection:
+            found = self._changes.another_person(connection, list(some.values()))
+        if found is not None:
+            where = _where(files, list(some)[found])
+            raise RosterError(
+                f"{where}: another person than on the roster, by name and birth date;"
+                " give --system NAME if another system counts these, --replace if this is right"
+            )
 
     def _meet(self, met: Met, one: Meeting, open_before: frozenset[bytes]) -> None:
         if one.open_since:
@@ -139,10 +176,10 @@ class RosterImport:
 
     # --- second reading -----------------------------------------------------------------------
 
-    def _apply(self, reader: Reader, plan: _Plan, counts: dict[str, Any], tell: Progress) -> None:
+    def _apply(self, how: How, plan: _Plan, counts: dict[str, Any], tell: Progress) -> None:
         chunk: list[Change] = []
         done = 0
-        for item, _, _ in _items(list(plan.files.values()), reader, None, ""):
+        for item, _, _ in _items(list(plan.files.values()), how, None, ""):
             if isinstance(item, Meeting | Clinician):
                 continue
             chunk.append(self._change(item, plan))
@@ -156,13 +193,13 @@ class RosterImport:
         for start in range(0, len(rest), CHUNK):
             more = [_met_elsewhere(name, plan.met[name]) for name in rest[start : start + CHUNK]]
             done = self._commit(more, counts, tell, done, plan.patients + len(rest))
-        self._keep_care(list(plan.care.values()), reader, tell, plan.encounters)
+        self._keep_care(list(plan.care.values()), how, tell, plan.encounters)
 
-    def _keep_care(self, files: list[File], reader: Reader, tell: Progress, total: int) -> None:
+    def _keep_care(self, files: list[File], how: How, tell: Progress, total: int) -> None:
         """Keep when patients were seen and by whom. No date follows from it, so it comes last."""
         chunk: list[Meeting | Clinician] = []
         done = 0
-        for item, _, _ in _items(files, reader, None, ""):
+        for item, _, _ in _items(files, how, None, ""):
             if isinstance(item, Meeting | Clinician):
                 chunk.append(item)
             if len(chunk) == _CARE_CHUNK:
@@ -202,9 +239,8 @@ class RosterImport:
         return done + len(chunk)
 
 
-def _items(
-    files: list[File], reader: Reader, tell: Progress | None, what: str
-) -> Iterator[tuple[Item, str, File]]:
+def _items(files: list[File], how: How, tell: Progress | None, what: str) -> Iterator[tuple[Item, int, File]]:
+    """What the files hold, and where: which file, and in it a CSV's line, or which of its patients."""
     total, done = sum(file.size for file in files), 0
 
     def advance(more: int) -> None:
@@ -213,27 +249,30 @@ def _items(
         if tell is not None:
             tell(what, done, max(total, done))
 
-    for file in files:
+    for at, file in enumerate(files):
         number = 0
-        for item in read(file, reader, advance):
-            if isinstance(item, Meeting | Clinician):
-                yield item, "", file
-                continue
-            number += 1
-            line = f"line {item.line}" if isinstance(item, Row) else f"patient {number}"
-            yield item, f"{file.where}{line}", file
+        for item in read(file, how, advance):
+            number = item.line if isinstance(item, Row) else number + isinstance(item, Patient)
+            yield item, at << _PLACES | number, file
+
+
+def _where(files: list[File], place: int) -> str:
+    file, number = files[place >> _PLACES], place & (1 << _PLACES) - 1
+    return f"{file.where}{'line' if file.kind == 'csv' else 'patient'} {number}"
 
 
 def _names_of(item: Row | Patient) -> tuple[str, ...]:
     """What encounters name a patient by, and what must not be there twice."""
     if isinstance(item, Row):
-        return (f"mrn:{normalise_identifier('mrn', item.patient.mrn)}",)
+        number = normalise_identifier("mrn", item.patient.mrn)
+        return (f"mrn:{item.patient.system}|{number}" if item.patient.system else f"mrn:{number}",)
     return item.fhir
 
 
 def _met_elsewhere(name: str, met: Met) -> Change:
-    number = name.removeprefix("mrn:") if name.startswith("mrn:") else ""
-    patient = Patient(mrn=number, name="", fhir=() if number else (name,))
+    by_number = name.startswith("mrn:")
+    system, _, own = name.removeprefix("mrn:").rpartition("|")
+    patient = Patient(mrn=own if by_number else "", name="", fhir=() if by_number else (name,), system=system)
     return Change(patient, frozenset(), met)
 
 

@@ -24,7 +24,9 @@ class Patient:
     other numbers by which mail names a person, as `kind:value` (ssn, mbi, health_plan_id). `emancipated` is
     the day from which a minor was an adult before the law. `met_last` and `met_discharged` are what
     encounters said, beside what a row of a roster says itself: such a row never takes them back. `postal` is
-    where a letter reaches her, line by line.
+    where a letter reaches her, line by line. `system` names whose record numbers and FHIR ids they are, where
+    several systems of an organisation count for themselves: one's number 1001 isn't another one's; it stands
+    before each of `fhir` and `links`, as `system|id` (`mrn:system|number`).
     """
 
     mrn: str
@@ -49,6 +51,7 @@ class Patient:
     met_last: date | None = None
     met_discharged: date | None = None
     postal: str = ""
+    system: str = ""
 
     @property
     def all_numbers(self) -> tuple[str, ...]:

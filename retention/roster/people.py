@@ -33,8 +33,8 @@ NAMES_AT_ONCE: Final = 20_000
 """Names looked for in one go: a message that holds several of them is opened once."""
 _PAGE: Final = 100
 """Messages opened in one go."""
-_PAIRS_AT_ONCE: Final = 500_000
-"""So many names in messages end it sooner: they are in memory."""
+_PAIRS_AT_ONCE: Final = 2_000_000
+"""So many names in messages end it sooner: they are in memory, some 200 MB at the most."""
 
 Progress = Callable[[int, int], object]
 """Told how many names are looked for, of how many."""

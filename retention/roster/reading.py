@@ -9,12 +9,13 @@ import gzip
 import io
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from stat import S_ISREG
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from retention.errors import RosterError
-from retention.roster.csv_file import MAX_LINE, Row, read_rows
+from retention.roster.csv_file import AS_IS, MAX_LINE, Form, Row, read_rows
 from retention.roster.fhir import Clinician, Meeting, Reader
 from retention.roster.json_stream import MAX_PIECE, bundle, loads
 from retention.roster.patient import Patient
@@ -24,7 +25,13 @@ if TYPE_CHECKING:
 
 Kind = Literal["csv", "json", "ndjson"]
 Stream = io.BufferedReader | gzip.GzipFile
-_KINDS: Final[dict[str, Kind]] = {".csv": "csv", ".json": "json", ".ndjson": "ndjson", ".jsonl": "ndjson"}
+_KINDS: Final[dict[str, Kind]] = {
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".json": "json",
+    ".ndjson": "ndjson",
+    ".jsonl": "ndjson",
+}
 _SNIFFED: Final = 1 << 16
 _TELL_EVERY: Final = 1 << 20
 _WORDS: Final = (b'"Patient"', b'"Encounter"', b'"Bundle"', b'"Practitioner"', b'"PractitionerRole"')
@@ -33,6 +40,14 @@ Item = Row | Patient | Meeting | Clinician
 
 Progress = Callable[[int], object]
 """Told how many bytes of the files were read since it was told last."""
+
+
+@dataclass(frozen=True, slots=True)
+class How:
+    """How rosters of one origin are read: FHIR by a reader, CSV by what is said of it."""
+
+    fhir: Reader = field(default_factory=Reader)
+    csv: Form = AS_IS
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,57 +75,68 @@ def files_of(path: Path) -> list[File]:
         known = [p for p in found if _suffix(p) in _KINDS]
         if not known:
             raise RosterError(
-                "the folder holds no roster: no file ends in .csv, .json, .ndjson, .jsonl (or .gz)"
+                "the folder holds no roster: no file ends in .csv, .tsv, .json, .ndjson, .jsonl (or .gz)"
             )
         return [_file(p, f"file {n} of {len(known)}, ") for n, p in enumerate(known, 1)]
     return [_file(path, "")]
 
 
-def read(file: File, reader: Reader, progress: Progress | None = None) -> Iterator[Item]:
+def read(file: File, how: How, progress: Progress | None = None) -> Iterator[Item]:
     """The patients, encounters and clinicians of a file, in its order. Raises RosterError naming where."""
     try:
         with file.path.open("rb") as plain:
-            if _mark(file.path) != file.mark:
-                raise RosterError(f"{file.where}the file has changed while it was read; import it again")
+            _unchanged(file)
             counted = _Counted(plain, progress)
             unpacked = file.path.suffix.lower() == ".gz"
             packed: io.BufferedReader = io.BufferedReader(counted, 1 << 18)
             stream: Stream = gzip.GzipFile(fileobj=packed) if unpacked else packed
-            yield from _READ[file.kind](file, stream, reader)
+            yield from _READ[file.kind](file, stream, how)
             counted.tell_rest()
+            _unchanged(file)
     except (OSError, EOFError, zlib.error) as error:
         damaged = isinstance(error, (gzip.BadGzipFile, EOFError, zlib.error))
         raise RosterError(f"{file.where}the file {'is damaged' if damaged else 'can not be read'}") from None
     except UnicodeDecodeError:
-        raise RosterError(f"{file.where}the file isn't UTF-8 text") from None
+        raise RosterError(
+            f"{file.where}the file isn't UTF-8 text; a spreadsheet saves it so as `CSV UTF-8`"
+        ) from None
 
 
 # --- kinds ----------------------------------------------------------------------------------------
 
 
-def _csv(file: File, stream: Stream, _: Reader) -> Iterator[Row]:
+def _csv(file: File, stream: Stream, how: How) -> Iterator[Row]:
     text = io.TextIOWrapper(stream, "utf-8-sig", newline="")
     try:
-        yield from read_rows(iter(lambda: text.readline(MAX_LINE + 1), ""))
+        yield from read_rows(iter(lambda: text.readline(MAX_LINE + 1), ""), how.csv)
     except RosterError as error:
         raise RosterError(f"{file.where}{error}") from None
 
 
-def _json(file: File, stream: Stream, reader: Reader) -> Iterator[Item]:
+def _json(file: File, stream: Stream, how: How) -> Iterator[Item]:
     try:
         for number, entry in bundle(stream.read):
             where = f"{file.where}entry {number}"
             if entry.get("resource") is None:
+                if _deletes(entry):
+                    how.fhir.passed["deletions"] += 1
+                    continue
                 raise RosterError(f"entry {number}: has no resource")
             url = entry.get("fullUrl")
-            found = reader.read(entry["resource"], where, url if isinstance(url, str) else "")
+            found = how.fhir.read(entry["resource"], where, url if isinstance(url, str) else "")
             if found is not None:
                 yield found
     except RosterError as error:
         raise error if str(error).startswith(file.where) else RosterError(f"{file.where}{error}") from None
 
 
-def _ndjson(file: File, stream: Stream, reader: Reader) -> Iterator[Item]:
+def _deletes(entry: dict[str, Any]) -> bool:
+    """An entry of a history or a transaction that says what isn't there any more."""
+    request = entry.get("request")
+    return isinstance(request, dict) and request.get("method") == "DELETE"
+
+
+def _ndjson(file: File, stream: Stream, how: How) -> Iterator[Item]:
     number = 0
     for line in _lines(stream, file.where):
         number += 1
@@ -120,10 +146,7 @@ def _ndjson(file: File, stream: Stream, reader: Reader) -> Iterator[Item]:
                 raise RosterError(f"{file.where}line {number}: must be a JSON object")
             continue
         where = f"{file.where}line {number}"
-        value = loads(line, where)
-        if isinstance(value, dict) and value.get("resourceType") == "Bundle":
-            raise RosterError(f"{where}: a Bundle must be a file of its own, ending in .json")
-        found = reader.read(value, where)
+        found = how.fhir.read(loads(line, where), where)
         if found is not None:
             yield found
 
@@ -135,7 +158,7 @@ def _lines(stream: Stream, where: str) -> Iterator[bytes]:
         yield line
 
 
-_READ: Final[dict[Kind, Callable[[File, Stream, Reader], Iterator[Item]]]] = {
+_READ: Final[dict[Kind, Callable[[File, Stream, How], Iterator[Item]]]] = {
     "csv": _csv,
     "json": _json,
     "ndjson": _ndjson,
@@ -151,15 +174,23 @@ def _suffix(path: Path) -> str:
 
 def _file(path: Path, where: str) -> File:
     try:
-        return File(path, _kind(path), where, _mark(path))
+        mark = _mark(path)
+        return File(path, _kind(path), where, mark)
     except FileNotFoundError:
         raise RosterError("the roster file is not there; check the spelling") from None
     except (OSError, EOFError, zlib.error):
         raise RosterError(f"{where}the file can not be read") from None
 
 
+def _unchanged(file: File) -> None:
+    if _mark(file.path) != file.mark:
+        raise RosterError(f"{file.where}the file has changed while it was read; import it again")
+
+
 def _mark(path: Path) -> tuple[int, int]:
     told = path.stat()
+    if not S_ISREG(told.st_mode):
+        raise RosterError("a roster is read twice, so it must be a file; save it to one first")
     return told.st_size, told.st_mtime_ns
 
 

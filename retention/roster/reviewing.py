@@ -289,14 +289,25 @@ class RosterReview:
         """The messages from there on that bear a token which several persons share, some at a time: who
         they are is worked out once, since most may turn out to be about one person."""
         person = func.coalesce(patients.c.person, patients.c.id)
+        # Few of a roster's tokens are on several records: only of these is it asked whose they are.
+        several = (
+            select(patient_tokens.c.token)
+            .where(patient_tokens.c.kind.in_(MATCHING))
+            .group_by(patient_tokens.c.token)
+            .having(func.count() > 1)
+            .subquery()
+        )
         shared = (
             select(patient_tokens.c.token)
+            .join(several, several.c.token == patient_tokens.c.token)
             .join(patients, patients.c.id == patient_tokens.c.patient_id)
             .where(patient_tokens.c.kind.in_(MATCHING))
             .group_by(patient_tokens.c.token)
             .having(func.count(person.distinct()) > 1)
+            .cte("shared")
         )
-        bearers = tokens.bearers(lambda field, token: field.in_((CUSTODIAN, PATIENT)) & token.in_(shared))
+        these = select(shared.c.token)
+        bearers = tokens.bearers(lambda field, token: field.in_((CUSTODIAN, PATIENT)) & token.in_(these))
         query = (
             select(messages.c.pk, messages.c.id, messages.c.seq, messages.c.sent_us, messages.c.captured_us)
             .where(
@@ -360,6 +371,7 @@ def described(person: Person) -> dict[str, Any]:
     return {
         "id": person.id,
         "numbers": list(person.numbers),
+        "systems": sorted({record.system for record in person.records if record.system}),
         "name": next(iter(names), ""),
         "born": _shown(person.born),
         "died": _shown(person.died),

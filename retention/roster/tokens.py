@@ -28,7 +28,7 @@ def tokens_of(blind: BlindIndex, patient: Patient) -> dict[bytes, int]:
     token = blind.token
     found: dict[bytes, int] = {}
     if patient.mrn and not patient.fhir:
-        found[key_token(blind, patient.mrn)] = BY_KEY
+        found[key_token(blind, patient.mrn, patient.system)] = BY_KEY
     for number in patient.all_numbers:
         found[token("mrn", normalise_identifier("mrn", number))] = BY_NUMBER
     for one in patient.ids:
@@ -56,8 +56,14 @@ def links_of(blind: BlindIndex, patient: Patient) -> set[bytes]:
     than its own in a row of a CSV), and what came under another of its FHIR ids before the two were known to
     be one."""
     found = {reference_token(blind, other) for other in patient.links}
+    if not patient.system:
+        # A link by number is to whoever has it, on a row of a CSV or on a FHIR record.
+        by_number = (other.removeprefix("mrn:") for other in patient.links if other.startswith("mrn:"))
+        found.update(blind.token("mrn", number) for number in by_number)
     numbers = patient.all_numbers if patient.fhir else patient.numbers
-    found.update(key_token(blind, number) for number in numbers if normalise_identifier("mrn", number))
+    found.update(
+        key_token(blind, number, patient.system) for number in numbers if normalise_identifier("mrn", number)
+    )
     if len(patient.fhir) > 1:
         found.update(fhir_token(blind, own) for own in patient.fhir)
     return found
@@ -73,9 +79,10 @@ def name_token(blind: BlindIndex, key: NameKey) -> bytes:
     return blind.token(NAME, name_value(key))
 
 
-def key_token(blind: BlindIndex, number: str) -> bytes:
-    """The token that names the record of a record number."""
-    return blind.token(_KEY, normalise_identifier("mrn", number))
+def key_token(blind: BlindIndex, number: str, system: str = "") -> bytes:
+    """The token that names the record of a record number, in a system that counts for itself or in all."""
+    normal = normalise_identifier("mrn", number)
+    return blind.token(_KEY, f"{normal}|{system.encode().hex()}" if system else normal)
 
 
 def fhir_token(blind: BlindIndex, own: str) -> bytes:
@@ -89,9 +96,10 @@ def open_token(blind: BlindIndex, encounter: str) -> bytes:
 
 
 def reference_token(blind: BlindIndex, reference: str) -> bytes:
-    """The token of what `retention.roster.fhir.reference_of` gives."""
+    """The token of what `retention.roster.fhir.Reader` names a patient by."""
     if reference.startswith("mrn:"):
-        return key_token(blind, reference.removeprefix("mrn:"))
+        system, _, number = reference.removeprefix("mrn:").rpartition("|")
+        return key_token(blind, number, system)
     return fhir_token(blind, reference)
 
 

@@ -30,6 +30,7 @@ MAX_NAME: Final = 200
 MAX_MEMBERS: Final = 100_000
 _DOMAIN: Final = re.compile(r"(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.)+[^\W\d_][\w-]{0,61}[^\W_]")
 _ADDRESS: Final = re.compile(r"[^\s@<>,;\"]+@[^\s@<>,;\"]+")
+_AS: Final = {"domain": "dental.clinic.example", "address": "ann@clinic.example"}
 
 
 class BadUnit(RetentionError):
@@ -256,7 +257,7 @@ def _each(what: str, values: Sequence[str], form: re.Pattern[str]) -> tuple[str,
     if len(found) > MAX_MEMBERS:
         raise BadUnit(f"{what}: a unit may have {MAX_MEMBERS:,} at most; make several units")
     if not all(len(value) <= 320 and form.fullmatch(value) for value in found):
-        raise BadUnit(f"{what}: one of them is none")
+        raise BadUnit(f"{what}: one of them is none; write it as {_AS[what]}")
     return found
 
 

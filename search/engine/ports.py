@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -93,8 +93,12 @@ class IndexWriter(Protocol):
         """Take a tag off every row."""
         ...
 
-    def remove(self, rowids: Iterable[int]) -> None:
-        """Remove rows so that their words are in no index file afterwards (by merging)."""
+    def remove(self, rowids: Iterable[int], meanwhile: Callable[[], object] | None = None) -> None:
+        """Remove rows so that their words are in no index file afterwards (by merging).
+
+        Where that takes long `meanwhile` is called now and then, and may use this writer; what it raises ends
+        the removal, which the next one makes good.
+        """
         ...
 
     def clear(self) -> None: ...

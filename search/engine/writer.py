@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -220,12 +220,13 @@ class FtsWriter:
             self._db.execute("DELETE FROM label WHERE name = ?", (name,))
             self._known_labels.pop(name, None)
 
-    def remove(self, rowids: Iterable[int]) -> None:
+    def remove(self, rowids: Iterable[int], meanwhile: Callable[[], object] | None = None) -> None:
         """Remove rows; when this returns, words that only they held are in no file of the index.
 
         The rows stop being found at once; the words go by rewriting the postings, so the time grows
         with the index, not with the number of rows: remove many at a time. Other writes get their turn
-        in between. IndexLocked (retry) where a long read kept the old pages in use.
+        in between, those of `meanwhile` too: a large index takes minutes. IndexLocked (retry) where a long
+        read kept the old pages in use.
         """
         with self._transaction():
             present = self._present(rowids)
@@ -234,7 +235,7 @@ class FtsWriter:
                 columns.purge(self._db, present)
                 self._db.execute("INSERT OR REPLACE INTO meta (name, value) VALUES (?, 'due')", (_SCRUB,))
         if self._scrub_is_due():
-            self._scrub()
+            self._scrub(meanwhile)
 
     def tidy(self) -> bool:
         """Merge a few segments, for when there is nothing else to do; True while more is worth it.
@@ -265,7 +266,7 @@ class FtsWriter:
         with self._turn, own_errors():
             return self._db.execute("SELECT 1 FROM meta WHERE name = ?", (_SCRUB,)).get is not None
 
-    def _scrub(self) -> None:
+    def _scrub(self, meanwhile: Callable[[], object] | None = None) -> None:
         """Rewrite the postings without deleted rows, drop words and labels left over, and empty the log."""
         # A negative number starts a merge of everything; each further step goes on with it. Steps of
         # their own keep the log short and let captures in between.
@@ -278,6 +279,8 @@ class FtsWriter:
             if done and step > 0:
                 break
             step = _MERGE_PAGES
+            if meanwhile is not None:
+                meanwhile()
         with self._transaction():
             terms.drop_unused(self._db)
             self._known_words.clear()

@@ -109,3 +109,34 @@ def test_a_fault_names_no_text(letter: Path, capsys: pytest.CaptureFixture[str])
     assert main(["classify", "--roster", str(roster), str(letter)]) != 0
     assert main(["classify", str(letter.with_name("absent Whitfield.eml"))]) == 2
     assert "Whitfield" not in capsys.readouterr().err
+
+
+def test_a_file_that_cannot_be_read_spoils_no_other(letter: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    absent = letter.with_name("absent Whitfield.eml")
+    assert main(["classify", "--json", str(absent), str(letter), str(letter.parent)]) == 2
+    told = capsys.readouterr()
+    assert [json.loads(line)["file"] for line in told.out.splitlines()] == [str(letter)]
+    assert "2 of 3 files" in told.err
+    assert "number 1 isn't there" in told.err
+    assert "number 3 is a folder" in told.err
+    assert "Whitfield" not in told.err
+
+
+@pytest.mark.parametrize("raw", ["utf-16", "utf-8-sig", "cp1252"])
+def test_text_in_whatever_it_is_written(letter: Path, raw: str, capsys: pytest.CaptureFixture[str]) -> None:
+    text = letter.with_name("mail.txt")
+    text.write_bytes("Número de Seguro Social: 536–90–4399".encode(raw))
+    assert main(["classify", "--text", "--json", str(text)]) == 0
+    found = json.loads(capsys.readouterr().out)["phi"]
+    assert [(f["start"], f["text"]) for f in found] == [(25, "536–90–4399")]
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\x00\xff\xfe" * 500, b"\xff\xfe\x00", b"\x1b]0;x\x07MRN 1234\x9b31m"]
+)
+def test_any_bytes_are_looked_at(letter: Path, content: bytes, capsys: pytest.CaptureFixture[str]) -> None:
+    odd = letter.with_name("odd")
+    odd.write_bytes(content)
+    assert main(["classify", "--text", str(odd)]) == 0
+    assert main(["classify", str(odd)]) == 0
+    assert not set(capsys.readouterr().out) & set("\x1b\x07\x9b\x00")

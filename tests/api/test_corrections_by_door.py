@@ -35,6 +35,29 @@ def test_a_correction_is_made_approved_found_and_searched(house: House) -> None:
     runner_of(house.app).run_due()
 
 
+def test_the_desk_shows_what_is_taken_away_and_lets_another_person_agree(house: House) -> None:
+    officer = house.client(Role.COMPLIANCE_OFFICER)
+    for message, types in zip(house.ids, (["dental", "patient_communication"], ["billing"]), strict=False):
+        body = {"message": message, "record_types": types, "reason": "so it is"}
+        assert officer.post("/api/v1/corrections", json=body).json()["alone"]
+    officer.post(
+        "/api/v1/corrections", json={"message": house.ids[1], "record_types": [], "reason": "a joke"}
+    )
+    own = house.sign_in("compliance_officer-person").get("/corrections").text
+    assert "Take back" in own
+    assert "Agree" not in own
+    desk = house.sign_in("records_manager-person")
+    page = " ".join(desk.get("/corrections").text.split())
+    assert "is really <strong>no record</strong>, and no longer <strong>billing</strong>" in page
+    assert "dental, patient communication" in page
+    assert page.count("Agree, so that it alone counts") == 2
+    number = officer.get(f"/api/v1/corrections/messages/{house.ids[0]}").json()["corrections"][0]["n"]
+    token = {"form_token": desk.headers["X-Test-Form-Token"]}
+    assert desk.post(f"/corrections/{number}/approve", data=token).status_code == 303
+    shown = officer.get(f"/api/v1/corrections/messages/{house.ids[0]}").json()["corrections"][0]
+    assert (shown["state"], shown["alone"]) == ("in_force", False)
+
+
 def test_the_command_line_does_the_same(tmp_path: Path) -> None:
     home = Home(tmp_path)
     home.init()

@@ -8,11 +8,13 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
+from sqlalchemy import update
 
 from api.jobs import work_of
 from archiver.capture.ports import Arrival
 from archiver.store.schema import dispositions
 from retention.disposition import certificates
+from retention.disposition.lists import BEING_MADE
 from retention.jobs.kinds import KINDS
 from retention.jobs.queue import queue_of
 from retention.jobs.runner import JobRunner
@@ -111,6 +113,36 @@ def test_the_whole_way(house: House) -> None:
     assert made in paper.headers["content-disposition"]
     machine = json.loads(post(rita, f"{at}/certificate", form="json").content)
     assert certificates.verify_all(machine)["document"]["outcomes"]["destroyed"] == 28
+
+    # A year after: what became of this message, and was that right? By its id, or by its bytes.
+    house.app.accounts.add_user("Addie", Role.ADMINISTRATOR)
+    for given in (names[1], machine["items"][0]["sha256"]):
+        told = post(rita, "/retention/explain", id=given)
+        assert (told.status_code, "Destroyed" in told.text) == (200, True)
+        assert f'href="{at}"' in told.text
+        assert "kept 10 years" in told.text
+        spared = post(house.sign_in("Addie"), "/retention/explain", id=given)
+        assert (spared.status_code, "Destroyed" in spared.text, "kept 10 years" in spared.text) == (
+            200,
+            True,
+            False,
+        )
+    living = post(house.sign_in("Addie"), "/retention/explain", id=names[0])
+    assert (living.status_code, "Rules that apply" in living.text) == (200, True)
+
+
+def test_a_list_that_is_being_made_says_so(house: House) -> None:
+    made = due(house, 1)
+    with house.app.vault.records.write() as connection:
+        connection.execute(
+            update(dispositions).where(dispositions.c.id == made).values(items_sha256=BEING_MADE)
+        )
+    olga = house.sign_in("Olga")
+    assert "being made" in olga.get("/dispositions").text
+    page = olga.get(f"/dispositions/{made}").text
+    assert "being made" in page
+    assert "Approve this list" not in page
+    assert post(olga, f"/dispositions/{made}/reject", reason="no").status_code == 409
 
 
 def test_a_rejection_needs_its_reason_shown(house: House) -> None:

@@ -251,6 +251,26 @@ def test_computing_goes_by_the_organisations_own_default(house: House) -> None:
     assert client.post(f"{API}/retention/compute", json=letter).json()["disposal_date"] == "2025-01-03"
 
 
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ('{"born": "2007-06-30", "born": "1950-01-01"}', "bad_facts"),
+        ('{"born": "0001-01-01"}', "bad_facts"),
+        ('{"born": NaN}', "bad_facts"),
+        ("[]", "bad_facts"),
+        ("[" * 100_000, "bad_input"),
+        ("7", "bad_input"),
+    ],
+    ids=["twice", "year 1", "no number", "nothing", "deep", "no object"],
+)
+def test_what_are_no_facts_is_refused(shared_house: House, text: str, code: str) -> None:
+    client = shared_house.client(Role.RECORDS_MANAGER)
+    headers = {"Content-Type": "application/json"}
+    answer = client.post(f"{API}/retention/compute", content=text, headers=headers)
+    assert (answer.status_code, problem(answer)["code"]) == (422, code)
+    assert "2007" not in answer.text
+
+
 def test_schedules_are_paged_and_of_one_state(shared_house: House) -> None:
     client = shared_house.client(Role.RECORDS_MANAGER)
     seen: list[str] = []

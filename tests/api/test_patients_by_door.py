@@ -201,3 +201,28 @@ def test_a_roster_folder_reads_care_from_files_of_their_own(clinic: House, tmp_p
     assert (counts["read"], counts["encounters"]) == (1, 1)
     (one,) = ask(clinic, "providers", patient="555123")["providers"]
     assert (one["name"], one["known_from"], one["encounters"]) == ("Deshmukh, Anjali", ["encounters"], 1)
+
+
+def test_two_systems_on_the_command_line_and_the_desk(
+    clinic: House, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last test of this file: from now on mail with the number 1001 may be about somebody else, too."""
+    monkeypatch.setenv("HOLDFAST_HOME", str(clinic.app.settings.home))
+    monkeypatch.setenv("HOLDFAST_ROOT_KEY", clinic.app.settings.root_key)
+    path = tmp_path / "south.csv"
+    path.write_text("Patient ID;Full name;DOB\n1001;Bob Poe;1/2/1960\n")
+    told = ["--column", "mrn=patient id", "--column", "name=Full name", "--column", "born=DOB", "--us-dates"]
+    assert main(["roster", "import", str(path), *told, "--system", "a b"]) == 2
+    assert "a system is named by" in capsys.readouterr().err
+    assert main(["roster", "import", str(path), *told, "--system", "south"]) == 0
+    assert "1 added" in capsys.readouterr().out
+
+    browser = clinic.sign_in(f"{OFFICER}-person")
+    token = browser.get("/patients").text.split('name="form_token" value="')[1].split('"')[0]
+    data = {"form_token": token, "purpose": "operations"}
+    page = browser.post("/patients/ambiguous", data=data).text
+    assert "Bob Poe" in page
+    assert '<span class="quiet">of south</span>' in page
+    # Whoever decides reads the mail first: one button away, for the purpose already stated.
+    link = page.split('action="/messages/')[1].split('"')[0]
+    assert "MRN-1001" in browser.post(f"/messages/{link}", data=data).text

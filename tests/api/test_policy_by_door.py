@@ -12,6 +12,7 @@ import pytest
 from api.doctor import check_all
 from api.http.forecast_picture import HEIGHT, picture
 from search.access import Role
+from tests.api.chromium import Browser
 from tests.api.house import House
 from tests.api.test_desk import token_of
 from tests.support.holdfast import Home
@@ -103,6 +104,7 @@ def test_counsel_on_the_desk(house: House) -> None:
     client = house.sign_in(MANAGER)
     page = client.get("/retention/schedules", params={"state": "OH"})
     assert "not confirmed" in page.text
+    assert page.text.count("two years beyond their conclusion. (Ohio Admin. Code 4734-8-04(F)-(H))") == 1
     rule = re.search(r'name="rule" value="(OH-[^"]+)"', page.text)
     assert rule
     data = {"form_token": token_of(page), "state": "OH", "record_type": "", "rule": rule[1]}
@@ -152,6 +154,21 @@ def _entries(house: House) -> list[str]:
     return [one["id"] for one in house.app.decisions.list(manager)]
 
 
+def test_the_pages_of_retention_fit_a_telephone(shared_house: House, browser: Browser) -> None:
+    browser.open(shared_house.app.accounts.link(MANAGER))
+    browser.do("document.querySelector('form button.main').click()")
+    for page in ("", "/schedules?state=WA", "/policy"):
+        browser.open(f"{shared_house.base}/retention{page}")
+        for width in (1_200, 360):
+            browser.size(width, 800)
+            assert browser.read("document.documentElement.scrollWidth") <= width, page
+    browser.read("document.querySelector('#s-value').value = '15'")
+    browser.do("document.querySelector('#s-value').form.querySelector('button').click()")
+    assert "stay longer" in browser.text()
+    assert browser.read("document.documentElement.scrollWidth") <= 360
+    assert [text for text in browser.complaints if text.startswith("error")] == []
+
+
 def test_doctor_names_what_waits_for_counsel(house: House) -> None:
     found = {check["finding"]: check["ok"] for check in check_all(house.app)}
     assert found["the schedules of this version are in force"]
@@ -182,6 +199,9 @@ def test_the_command_line_shows_before_it_does(tmp_path: Any) -> None:
     ran = home.run("retention", "policy", "approve", entry, "--reason", "r", "--yes", token=tokens["rita"])
     assert (ran.code, b"another person" in ran.err) == (3, True)
     assert policy("sam", "approve", entry, "--reason", "r", "--yes")["entry"]["state"] == "ended"
+    ran = home.run("retention", "policy", "preview", "option", "emancipation", "of", token=tokens["rita"])
+    assert (ran.code, b"option NAME on|off" in ran.err) == (2, True)
+    assert policy("rita", "preview", "option", "emancipation", "on")["two_persons"]
     ran = home.run("retention", "schedules", "--state", "NY", token=tokens["rita"])
     assert b"not confirmed by counsel" in ran.out
     args = ("retention", "schedules", "confirm", "--state", "NY", "--counsel", "C", "--reason", "r")
@@ -190,6 +210,8 @@ def test_the_command_line_shows_before_it_does(tmp_path: Any) -> None:
     assert b"not confirmed by counsel" not in ran.out
     ran = home.run("retention", "forecast", "--years", "3", token=tokens["rita"])
     assert b"due by year" in ran.out
+    ran = home.run("retention", "run")
+    assert re.fullmatch(rb"as of [0-9-]{10}: examined 0, [a-z0-9, ]+ proposed 0", ran.out.strip()), ran
 
 
 @pytest.mark.parametrize("counts", [[0, 0], [1, 0], [3, 7], [999, 123_456], [1, 1_000_000]])

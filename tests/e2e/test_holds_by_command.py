@@ -58,10 +58,16 @@ def test_a_hold_from_preview_to_release(home: Home, relay: Relay, tmp_path: Path
 
     run("matter", "create", "Doe v. Clinic")
     both = ("--matter", "Doe v. Clinic", "--custodian", ANN, "--custodian", BOB)
-    preview = run("hold", "preview", *both)
+    people = tmp_path / "people.txt"
+    people.write_text(f"Ann Archer <{ANN}>\n\n{BOB}\n")
+    listed = ("--matter", "Doe v. Clinic", "--custodians-from", str(people))
+    preview = run("hold", "preview", *listed)
+    assert preview == run("hold", "preview", *both)
     assert "8 messages would be held" in preview
     assert re.search(rf"5\s+{re.escape(ANN)}", preview)
     assert "by source attic" in preview
+    people.write_text("\n")
+    assert "names nothing" in run("hold", "preview", *listed, "--query", "merger", code=2)
     hold = json.loads(run("hold", "create", *both, "--reason", "complaint", "--json"))
     assert (hold["state"], hold["matched"]) == ("active", 8)
 

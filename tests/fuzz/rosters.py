@@ -16,13 +16,13 @@ from retention.errors import RosterError
 from retention.roster.csv_file import Row
 from retention.roster.fhir import Clinician, Meeting, Reader
 from retention.roster.patient import Patient
-from retention.roster.reading import files_of, read
+from retention.roster.reading import How, files_of, read
 from retention.roster.tokens import links_of, tokens_of
 
 SECRET = "Quaggafield"
 """Stands in every value of the seeds, and in no fault."""
 _BLIND = BlindIndex(bytes(32))
-_READER = Reader(("https://clinic.example/numbers",))
+_HOW = How(Reader(("https://clinic.example/numbers",)))
 _FOLDER = tempfile.TemporaryDirectory(prefix="holdfast-roster-")
 
 
@@ -66,7 +66,7 @@ def _read_as(name: str, data: bytes) -> None:
 def _items(path: Path) -> list[Row | Patient | Meeting | Clinician] | str:
     """What is read, or the fault."""
     try:
-        return [item for file in files_of(path) for item in read(file, _READER)]
+        return [item for file in files_of(path) for item in read(file, _HOW)]
     except RosterError as error:
         said = str(error)
         assert SECRET.casefold() not in said.casefold()

@@ -26,6 +26,7 @@ from archiver.store.schema import hold_items, holds, messages, outbox
 from config.settings import load
 from tests.retention.whole_house import House, mail, open_house
 from tests.servers.postgres import migrated_database
+from tests.support.checked import faults_of
 
 PEOPLE = ("ann", "bob", "cat")
 WORDS = ("merger", "lunch")
@@ -97,6 +98,8 @@ class Archive(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         if hasattr(self, "entered"):
+            # What people did in any order, and what SQL was refused, is no fault.
+            assert faults_of(self.house.vault, self.house.explainer.verdicts) == []
             self.entered.__exit__(None, None, None)
 
     # --- model --------------------------------------------------------------------------------

@@ -44,6 +44,7 @@ def named(text: str) -> list[tuple[str, str]]:
         ("Ann Smith is another", []),
         ("with Grace May it be", [("name", "Grace May")]),
         ("by the grace may it be", []),
+        ("Grace may it be", []),
         ("number MC-004711.", [("mrn", "MC-004711")]),
         ("mc004711 and MC 004711", [("mrn", "mc004711")]),
         ("XMC-004711-9", []),

@@ -10,6 +10,7 @@ import pytest
 import archiver.classify.records as records
 from archiver.classify import classify
 from archiver.classify.records import NOT_ABOUT_PATIENTS, clinical_types, load_lexicons, record_types
+from archiver.message.model import ParsedMessage, Part
 from config.errors import ConfigError
 from retention.law.schedules import Schedule
 
@@ -78,6 +79,42 @@ def test_mail_is_no_record_only_where_nothing_speaks_for_one(more: str) -> None:
     automatic = CLEAR["not_a_record"]
     assert [r.type for r in classify(automatic).record_types] == ["not_a_record"]
     assert "not_a_record" not in {r.type for r in classify(f"{automatic} {more}").record_types}
+
+
+def test_a_picture_may_be_one_of_a_patient() -> None:
+    automatic = CLEAR["not_a_record"]
+    part = Part("2", "image/jpeg", "x", 40_000, True, "no_text")
+    assert [r.type for r in classify(ParsedMessage(body_text=automatic)).record_types] == ["not_a_record"]
+    found = classify(ParsedMessage(body_text=automatic, parts=(part,)))
+    assert [r.type for r in found.record_types] == ["correspondence"]
+
+
+def test_family_mail_is_no_record_unless_it_speaks_of_illness() -> None:
+    family = "Hi mom, thanks for dinner on Sunday. Love you, Jenny"
+    assert [r.type for r in classify(family).record_types] == ["not_a_record"]
+    ill = f"{family}. He has a fever and a rash since last night, what should I do?"
+    assert "not_a_record" not in [r.type for r in classify(ill).record_types]
+
+
+def test_a_long_text_speaks_of_patients_only_with_more_evidence() -> None:
+    said = "The patient John Smith saw a nurse at the clinic. "
+    assert "John Smith" in [f.text for f in classify(said).phi]
+    assert "John Smith" not in [f.text for f in classify(said + "word " * 450).phi]
+
+
+SPANISH = {
+    "medical_record": "Paciente masculino con hipertensi\u00f3n; acude a consulta por dolor de pecho.",
+    "patient_communication": "Buenos d\u00edas doctora, mi hijo tiene fiebre y mucha tos. Gracias",
+    "lab_report": "Ya est\u00e1n sus resultados de laboratorio: hemoglobina y glucosa.",
+    "mental_health": "Salud mental: ansiedad, ideaci\u00f3n suicida negada.",
+    "substance_use": "Programa de desintoxicaci\u00f3n por consumo de sustancias.",
+    "hipaa_documentation": "Adjunto el aviso de pr\u00e1cticas de privacidad.",
+}
+
+
+@pytest.mark.parametrize("kind", sorted(SPANISH))
+def test_spanish(kind: str) -> None:
+    assert kind in [record.type for record in classify(SPANISH[kind]).record_types]
 
 
 def test_every_type_is_one_of_the_schedules() -> None:

@@ -58,6 +58,11 @@ def people(row: Cells) -> Iterator[dict[str, Any]]:
         for freed in (date(2019, 1, 1), date(2020, 3, 1), date(2021, 1, 1), date(2028, 2, 29)):
             for use in (True, False):
                 yield {**seen, "born": born, "emancipated_on": freed, "use_emancipation": use}
+    # Dead or free before the birth: one of the two dates is wrong, and neither shortens.
+    early = {**seen, "born": date(2012, 5, 5)}
+    for wrong in (date(2011, 1, 1), date(2012, 5, 4), date(2012, 5, 5)):
+        yield {**early, "died": wrong, "use_death_alternative": True}
+        yield {**early, "emancipated_on": wrong, "use_emancipation": True}
     for ended in (None, date(2021, 2, 28), date(2045, 1, 1)):
         yield {**seen, "born": date(1950, 6, 1), "incompetent": True, "disability_ended": ended}
         yield {**seen, "born": date(2010, 6, 1), "incompetent": True, "disability_ended": ended}
@@ -109,6 +114,9 @@ def cases(book: Book, row: Cells) -> Iterator[dict[str, Any]]:
         yield {**plain, "last_encounter": None, "discharged": None}
         yield {**plain, "born": None, "last_encounter": None, "provider_type": None}
         yield {**plain, "anchor": None, "captured_at": date(2020, 2, 29)}
+        if row.get("age_subject"):
+            for name in ("born", "anchor"):
+                yield {**plain, "child_born": None, name: None}
         yield {**plain, "provider_type": "any"}
         yield {**plain, "record_types": None}
         yield {**plain, "record_types": ()}
@@ -116,6 +124,10 @@ def cases(book: Book, row: Cells) -> Iterator[dict[str, Any]]:
             *row.get("also_providers", "").split(),
             *row.get("doubtful_for", "").split(),
             "dentist",
+            "critical_access_hospital",
         ):
             yield {**plain, "provider_type": other}
             yield {**plain, "provider_type": other, "born": date(2012, 2, 29)}
+        for kind in row.get("also_types", "").split():
+            yield {**plain, "record_types": (kind,)}
+            yield {**plain, "record_types": (kind,), "born": date(2012, 2, 29)}

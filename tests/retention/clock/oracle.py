@@ -18,11 +18,13 @@ from tests.retention.clock.oracle_book import (
     Facts,
     after_months,
     after_years,
+    believed,
     binds,
     entry_day,
     has_birthday,
     has_term,
     is_advice,
+    is_sure,
     last_day_of_year,
     number,
     says,
@@ -107,21 +109,20 @@ class Oracle:
         binding = [row for row in mine if has_term(row) and not is_advice(row)]
         if known != "any" and any(row["provider_type"] == known for row in binding):
             binding = [row for row in binding if not says(row, "yields_to_named_provider")]
-        state_speaks = any(
-            not says(row, "never_alone") and known not in row.get("doubtful_for", "").split()
-            for row in binding
-        )
+        spoken = [row for row in binding if is_sure(row, known, kind)]
+        spoken_of_minors = [row for row in spoken if row["population"] == "minor" or has_birthday(row)]
         settled_by_state = False
         for row in binding:
             one = self.row(row, place, facts, mine)
             if one is not None:
                 said.append(one)
-                settled_by_state = settled_by_state or one.settles
+                settled_by_state = settled_by_state or (one.settles and row["record_type"] == kind)
         settled_by_nation = False
         for row in theirs:
             if is_advice(row) or not (has_term(row) or row["combine"] == "suspends"):
                 continue
-            if row["combine"] == "state_else_federal" and state_speaks:
+            heard = spoken_of_minors if row["population"] == "minor" else spoken
+            if row["combine"] == "state_else_federal" and heard:
                 continue
             one = self.row(row, place, facts, theirs)
             if one is not None:
@@ -181,11 +182,7 @@ class Oracle:
         if who == "incompetent" and not facts.get("incompetent"):
             return None
         provider = facts.get("provider_type") or "any"
-        said.settles = (
-            not says(row, "never_alone")
-            and provider not in row.get("doubtful_for", "").split()
-            and who != "deceased"
-        )
+        said.settles = is_sure(row, provider, row["record_type"]) and who != "deceased"
         if says(row, "permanent"):
             said.forever = True
             return said
@@ -211,7 +208,7 @@ class Oracle:
             and other["provider_type"] == row["provider_type"]
             and other["population"] in ("minor", "any")
         ]
-        adult_alone = who == "adult" and not same
+        adult_alone = (who == "adult" and not same) or says(row, "minors_open")
         if not every_age:
             if born is None and (who == "minor" or adult_alone):
                 said.lacking.add(born_name)
@@ -259,7 +256,7 @@ class Oracle:
                 if age is not None:
                     adult_ages.append(age)
         end, begin = after_years(born, minor_age), after_years(born, min(adult_ages))
-        freed = facts.get("emancipated_on") if facts.get("use_emancipation") else None
+        freed = believed("emancipated_on", facts) if facts.get("use_emancipation") else None
         if freed is not None and any(says(one, "emancipation_ends_minority") for one in pair):
             end, begin = min(end, freed), min(begin, freed)
         return any(day < end for day in days), any(day >= begin for day in days)
@@ -336,14 +333,14 @@ class Oracle:
             if child and row["population"] == "minor" and old["minor_plus_years"]:
                 age = self.majority(row, place) + int(old["minor_plus_years"])
                 last = max(last, after_years(child, age))
-        if facts.get("died") and facts.get("use_death_alternative"):
+        if believed("died", facts) and facts.get("use_death_alternative"):
             for other in self.ends_at_death(row, facts):
                 last = min(last, other)
         said.last = max(last, entry) if entry else last
         return said
 
     def birthday(self, row: Cells, place: str, facts: Facts, born: date) -> date:
-        freed = facts.get("emancipated_on") if facts.get("use_emancipation") else None
+        freed = believed("emancipated_on", facts) if facts.get("use_emancipation") else None
         age = number(row, "minor_until_age")
         if age is not None:
             last = after_years(born, age)
@@ -353,7 +350,7 @@ class Oracle:
             return last
         more = number(row, "minor_plus_years") or 0
         last = after_years(born, self.majority(row, place) + more)
-        died = facts.get("died")
+        died = believed("died", facts)
         if says(row, "death_ends_minority") and facts.get("use_death_alternative") and died:
             last = min(last, after_years(died, more))
         return last_day_of_year(last) if says(row, "year_end") else last

@@ -86,7 +86,13 @@ class Book:
             self.former.setdefault(line["rule_id"], []).append(line)
 
     def about(self, place: str, kind: str) -> list[Cells]:
-        return [row for row in self.rows if row["jurisdiction"] == place and row["record_type"] == kind]
+        found = []
+        for row in self.rows:
+            if row["jurisdiction"] == place and row["record_type"] == kind:
+                found.append(row)
+            elif row["jurisdiction"] == place and kind in row.get("also_types", "").split():
+                found.append({**row, "min_years": row.get("also_years") or row["min_years"]})
+        return found
 
 
 def says(row: Cells, column: str) -> bool:
@@ -111,8 +117,23 @@ def has_term(row: Cells) -> bool:
 
 
 def binds(row: Cells, provider: str) -> bool:
+    kinds_of_hospital = ("critical_access_hospital", "psychiatric_hospital")
+    if provider in kinds_of_hospital and speaks_of(row, "hospital"):
+        return True
+    # Whoever treats patients employs somebody.
+    return row["provider_type"] == "employer" or speaks_of(row, provider)
+
+
+def speaks_of(row: Cells, provider: str) -> bool:
     named = [row["provider_type"], *row.get("also_providers", "").split()]
     return provider in named or "any" in named
+
+
+def is_sure(row: Cells, provider: str, kind: str) -> bool:
+    """Whether nothing has to stand beside the row where it speaks."""
+    if says(row, "never_alone") or provider in row.get("doubtful_for", "").split():
+        return False
+    return speaks_of(row, provider) and row["record_type"] == kind
 
 
 def is_advice(row: Cells) -> bool:
@@ -124,6 +145,12 @@ def is_advice(row: Cells) -> bool:
 
 def entry_day(facts: Facts) -> date | None:
     return facts.get("anchor") or facts.get("captured_at")
+
+
+def believed(event: str, facts: Facts) -> date | None:
+    """An event that may shorten: one before the birth didn't happen, or not then."""
+    day, born = facts.get(event), facts.get("born")
+    return None if day and born and day < born else day
 
 
 _BY_FACT = {

@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retention.clock.facts import Facts, parse_facts
+from archiver.classify.records import CORRESPONDENCE, NOT_A_RECORD, load_lexicons
+from retention.clock.clock import compute
+from retention.clock.facts import Facts, parse_facts, read_facts
 from retention.errors import FactsError, RetentionError, UnknownFact
 from retention.law.schedules import default_schedule
 
@@ -85,10 +87,89 @@ def test_refusals_name_the_field_and_not_the_value(document: dict[str, Any], say
         assert secret not in text
 
 
+@pytest.mark.parametrize("name", ["record_types", "jurisdictions"])
+def test_null_among_names_leaves_open_what_else_there_is(name: str) -> None:
+    known = {"record_types": "treatment", "jurisdictions": "NC"}
+    both = {one: [value] for one, value in known.items()} | {
+        "provider_type": "hospital",
+        "anchor": "2020-01-01",
+    }
+    unsure = parse_facts({**both, name: [known[name], None]})
+    assert getattr(unsure[0], name) is None
+    assert name in compute(unsure, default_schedule()).missing
+    with pytest.raises(UnknownFact):
+        parse_facts({name: ["gossip", None]})
+
+
+def test_every_name_of_the_classifier_is_known() -> None:
+    schedule = default_schedule()
+    names = {lexicon.type for lexicon in load_lexicons().types} | {CORRESPONDENCE, NOT_A_RECORD}
+    assert len(names) >= 20
+    for name in names:
+        assert Facts.from_json({"record_types": [name]}).record_types == (name,)
+    assert schedule.canonical("treatment") == "medical_record"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32-be"])
+def test_a_file_as_editors_write_it(encoding: str) -> None:
+    text = '{"record_types": ["treatment"], "born": "2007-06-30"}'
+    assert read_facts(text.encode(encoding)) == parse_facts(
+        {"record_types": ["treatment"], "born": "2007-06-30"}
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (b"", ["line 1, column 1"]),
+        (b'{"born":\n "2007-06-30"', ["line 2, column 14"]),
+        (b"\xff\xfe\xfa", ["no Unicode text"]),
+        (b"\x93hello\x94", ["no Unicode text"]),
+        (b"[" * 100_000, ["nested too deep"]),
+        (b'{"a":' * 100_000, ["nested too deep"]),
+        (b'{"born": 1' + b"0" * 5_000 + b"}", ["facts"]),
+        (b'{"born": NaN}', ["born", "YYYY-MM-DD"]),
+        (b'{"born": 1e999}', ["born", "YYYY-MM-DD"]),
+        (b'{"born": "2007-06-30", "born": "1950-01-01"}', ["twice", "list of possibilities"]),
+        (b'[{"born": "2007-06-30", "b\\u006frn": "1950-01-01"}]', ["twice"]),
+        (b"null", ["object"]),
+        (b"{} {}", ["line 1, column 4"]),
+    ],
+    ids=lambda value: value[:20] if isinstance(value, bytes) else "",
+)
+def test_a_file_that_is_no_facts(text: bytes, says: list[str]) -> None:
+    with pytest.raises(FactsError) as caught:
+        read_facts(text)
+    for word in says:
+        assert word in str(caught.value)
+    assert "2007" not in str(caught.value)
+
+
+@given(st.binary(max_size=60) | st.text(max_size=60).map(lambda text: text.encode("utf-8", "surrogatepass")))
+def test_hostile_bytes_raise_only_our_errors(text: bytes) -> None:
+    try:
+        read = read_facts(text)
+    except RetentionError:
+        return
+    assert all(isinstance(one, Facts) for one in read)
+
+
 def test_too_many_possibilities() -> None:
     many = [f"2020-01-{number:02}" for number in range(1, 32)]
     with pytest.raises(FactsError, match="combinations"):
         Facts.from_json({"anchor": many, "born": many, "discharged": many})
+
+
+def test_what_would_take_minutes_is_refused() -> None:
+    schedule = default_schedule()
+    every = {"record_types": list(schedule.record_type_names), "jurisdictions": list(schedule.jurisdictions)}
+    assert len(parse_facts([every] * 20)) == 20
+    with pytest.raises(FactsError, match="100,000 combinations"):
+        parse_facts([every] * 40)
+    with pytest.raises(FactsError, match="100,000 combinations"):
+        parse_facts({**every, "provider_type": list(schedule.provider_types)})
+    # The same name again asks nothing more.
+    assert parse_facts({"jurisdictions": ["NC"] * 256})[0].jurisdictions == ("NC",)
 
 
 @pytest.mark.parametrize("document", [None, 7, "x", [], [1], [{}, None], [{}] * 257])

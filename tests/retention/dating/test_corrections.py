@@ -3,10 +3,11 @@ the message."""
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from archiver import learning
 from archiver.capture.ports import Arrival
@@ -134,15 +135,70 @@ def test_similar_mail_follows_here_and_to_come_and_nothing_is_taken_away(
     assert job.run() is None  # nothing new
     (later,) = store(vault, [PUMP % (1, 2)])
     assert learning.due(vault)
-    studied = job.run()
-    assert studied is not None
+    studied = learning.study(vault)
     assert (studied.looked, studied.changed) == (1, 1)
     assert "radiology_image" in types_of(vault, later)
     # Two persons say that it was no record at all: the rules' own types stay, what was learnt goes.
     asked = service.make(ONE, first, [], "it is about a machine")
     service.approve(TWO, asked["n"])
-    job.run()
+    learning.study(vault)
     assert types_of(vault, second) == set(service.show(ONE, second)["by_rules"])
+
+
+def test_types_keep_the_names_that_searches_know(vault: Vault, service: Corrections) -> None:
+    (message,) = store(vault, ["Lunch on Friday?"])
+    made = service.make(ONE, message, ["patient_communication", "laboratory"], "her results")
+    assert made["types"] == ["lab_report", "patient_communication"]
+    assert types_of(vault, message) == {"lab_report", "patient_communication"}
+    # By the schedules a patient's communication is a medical record: to say just that takes nothing away.
+    assert service.make(ONE, message, ["medical_record", "lab_report"], "so it is")["alone"]
+    asked = service.make(ONE, message, ["lab_report"], "only that")
+    assert (asked["state"], asked["alone"], asked["takes_away"]) == ("asked", False, ["medical_record"])
+
+
+def test_that_one_is_no_record_is_never_learnt(vault: Vault, service: Corrections) -> None:
+    first, second = store(vault, [PUMP % (4431, 7), PUMP % (9982, 3)])
+    service.make(ONE, first, ["not_a_record", "dental"], "both")
+    learning.study(vault)
+    assert types_of(vault, second) == {"correspondence", "dental"}
+
+
+def test_no_person_alone_has_mail_go_sooner_by_correcting_other_mail(
+    vault: Vault, service: Corrections
+) -> None:
+    chance = random.Random(7)
+    ward = ["bedside", "drip", "dressing", "rounds", "gauze", "catheter", "trolley", "linen"]
+    fleet = ["truck", "tyre", "garage", "diesel", "toll", "axle", "permit", "brake"]
+
+    def letters(words: list[str], count: int) -> list[str]:
+        return store(vault, [" ".join(chance.choices(words, k=5)) for _ in range(count)])
+
+    for kind, words in (("dental", ward), ("billing", fleet)):
+        for one in letters(words, 10):
+            service.make(ONE, one, [kind], "so it is")
+    others = letters(ward, 12)
+    learning.study(vault)
+    learnt = {one: types_of(vault, one) for one in others}
+    assert sum("dental" in types for types in learnt.values()) > 8
+    for one in letters(ward, 60):
+        service.make(ONE, one, ["billing"], "now this")
+    learning.study(vault)
+    assert all(types_of(vault, one) >= types for one, types in learnt.items())
+
+
+def test_a_damaged_model_is_learnt_anew(vault: Vault, service: Corrections) -> None:
+    (first,) = store(vault, [PUMP % (4431, 7)])
+    service.make(ONE, first, ["dental"], "so it is")
+    learning.study(vault)
+    with vault.records.write() as connection:
+        sealed = bytearray(connection.scalar(select(learnt_models.c.sealed)) or b"")
+        assert b"dental" not in sealed
+        sealed[len(sealed) // 2] ^= 1
+        connection.execute(update(learnt_models).values(sealed=bytes(sealed)))
+    (second,) = store(vault, [PUMP % (9982, 3)])
+    studied = learning.study(vault)
+    assert (studied.examples, studied.looked) == (1, 2)
+    assert "dental" in types_of(vault, second)
 
 
 def test_a_study_killed_anywhere_goes_on_there(

@@ -10,6 +10,9 @@ from sqlalchemy import select
 
 from archiver.store.schema import messages, policy_previews
 from retention.dating import preview as previews
+from retention.law.schedules import Schedule
+from retention.policy.changes import Change, read_change
+from retention.policy.errors import BadPolicy, PreviewNeeded
 from retention.refusals import NotThere
 from search.access import AccessDenied
 from tests.retention.policy.conftest import PolicyHouse
@@ -103,6 +106,30 @@ def test_a_large_archive_is_left_to_the_job(full: PolicyHouse, monkeypatch: pyte
     assert (done["state"], done["result"]["examined"]) == ("done", 12)
     waited = full.previews.ask(manager, change, lambda *_: None, wait=True)
     assert waited["result"] == done["result"]
+
+
+def test_one_that_cannot_be_worked_out_keeps_no_other_waiting(
+    full: PolicyHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = full.house
+    monkeypatch.setattr(previews, "AT_ONCE", 5)
+    asked = [
+        full.previews.ask(house.manager, {"do": "set", "says": {"scope": {"provider": name}, "years": 40}})
+        for name in ("hospital", "physician")
+    ]
+
+    def forgotten(document: dict[str, Any], schedule: Schedule) -> Change:
+        # As another version of the program may, whose schedules know no hospitals.
+        if document["says"]["scope"]["provider"] == "hospital":
+            raise BadPolicy("provider: unknown")
+        return read_change(document, schedule)
+
+    monkeypatch.setattr(previews, "read_change", forgotten)
+    assert full.previews.run_waiting() == 2
+    states = [full.previews.show(house.manager, one["id"])["state"] for one in asked]
+    assert states == ["failed", "done"]
+    with pytest.raises(PreviewNeeded):
+        full.decisions.enact(house.manager, asked[0]["change"], preview=asked[0]["id"])
 
 
 def test_previews_are_sealed_forgotten_after_a_week_and_not_for_everybody(full: PolicyHouse) -> None:

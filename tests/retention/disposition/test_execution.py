@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date, timedelta
@@ -14,7 +16,7 @@ from sqlalchemy.exc import IntegrityError
 
 from archiver.capture.ports import Arrival
 from archiver.compaction import Compactor
-from archiver.errors import StoreError
+from archiver.errors import NotFound, StoreError
 from archiver.store import dialect
 from archiver.store.records import Records
 from archiver.store.schema import (
@@ -31,8 +33,9 @@ from retention.disposition import items as items_of
 from retention.disposition.certifying import Certifier
 from retention.disposition.execution import Executor
 from retention.jobs.runner import Interrupted
+from retention.roster.patient import Patient
 from search.access import Actor, Role
-from tests.retention.whole_house import House, destroyable, mail, open_house
+from tests.retention.whole_house import OLD, House, destroyable, mail, open_house
 from tests.support.dying import DIED, run
 
 LONG = "shall we meet on Tuesday\n" * 45_000
@@ -304,6 +307,44 @@ def test_what_became_of_a_message(house: House) -> None:
     assert kept["status"] == "extended"
     assert kept["earliest"] == (date.fromisoformat(kept["extended_until"]) + timedelta(days=1)).isoformat()
     assert any("longer term of its own" in line for line in kept["because"])
+
+
+def test_whether_it_was_right_can_be_asked_by_who_has_only_the_bytes(house: House) -> None:
+    raw = mail(subject="your visit", body="Patient of record number MRN-00123 was seen, diagnosis E11.9")
+    house.patients.import_roster(
+        [Patient("MRN-00123", "Pat", born=date(1950, 2, 3), last_encounter=OLD, discharged=OLD)]
+    )
+    (one,) = house.capture(house.arrival(raw))
+    house.confirm_all()
+    sha256 = hashlib.sha256(raw).hexdigest()
+    before = house.explainer.explain(house.manager, sha256)
+    assert (before["id"], before["status"]) == (one.receipt.id, "due")
+    disposition = house.due()
+    assert outcomes(house, disposition) == {"destroyed": 1}
+    # The patient and her dates may be gone from the roster by then: what counted is kept with the list.
+    gone = house.explainer.explain(house.manager, sha256)
+    assert gone["id"] == one.receipt.id
+    told = gone["destroyed"]
+    assert told["facts"] == before["facts"]
+    assert "1950-02-03" in json.dumps(told["facts"])
+    rules = {rule["rule_id"] for rule in (told["rule"], *told["others"])}
+    assert rules == {rule["rule_id"] for rule in before["candidates"]}
+    assert len(rules) > 1
+    assert all(rule["date"] <= told["rule"]["date"] for rule in told["others"])
+    assert any(before["governing"]["explanation"][1:] in line for line in gone["because"])
+    spared = json.dumps(house.explainer.explain(house.administrator, sha256))
+    assert "1950" not in spared
+    assert told["rule"]["date"] not in spared
+    # The same bytes may come again, and are explained then.
+    (again,) = house.capture(house.arrival(raw))
+    assert house.explainer.explain(house.manager, sha256)["id"] == again.receipt.id
+    with pytest.raises(NotFound):
+        house.explainer.explain(house.manager, hashlib.sha256(b"").hexdigest())
+    assert not any(b"1950-02-03" in data for data in _files(house))
+
+
+def _files(house: House) -> Iterator[bytes]:
+    return (path.read_bytes() for path in house.vault.settings.home.rglob("*") if path.is_file())
 
 
 def test_nothing_that_is_ended_or_taken_away_destroys_mail(house: House) -> None:

@@ -274,7 +274,7 @@ def test_a_sample_is_looked_at_before_the_approval(house: House) -> None:
     names = [one["id"] for one in sample["messages"]]
     assert names == choose(ids(house, disposition), 3, "court-2026")
     assert (sample["size"], sample["population"]) == (3, 8)
-    with pytest.raises(ReviewMissing, match="3 messages"):
+    with pytest.raises(ReviewMissing, match="look at the whole sample"):
         house.dispositions.approve(house.officer, disposition)
     # A word is that of who opened it.
     with pytest.raises(ReviewMissing, match="open"):
@@ -337,6 +337,36 @@ def test_a_new_sample_takes_the_place_of_the_old(house: House) -> None:
         house.samples.draw(house.manager, disposition, 1)
     with pytest.raises(NotThere):
         house.samples.draw(house.manager, "dnothing", 1)
+
+
+def test_a_new_sample_does_not_take_back_what_was_said(house: House) -> None:
+    """Who doesn't like the answer draws again: what must not go stays in the way of the approval."""
+    house.old(9)
+    house.index()
+    disposition = house.due(approve=False)
+
+    def look_at(seed: str, good: bool) -> list[str]:
+        drawn = house.samples.draw(house.manager, disposition, 1, seed)
+        names = [one["id"] for one in drawn["messages"]]
+        for name in names:
+            house.samples.open(house.third, Purpose.OPERATIONS, disposition, name)
+            house.samples.mark(house.third, disposition, name, good=good)
+        return names
+
+    (bad,) = look_at("a", good=False)
+    other = next(seed for seed in "bcdefghijk" if choose(ids(house, disposition), 1, seed) != [bad])
+    look_at(other, good=True)
+    sample = shown(house, disposition)["sample"]
+    assert (sample["draws"], sample["must_not"]) == (2, [bad])
+    with pytest.raises(ReviewMissing, match=bad):
+        house.dispositions.approve(house.officer, disposition)
+    # The last word on it counts, wherever it was drawn.
+    look_at("a", good=True)
+    assert shown(house, disposition)["sample"]["must_not"] == []
+    house.dispositions.approve(house.officer, disposition)
+    assert outcomes(house, disposition) == {"destroyed": 9}
+    document = house.dispositions.certificate(house.manager, disposition)["document"]
+    assert document["sample"]["draws"] == 3
 
 
 def test_a_house_may_ask_for_a_sample_always(house: House) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -132,9 +133,64 @@ def test_a_failed_job_waits_longer_each_time_and_then_is_given_up(queue: JobQueu
             clock.pass_(seconds=30)
         waited.append((clock.now() - start).total_seconds())
         queue.fail(claim, "store_failed")
+        if (again := queue.overview()[0]["again_at"]) is not None:
+            assert datetime.fromisoformat(again) > clock.now()
     assert waited == [0, 30, 60, 120, 240]
     (job,) = queue.history()
     assert (job["state"], job["failures"], job["error"]) == ("failed", RETRIES, "store_failed")
+
+
+def test_what_wasnt_done_for_more_than_a_day_is_overdue(queue: JobQueue, clock: MovedClock) -> None:
+    def overdue() -> list[str]:
+        return [job["kind"] for job in queue.overview() if job["overdue"]]
+
+    for kind in TWO:
+        queue.enqueue(kind)
+    queue.finish(taken(queue, "test.often"))
+    clock.pass_(hours=24)  # an hour short of a day behind the first time of the nightly one
+    assert overdue() == []
+    clock.pass_(hours=2)
+    assert overdue() == ["test.nightly", "test.often"]
+    queue.finish(taken(queue, "test.nightly"))
+    assert overdue() == ["test.often"]
+
+
+def test_who_asks_for_one_doesnt_wait_out_a_failure(queue: JobQueue) -> None:
+    queue.enqueue("test.nightly")
+    queue.fail(taken(queue), "store_failed")
+    queue.enqueue("test.nightly")  # at its time, it waits on
+    assert queue.claim(list(TWO)) is None
+    queue.enqueue("test.nightly", at_once=True)
+    assert taken(queue).kind == "test.nightly"
+    assert len(queue.history()) == 1
+
+
+def test_one_asked_for_by_hand_takes_its_turn_in_the_lane(vault: Vault, clock: MovedClock) -> None:
+    kinds = {**TWO, "test.other": replace(NIGHTLY, name="test.other")}
+    queue = JobQueue(vault.records, clock, kinds)
+    queue.enqueue("test.nightly")
+    running = taken(queue, "test.nightly")
+    queue.enqueue("test.other")
+    assert queue.claim(["test.other"]) is None
+    queue.finish(running)
+    assert taken(queue, "test.other").kind == "test.other"
+
+
+@pytest.mark.parametrize("back", [timedelta(minutes=5), timedelta(days=365)])
+def test_a_clock_set_back_stops_nothing(queue: JobQueue, clock: MovedClock, back: timedelta) -> None:
+    queue.enqueue_due(TWO)
+    queue.enqueue("test.nightly")
+    queue.fail(taken(queue, "test.nightly"), "store_failed")
+    clock.pass_(minutes=5)
+    queue.enqueue_due(TWO)
+    taken(queue, "test.often")  # its process dies, and the clock was wrong
+    clock.moment -= back
+    queue.enqueue_due(TWO)
+    clock.pass_(minutes=8)
+    assert taken(queue, "test.often").kind == "test.often"
+    assert taken(queue, "test.nightly").kind == "test.nightly"
+    queue.enqueue_due(TWO)
+    assert [job["kind"] for job in queue.history() if job["state"] == "queued"] == ["test.often"]
 
 
 def test_history_forgets_the_oldest_and_pages(queue: JobQueue, monkeypatch: pytest.MonkeyPatch) -> None:

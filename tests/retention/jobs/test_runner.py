@@ -18,11 +18,14 @@ from archiver.ledger import canonical, log
 from archiver.ledger.log import Log
 from archiver.store.schema import alerts, jobs, messages
 from archiver.vault import Vault
+from retention.dating.verdicts import Verdicts
 from retention.jobs import checks as checks_module
 from retention.jobs.checks import StoreChecks
 from retention.jobs.kinds import Kind
 from retention.jobs.queue import Counts, JobQueue
 from retention.jobs.runner import JobRunner, Task, simple
+from retention.law.schedules import default_schedule
+from retention.roster.patients import PatientStore
 
 LONG = Kind("test.long", "15 2 * * *", "upkeep", "takes its time", at_start=True)
 QUICK = Kind("test.quick", "* * * * *", "watch", "is quick", at_start=True)
@@ -78,6 +81,18 @@ def test_failures_of_any_kind_end_the_job_and_not_the_runner(vault: Vault) -> No
         "test.long": StoreError.code,
         "test.quick": "internal",
     }
+
+
+def test_ctrl_c_gives_the_job_back(vault: Vault) -> None:
+    queue = JobQueue(vault.records, vault.clock, TWO)
+    queue.enqueue("test.long")
+
+    def broken_off(_: Task) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        JobRunner(queue, {"test.long": broken_off}, TWO).run_due()
+    assert [(job["state"], job["failures"]) for job in queue.history()] == [("queued", 0)]
 
 
 KILLED = """
@@ -139,11 +154,16 @@ def filled(vault: Vault) -> Vault:
     return vault
 
 
+def checks_of(vault: Vault) -> StoreChecks:
+    verdicts = Verdicts(vault, default_schedule(), PatientStore(vault))
+    return StoreChecks(vault, Watch(vault).alerts, verdicts)
+
+
 def night(vault: Vault) -> dict[str, int]:
     """What one night's scrubbing counted."""
     queue = JobQueue(vault.records, vault.clock)
     queue.enqueue("store.scrub")
-    checks = StoreChecks(vault, Watch(vault).alerts)
+    checks = checks_of(vault)
     assert JobRunner(queue, {"store.scrub": checks.scrub}).run_due() == 1
     (job, *_) = queue.history("store.scrub")
     assert job["state"] == "done"
@@ -191,7 +211,7 @@ def test_a_damaged_blob_is_found_told_and_the_rest_goes_on(filled: Vault) -> Non
 def test_the_weekly_check_compares_rows_with_ledgers(filled: Vault) -> None:
     queue = JobQueue(filled.records, filled.clock)
     queue.enqueue("store.verify")
-    JobRunner(queue, {"store.verify": StoreChecks(filled, Watch(filled).alerts).verify}).run_due()
+    JobRunner(queue, {"store.verify": checks_of(filled).verify}).run_due()
     (job,) = queue.history("store.verify")
     assert (job["state"], job["counts"]["faults"], job["counts"]["captures_entries"]) == ("done", 0, 20)
     assert outcomes(filled, "store.verify") == ["success"]

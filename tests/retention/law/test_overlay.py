@@ -39,6 +39,7 @@ CONTRADICTIONS = [
     ("AK-hospital-medical_record-adult,notice_to,", "value", "blank"),
     ("AK-hospital-medical_record-adult,advises_also,billing", "field", "recommendation"),
     ("AK-hospital-medical_record-adult,doubtful_for,hospice", "field", "any provider"),
+    ("TX-physician-sexual_assault_forensic-any,doubtful_for,clinic", "field", "in also_providers"),
     ("AK-hospital-medical_record-adult,yields_to_named_provider,true", "field", "any provider"),
     ("AK-hospital-medical_record-adult,also_providers,wizard", "value", "provider types"),
     ("AK-hospital-medical_record-adult,also_providers,clinic clinic", "value", "twice"),
@@ -56,6 +57,11 @@ CONTRADICTIONS = [
     ("WA-hospital-medical_record-adult,effective_to,2025-01-01", "value", "before effective_from"),
     ("WA-hospital-medical_record-adult,effective_to,soon", "value", "YYYY-MM-DD"),
     ("MD-any-medical_record-adult,also_providers,clinic", "field", "any provider"),
+    ("AK-hospital-medical_record-adult,also_types,medical_record", "value", "other record types"),
+    ("AK-hospital-medical_record-adult,also_years,20", "field", "also_types"),
+    ("AK-hospital-medical_record-adult,also_types,treatment", "value", "other record types"),
+    ("AK-hospital-medical_record-minor,minors_open,true", "field", "how long minors"),
+    ("NC-physician-immunization-any,minors_open,true", "field", "without a term"),
     ("US-any-billing-any,advises_also,billing", "field", "said already"),
     ("US-any-radiology_image-any,advises_also,radiology_image", "value", "other record types"),
 ]
@@ -79,3 +85,13 @@ def test_a_cap_under_the_rule_s_own_years(folder: Path) -> None:
         handle.write("AK-hospital-medical_record-adult,cap_from,discharge,an act,a test\n")
     with pytest.raises(ScheduleError, match=r"column value: is under the rule's own years"):
         Schedule.load(folder)
+
+
+def test_a_rule_says_whom_it_may_bind() -> None:
+    words = {str(one["rule_id"]): str(one["in_words"]) for one in Schedule.load().to_json()}
+    georgia, hawaii = words["GA-physician-medical_record-any"], words["HI-any-medical_record-adult"]
+    assert georgia.startswith("GA, physician, medical record")
+    assert "May bind ambulatory surgery, birth center, " in georgia
+    assert "May not bind nursing facility: kept, beside what counts without it." in hawaii
+    texas = words["TX-physician-sexual_assault_forensic-any"]
+    assert texas.startswith("TX, physician or hospital, ")

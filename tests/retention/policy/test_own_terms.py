@@ -14,6 +14,7 @@ from config.errors import HoldfastError
 from retention.clock.clock import Clock
 from retention.clock.facts import Facts
 from retention.law.schedules import default_schedule
+from retention.policy.errors import BadPolicy
 from retention.policy.store import OPTIONS
 from retention.policy.terms import OwnTerm, Scope, extended, read_term
 from tests.retention.policy.conftest import PolicyHouse
@@ -48,6 +49,26 @@ facts = st.builds(
     last_encounter=st.one_of(st.none(), days),
     discharged=st.one_of(st.none(), days),
 )
+
+
+@pytest.mark.parametrize(
+    ("says", "told"),
+    [
+        ({}, "says one thing"),
+        ({"years": 5, "permanent": True}, "says one thing"),
+        ({"years": 0}, "years: must be a whole number from 1 to 100"),
+        ({"plus_years": 101}, "plus years: must be a whole number from 1 to 100"),
+        ({"years": True}, "whole number"),
+        ({"years": "5"}, "whole number"),
+        ({"permanent": "no"}, "permanent: must be true or left out"),
+        ({"recommendations": 1}, "recommendations: must be true or left out"),
+        ({"not_before": "2040-13-01"}, "a day like"),
+        ({"not_before": "1980-01-01"}, "a day from 1990"),
+    ],
+)
+def test_a_term_that_says_no_one_thing_is_refused(says: dict[str, Any], told: str) -> None:
+    with pytest.raises(BadPolicy, match=told):
+        read_term("t", {"scope": {}, **says}, LAW)
 
 
 def order(result: Any) -> date:

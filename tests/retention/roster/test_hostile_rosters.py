@@ -20,9 +20,8 @@ from retention.errors import RosterError
 from retention.roster import csv_file
 from retention.roster.csv_file import ROSTER_COLUMNS, read_rows
 from retention.roster.evidence import NAME, evidence, name_value
-from retention.roster.fhir import Reader
 from retention.roster.names import NameKey, Names, find_names
-from retention.roster.reading import files_of, read
+from retention.roster.reading import How, files_of, read
 from tests.fuzz.rosters import csv_roster, fhir_roster, packed_roster, seeds
 
 _PIECES = st.sampled_from(
@@ -67,7 +66,7 @@ def test_damaged_gzip_is_told_as_such(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     path.write_bytes(packed)
     with pytest.raises(RosterError, match=r"damaged|can not be read"):
-        list(read(files_of(path)[0], Reader()))
+        list(read(files_of(path)[0], How()))
 
 
 def test_a_row_without_an_end_stays_out_of_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -150,7 +150,7 @@ def test_without_the_scrub_the_words_would_stay(
     folder: Path, writer: FtsWriter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     writer.add([marked(5, MARKER), *fillers(300)])
-    monkeypatch.setattr(FtsWriter, "_scrub", lambda _self: None)
+    monkeypatch.setattr(FtsWriter, "_scrub", lambda *_: None)
     writer.remove([5])
     writer.close()
     assert MARKER[2:].encode() in decrypted(folder, tmp_path / "plain")

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
@@ -88,7 +88,7 @@ class PlainWriter:
         gone = set(_labels([tag]))
         self._set({rowid: set(one.tags) - gone for rowid, one in self._shelf.documents.items()})
 
-    def remove(self, rowids: Iterable[int]) -> None:
+    def remove(self, rowids: Iterable[int], meanwhile: Callable[[], object] | None = None) -> None:
         gone = set(rowids)
         self._shelf.put({rowid: one for rowid, one in self._shelf.documents.items() if rowid not in gone})
 

@@ -1,0 +1,40 @@
+"""Whether the guards stand as they were put up: who owns the database can take them down."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from sqlalchemy import Connection
+
+from archiver.store import guards
+
+_TRIGGER: Final = re.compile(r"CREATE TRIGGER (\w+) ")
+_FUNCTION: Final = re.compile(r"CREATE FUNCTION (\w+)\(\) .* AS \$\$(.*)\$\$", re.DOTALL)
+_LISTED: Final = {
+    "sqlite": "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'",
+    # Enabled for ordinary sessions, and still running the function of its name.
+    "postgresql": "SELECT t.tgname, p.proname FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid "
+    "WHERE NOT t.tgisinternal AND t.tgenabled IN ('O', 'A')",
+}
+_SOURCES: Final = "SELECT proname, prosrc FROM pg_proc WHERE starts_with(proname, 'holdfast_')"
+
+
+def fallen(connection: Connection) -> Iterator[str]:
+    """The names of guards that are gone, disabled or not this program's, in the order of their making."""
+    dialect = connection.dialect.name
+    found = {str(row[0]): str(row[1]) for row in connection.exec_driver_sql(_LISTED[dialect])}
+    sources: dict[str, str] = {}
+    if dialect == "postgresql":
+        sources = {str(row[0]): str(row[1]) for row in connection.exec_driver_sql(_SOURCES)}
+    wrong: set[str] = set()
+    for statement in guards.statements(dialect):
+        if function := _FUNCTION.match(statement):
+            if sources.get(function[1]) != function[2]:
+                wrong.add(function[1])
+            continue
+        name = _TRIGGER.match(statement)[1]  # type: ignore[index]  # our own statements are of these two
+        runs = statement.rpartition("FUNCTION ")[2].removesuffix("()")
+        if found.get(name) != (runs if dialect == "postgresql" else statement) or runs in wrong:
+            yield name
