@@ -106,13 +106,15 @@ class _Reckoning:
         for tier in plan.tiers:
             # A part of a record is kept as long as the record itself.
             self._record_type(jurisdiction, tier, case)
-        # Federal conditions of participation are floors: only the State says how long a chart is kept.
-        floor = record_type == MEDICAL_RECORD and jurisdiction != FEDERAL
+        # Federal conditions of participation are floors: only the State says how long a chart is kept, and
+        # where it isn't known it may say so of a part of one too.
+        chart = record_type == MEDICAL_RECORD
+        floor = plan.clinical if not case.jurisdictions else chart and jurisdiction != FEDERAL
         silent = not (unsure or state or (federal and not floor))
         self._advise(plan, case, silent)
         if not silent:
             return
-        if record_type == MEDICAL_RECORD:
+        if chart:
             majority, _ = self.planner.ages(jurisdiction)
             self._take(ask_default(self.clock.default_years, majority, jurisdiction, case))
         elif plan.clinical:

@@ -41,8 +41,11 @@ OPAQUE = frozenset({"encrypted", "damaged", "too_large", "too_deep", "timeout", 
 """Text states of parts that may hold anything, a medical record among it."""
 NOT_READ = frozenset({"not_supported", "no_text"})
 """Text states of parts that hold no text we can read: documents of unknown kinds, pictures, scans."""
-REPORTS = frozenset({"radiology_image", "lab_report"})
-"""Types for which States give films and a laboratory's own copies shorter terms; mail is the report."""
+REPORTS = frozenset(
+    {"radiology_image", "lab_report", "pathology_report", "mammography", "controlled_substance"}
+)
+"""Types for which the law gives films, slides, and a laboratory's or pharmacy's own copies shorter terms;
+mail tells of them, and is part of the chart."""
 SCAN_BYTES = 50_000
 """A smaller picture is taken for a logo or a signature; a fax is a TIFF of any size."""
 _OTHERS = ("rule_id", "jurisdiction", "record_type", "date", "citation")
@@ -234,8 +237,9 @@ def _record_types(record: Record, *, about_patient: bool) -> tuple[str, ...] | N
     """All types the classifier found; None, so that the message is kept, where its text couldn't be read.
 
     Mail about a patient is part of the medical record, whatever its words: so is what carries a record
-    number or a patient's address without saying a clinical word, what may hold anything, and a report of
-    images or tests. What two persons agreed on takes the place of all that; what one person said is added.
+    number or a patient's address without saying a clinical word, what may hold anything, and what tells of
+    images, tests or drugs. What two persons agreed on takes the place of all that; what one person said is
+    added.
     """
     types = {str(name) for name, _ in record.meta["record_types"]}
     if record.meta.get("record_types_by") == BY_PERSON:

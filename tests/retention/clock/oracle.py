@@ -101,7 +101,8 @@ class Oracle:
                     lacking.add("provider_type")
                     unsure = True
         for row in () if facts.get("jurisdictions") else self.book.rows:
-            elsewhere = row["jurisdiction"] != "US" and row["record_type"] == kind
+            kinds = (row["record_type"], *row.get("also_types", "").split())
+            elsewhere = row["jurisdiction"] != "US" and kind in kinds
             counts = has_term(row) or row["combine"] == "suspends"
             if elsewhere and counts and (provider is None or binds(row, provider)):
                 lacking.add("jurisdictions")
@@ -132,6 +133,9 @@ class Oracle:
             self.record(place, tier, facts, said, lacking)
         chart = kind == "medical_record"
         silent = not unsure and not settled_by_state
+        clinical = self.book.kinds[kind] == "clinical"
+        if not facts.get("jurisdictions"):
+            settled_by_nation = settled_by_nation and not clinical
         if settled_by_nation and (not chart or place == "US"):
             silent = False
         if silent or facts.get("follow_recommendations"):
@@ -144,7 +148,7 @@ class Oracle:
             return
         if chart:
             said.append(self.default_of_chart(place, facts))
-        elif self.book.kinds[kind] == "clinical":
+        elif clinical:
             self.record(place, "medical_record", facts, said, lacking)
         else:
             entry = entry_day(facts)

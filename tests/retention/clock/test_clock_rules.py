@@ -234,9 +234,7 @@ def test_adult_only_rule_is_a_floor_for_minors() -> None:
         ("litigation_hold", {}, ["hold_released"]),
         ("litigation_hold", {"hold_released": "2024-02-29"}, "2024-03-01"),
         ("litigation_hold", {"hold_released": "2019-02-28"}, "2020-03-02"),
-        # A federal rule for what is part of the chart is a floor: the State says how long, or the default.
-        ("emtala", {"discharged": "2020-03-01"}, ["born"]),
-        ("emtala", {"discharged": "2020-03-01", "born": "1950-03-01"}, "2030-03-02"),
+        ("emtala", {"discharged": "2020-03-01"}, "2025-03-02"),
         # Only advised, and part of the chart, which wants its own facts.
         ("fetal_monitor", {"born": "2020-03-01", "last_encounter": "2020-03-01"}, "2048-03-02"),
         ("fetal_monitor", {"born": "1990-03-01", "last_encounter": "2020-03-01"}, ["child_born"]),

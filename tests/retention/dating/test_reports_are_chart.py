@@ -1,4 +1,4 @@
-"""A report of images or tests in mail is part of the chart: the States' shorter terms mean films."""
+"""What tells of images, tests or drugs is part of the chart: shorter terms mean films and copies."""
 
 from __future__ import annotations
 
@@ -12,8 +12,13 @@ IMAGE = (
 )
 
 
+DRUG = "Schedule II controlled substance log: oxycodone 10 mg, DEA form 222, biennial inventory of them."
+
+
 @pytest.mark.parametrize(
-    ("body", "record_type"), [(LAB, "lab_report"), (IMAGE, "radiology_image")], ids=["tests", "images"]
+    ("body", "record_type"),
+    [(LAB, "lab_report"), (IMAGE, "radiology_image"), (DRUG, "controlled_substance")],
+    ids=["tests", "images", "drugs"],
 )
 def test_a_report_is_kept_as_the_chart_too(house: House, body: str, record_type: str) -> None:
     pk = house.capture(house.arrival(mail(subject="results", body=body)))[0].pk
