@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, delete, func, select
+from sqlalchemy import Connection, func, select
 
 from archiver import record_types
 from archiver.capture.reading import clear_copy
@@ -142,8 +142,9 @@ def _save(vault: Vault, found: dict[int, list[RecordType]], mark: _Mark) -> int:
             value = [{"type": t.type, "confidence": t.confidence, "why": t.why} for t in found[one.pk]]
             name = record_types.found_name(one.id)
             sealed = vault.archive.seal_types(connection, one.pk, one.id, name, value)
-            connection.execute(delete(found_types).where(found_types.c.message_pk == one.pk))
-            connection.execute(found_types.insert().values(message_pk=one.pk, sealed=sealed))
+            dialect.upsert(
+                connection, found_types, [{"message_pk": one.pk, "sealed": sealed}], update=["sealed"]
+            )
         changed_types(connection, [one.pk for one in alive])
         written = f"{mark.version} {mark.seq} {mark.until}".encode()
         dialect.upsert(connection, meta, [{"name": _MARK, "value": written}], update=["value"])

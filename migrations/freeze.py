@@ -1,4 +1,4 @@
-"""Writes the SQL of a new migration: `python -m migrations.freeze 0002`.
+"""Writes the SQL of a new migration: `python -m migrations.freeze 0004`.
 
 The migration holds what today's schema and guards have beyond the earlier migrations: new tables, columns
 and indexes, and guards that are new or worded anew; indexes that are no more are dropped. What SQL can't add
@@ -98,7 +98,8 @@ def _added(table: Table, column: object, name: str) -> str:
 
 def _guards(name: str, earlier: list[str]) -> list[str]:
     """Guards that the earlier migrations lack or word in another way."""
-    standing = {_name(s): s for s in earlier if _name(s)}
+    made = [s.replace("CREATE OR REPLACE", "CREATE", 1) for s in earlier]
+    standing = {_name(s): s for s in made if _name(s)}
     found = []
     for statement in guards.statements(name):
         key = _name(statement)

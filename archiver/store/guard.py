@@ -1,4 +1,4 @@
-"""What one guard is; the guards themselves stand in `guards` and `guards_disposal`."""
+"""What one guard is; the guards themselves stand in `guards` and the modules it gathers."""
 
 from __future__ import annotations
 

@@ -17,6 +17,7 @@ from archiver.store import (
     guards_facts,
     guards_finding,
     guards_policy,
+    guards_replacing,
     guards_sign_in,
     guards_witnessing,
 )
@@ -33,7 +34,9 @@ _NOW_US = {
     "postgresql": "extract(epoch FROM now()) * 1000000",
 }
 
-_PROTECTED = """EXISTS (SELECT 1 FROM messages m WHERE m.pk = OLD.message_pk AND (
+# A key whose message's row is gone has nothing left that would guard it.
+_PROTECTED = """NOT EXISTS (SELECT 1 FROM messages x WHERE x.pk = OLD.message_pk)
+    OR EXISTS (SELECT 1 FROM messages m WHERE m.pk = OLD.message_pk AND (
     m.disposal_date IS NULL OR m.permanent OR m.disposal_date > {today}
     OR {unconfirmed}
     OR EXISTS (SELECT 1 FROM hold_items i JOIN holds h ON h.id = i.hold_id
@@ -85,7 +88,10 @@ _ALIVE = "EXISTS (SELECT 1 FROM {keys}data_keys k WHERE k.message_pk = OLD.{key}
 _BEARER_ALIVE = """EXISTS (SELECT 1 FROM messages m JOIN {keys}data_keys k ON k.message_pk = m.pk
     WHERE m.seq = OLD.seq)"""
 
-GUARDS = (
+_GUARDS = (
+    # What wraps every other key. A change of the root key wraps it anew, under the same name.
+    Guard("wrapped_keys_delete", "{keys}wrapped_keys", "DELETE"),
+    Guard("wrapped_keys_fixed", "{keys}wrapped_keys", "UPDATE", columns="kind, id"),
     Guard("data_keys_delete", "{keys}data_keys", "DELETE", _PROTECTED, needs_lock=True),
     Guard("data_keys_update", "{keys}data_keys", "UPDATE"),
     # A message row that vanished or changed would take its guard with it.
@@ -162,6 +168,7 @@ GUARDS = (
     Guard("hold_receipts_delete", "hold_receipts", "DELETE"),
     Guard("hold_receipts_update", "hold_receipts", "UPDATE"),
     Guard("notices_delete", "notices", "DELETE"),
+    Guard("notices_fixed", "notices", "UPDATE", columns="id, hold_id, token, secret, sealed, created_us"),
     Guard(
         "notices_acknowledged",
         "notices",
@@ -173,36 +180,17 @@ GUARDS = (
     Guard("notice_mails_delete", "notice_mails", "DELETE"),
     Guard("notice_mails_fixed", "notice_mails", "UPDATE", columns="id, hold_id, notice_id, kind, sealed"),
     Guard("deliveries_delete", "deliveries", "DELETE"),
+    Guard(
+        "deliveries_fixed",
+        "deliveries",
+        "UPDATE",
+        columns="seq, message_pk, source_id, outcome, at_us, report_id",
+    ),
     # What was refused stays told: received = stored + duplicates + refused (promise 9).
     Guard("refusals_delete", "refusals", "DELETE"),
     Guard("refusals_update", "refusals", "UPDATE"),
     Guard("ledger_entries_delete", "ledger_entries", "DELETE"),
     Guard("ledger_entries_update", "ledger_entries", "UPDATE"),
-    # SQLite's REPLACE deletes the old row without firing the triggers for deletion.
-    Guard(
-        "part_refs_replace",
-        "part_refs",
-        "INSERT",
-        "EXISTS (SELECT 1 FROM part_refs r WHERE r.message_pk = NEW.message_pk AND r.part_id = NEW.part_id)",
-        only_sqlite=True,
-    ),
-    *(
-        Guard(
-            f"{table}_replace",
-            f"{prefix}{table}",
-            "INSERT",
-            f"EXISTS (SELECT 1 FROM {prefix}{table} WHERE {key} = NEW.{key})",
-            only_sqlite=True,
-        )
-        for prefix, table, key in (
-            ("{keys}", "data_keys", "message_pk"),
-            ("{keys}", "part_keys", "part_id"),
-            ("", "parts", "id"),
-            ("", "dictionaries", "id"),
-            ("", "messages", "pk"),
-            ("", "holds", "id"),
-        )
-    ),
     *guards_access.GUARDS,
     *guards_cases.GUARDS,
     *guards_audit.GUARDS,
@@ -214,7 +202,10 @@ GUARDS = (
     *guards_witnessing.GUARDS,
 )
 
+GUARDS = (*_GUARDS, *guards_replacing.over(_GUARDS))
+
 NEVER_TRUNCATED = (
+    f"{KEYS_SCHEMA}.wrapped_keys",
     f"{KEYS_SCHEMA}.data_keys",
     f"{KEYS_SCHEMA}.part_keys",
     "parts",

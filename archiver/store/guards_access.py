@@ -61,16 +61,6 @@ GUARDS = (
         columns="reviewed_us, reviewed_by, verdict, sealed_review",
     ),
     Guard("access_reviews_update", "access_reviews", "UPDATE"),
-    *(
-        Guard(
-            f"{table}_replace",
-            table,
-            "INSERT",
-            f"EXISTS (SELECT 1 FROM {table} WHERE id = NEW.id)",
-            only_sqlite=True,
-        )
-        for table in _KEPT
-    ),
 )
 
 NEVER_TRUNCATED = _KEPT

@@ -57,18 +57,6 @@ GUARDS = (
         "OLD.decided_by IS NOT NULL AND (NEW.decided_by IS NULL OR NEW.decided_by <> OLD.decided_by)",
         columns="decided_by",
     ),
-    # SQLite's REPLACE deletes the old row without firing the triggers for deletion.
-    *(
-        Guard(f"{table}_replace", table, "INSERT", f"EXISTS (SELECT 1 FROM {table} WHERE {same})",
-              only_sqlite=True)
-        for table, same in (
-            ("ledger_state", "log = NEW.log"),
-            ("ledger_entries", "log = NEW.log AND idx = NEW.idx"),
-            ("audit_details", "idx = NEW.idx"),
-            ("audit_reviews", "period = NEW.period"),
-            ("audit_expiries", "id = NEW.id"),
-        )
-    ),
 )  # fmt: skip
 
 NEVER_TRUNCATED = ("ledger_state", "audit_reviews", "audit_expiries")

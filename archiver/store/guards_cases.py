@@ -75,6 +75,8 @@ GUARDS = (
         "UPDATE",
         "EXISTS (SELECT 1 FROM patient_requests r WHERE r.id = OLD.request_id AND r.state = 'closed')",
     ),
+    # What a patient asked for protects that very message.
+    Guard("request_items_fixed", "request_items", "UPDATE", columns="request_id, message_pk"),
     Guard("breaches_fixed", "breaches", "UPDATE", columns="id, discovered_us, created_us, created_by"),
     Guard(
         "breaches_confirmed",
@@ -95,22 +97,6 @@ GUARDS = (
     Guard("breach_entries_delete", "breach_entries", "DELETE", _CONFIRMED.format(row="OLD")),
     Guard("breach_entries_update", "breach_entries", "UPDATE"),
     Guard("breach_entries_insert", "breach_entries", "INSERT", _CONFIRMED.format(row="NEW")),
-    # SQLite's REPLACE deletes the old row without firing the triggers for deletion.
-    *(
-        Guard(
-            f"{table}_replace",
-            table,
-            "INSERT",
-            f"EXISTS (SELECT 1 FROM {table} WHERE {key})",
-            only_sqlite=True,
-        )
-        for table, key in (
-            *((table, "id = NEW.id") for table in _TABLES if table not in _PAIRED),
-            ("disclosures", "act_id = NEW.act_id AND patient_id = NEW.patient_id"),
-            ("breach_letters", "run = NEW.run AND patient_id = NEW.patient_id"),
-            ("request_items", "request_id = NEW.request_id AND message_pk = NEW.message_pk"),
-        )
-    ),
 )
 
 NEVER_TRUNCATED = (*_TABLES, "breach_patients", "breach_entries")

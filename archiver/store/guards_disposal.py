@@ -21,6 +21,8 @@ _LOST = """NEW.pack_length <> OLD.pack_length OR ({alive} AND NOT EXISTS (SELECT
     WHERE p.id = NEW.pack_id AND p.retired_us IS NULL AND NEW.pack_offset >= 0
     AND NEW.pack_offset + NEW.pack_length <= p.committed))"""
 _PLACE = "pack_id, pack_offset, pack_length"
+_LESS_OF_IT = """EXISTS (SELECT 1 FROM packs WHERE id = NEW.id
+    AND (NEW.committed < committed OR NEW.retired_us IS NOT NULL))"""
 _REPORTED = "EXISTS (SELECT 1 FROM messages m WHERE m.pk = OLD.message_pk AND m.disposed_us IS NULL)"
 
 # proposed -> approved -> executed; back to proposed when the list changes; rejected from either. Approved is
@@ -71,7 +73,10 @@ GUARDS = (
         columns="id, message_pk, sha256, size, captured_us, blob_sha256, form",
     ),
     Guard("packs_delete", "packs", "DELETE", "OLD.retired_us IS NULL"),
+    Guard("packs_fixed", "packs", "UPDATE", columns="id"),
     Guard("packs_shrunk", "packs", "UPDATE", "NEW.committed < OLD.committed", columns="committed"),
+    # Every commit names its pack anew, as far as it reaches by now.
+    Guard("packs_replace", "packs", "INSERT", _LESS_OF_IT, only_sqlite=True),
     Guard("dispositions_delete", "dispositions", "DELETE"),
     Guard("dispositions_fixed", "dispositions", "UPDATE", columns="id, as_of, created_us, created_by"),
     Guard("dispositions_begin", "dispositions", "INSERT", _NOT_NEW),
@@ -119,21 +124,7 @@ GUARDS = (
     Guard("disposition_draws_delete", "disposition_draws", "DELETE"),
     Guard("disposition_draws_update", "disposition_draws", "UPDATE"),
     Guard("disposition_samples_delete", "disposition_samples", "DELETE"),
-    *(
-        Guard(
-            f"{table}_replace",
-            table,
-            "INSERT",
-            f"EXISTS (SELECT 1 FROM {table} WHERE {key})",
-            only_sqlite=True,
-        )
-        for table, key in (
-            ("reports", "id = NEW.id"),
-            ("dispositions", "id = NEW.id"),
-            ("disposition_items", "disposition_id = NEW.disposition_id AND message_pk = NEW.message_pk"),
-            ("extensions", "id = NEW.id"),
-        )
-    ),
+    Guard("disposition_samples_fixed", "disposition_samples", "UPDATE", columns="draw_id, message_pk"),
 )
 
 NEVER_TRUNCATED = (

@@ -15,6 +15,9 @@ _SOONER = """NEW.disposal_date IS NOT NULL AND NOT NEW.permanent
     AND (OLD.disposal_date IS NULL OR OLD.permanent OR NEW.disposal_date < OLD.disposal_date)
     AND NOT EXISTS (SELECT 1 FROM meta d WHERE d.name = 'dating')"""
 _BEARS = "EXISTS (SELECT 1 FROM {keys}data_keys k WHERE k.message_pk = OLD.message_pk)"
+# SQLite's UPDATE OR REPLACE would delete the one that is in force.
+_DISPLACES = """NEW.state IN ('asked', 'in_force') AND EXISTS (SELECT 1 FROM corrections c
+    WHERE c.message_pk = NEW.message_pk AND c.state = NEW.state AND c.id <> NEW.id)"""
 
 GUARDS = (
     Guard("messages_dated", "messages", "UPDATE", _SOONER, columns="disposal_date, permanent"),
@@ -24,7 +27,15 @@ GUARDS = (
     Guard("unit_facts_delete", "unit_facts", "DELETE"),
     Guard("unit_facts_fixed", "unit_facts", "UPDATE", columns="unit_id, version, sealed, from_us"),
     Guard("unit_facts_ended", "unit_facts", "UPDATE", "OLD.until_us IS NOT NULL", columns="until_us"),
+    # A patient's record is only ever written anew.
+    Guard("patients_delete", "patients", "DELETE"),
+    Guard("patients_fixed", "patients", "UPDATE", columns="id"),
     # They end with their message.
+    Guard("corrections_delete", "corrections", "DELETE", _BEARS),
+    Guard("corrections_fixed", "corrections", "UPDATE", columns="id, message_pk, asked_by, asked_us"),
+    Guard("corrections_displaced", "corrections", "UPDATE", _DISPLACES, columns="state", only_sqlite=True),
+    Guard("found_types_delete", "found_types", "DELETE", _BEARS),
+    Guard("found_types_fixed", "found_types", "UPDATE", columns="message_pk"),
     Guard("match_decisions_delete", "match_decisions", "DELETE", _BEARS),
     Guard(
         "match_decisions_fixed",
@@ -41,4 +52,12 @@ GUARDS = (
     ),
 )
 
-NEVER_TRUNCATED = ("name_book", "unit_facts", "match_decisions", "redates")
+NEVER_TRUNCATED = (
+    "patients",
+    "name_book",
+    "unit_facts",
+    "match_decisions",
+    "corrections",
+    "found_types",
+    "redates",
+)

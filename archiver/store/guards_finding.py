@@ -41,22 +41,6 @@ GUARDS = (
         "OLD.alert_seq IS NOT NULL AND NEW.alert_seq IS NOT NULL AND NEW.alert_seq < OLD.alert_seq",
         columns="alert_seq",
     ),
-    # SQLite's REPLACE deletes the old row without firing the triggers for deletion.
-    *(
-        Guard(
-            f"{table}_replace",
-            table,
-            "INSERT",
-            f"EXISTS (SELECT 1 FROM {table} WHERE {key})",
-            only_sqlite=True,
-        )
-        for table, key in (
-            ("taggings", "id = NEW.id"),
-            ("notes", "note_id = NEW.note_id AND version = NEW.version"),
-            ("tags", "id = NEW.id"),
-            ("saved_searches", "id = NEW.id"),
-        )
-    ),
 )
 
 NEVER_TRUNCATED = ("taggings", "notes", "alert_items", "tags", "saved_searches")

@@ -72,16 +72,6 @@ GUARDS = (
     Guard("policy_baselines_delete", "policy_baselines", "DELETE"),
     Guard("policy_baselines_fixed", "policy_baselines", "UPDATE", columns="kind, value, since_us"),
     Guard("policy_baselines_end", "policy_baselines", "UPDATE", _BAD_BASELINE_END, columns="ended_by"),
-    *(
-        Guard(
-            f"{table}_replace",
-            table,
-            "INSERT",
-            f"EXISTS (SELECT 1 FROM {table} WHERE id = NEW.id)",
-            only_sqlite=True,
-        )
-        for table in ("policy_state", "rule_confirmations", "grounds", "policy_entries")
-    ),
 )
 
 NEVER_TRUNCATED = (

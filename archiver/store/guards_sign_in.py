@@ -21,14 +21,6 @@ GUARDS = (
     ),
     # A counter that went backwards is what tells a copied key.
     Guard("passkeys_counted", "passkeys", "UPDATE", "NEW.sign_count < OLD.sign_count", columns="sign_count"),
-    # SQLite's REPLACE deletes the old row without firing the triggers for deletion.
-    Guard(
-        "passkeys_replace",
-        "passkeys",
-        "INSERT",
-        "EXISTS (SELECT 1 FROM passkeys WHERE id = NEW.id OR credential_id = NEW.credential_id)",
-        only_sqlite=True,
-    ),
 )
 
 NEVER_TRUNCATED = ("passkeys",)

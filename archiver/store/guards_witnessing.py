@@ -15,12 +15,6 @@ _KEPT = {
 GUARDS = (
     *(Guard(f"{table}_delete", table, "DELETE") for table in _KEPT),
     *(Guard(f"{table}_update", table, "UPDATE") for table in _KEPT),
-    # SQLite's REPLACE deletes the old row without firing the triggers for deletion.
-    *(
-        Guard(f"{table}_replace", table, "INSERT", f"EXISTS (SELECT 1 FROM {table} WHERE {same})",
-              only_sqlite=True)
-        for table, same in _KEPT.items()
-    ),
     Guard("ledger_gaps_delete", "ledger_gaps", "DELETE"),
     Guard("ledger_gaps_fixed", "ledger_gaps", "UPDATE", columns="id, heads, sealed, asked_us, asked_by"),
     Guard(

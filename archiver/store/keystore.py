@@ -24,18 +24,21 @@ class RecordsKeyStore:
 
     def add_if_absent(self, kind: KeyKind, key: WrappedKey) -> WrappedKey:
         """Insert unless the key is there; return what the store holds afterwards."""
+        same = (wrapped_keys.c.kind == kind) & (wrapped_keys.c.id == key.id)
         with self._records.write() as connection:
-            connection.execute(
-                dialect.insert_or_ignore(connection, wrapped_keys),
-                {
-                    "kind": kind,
-                    "id": key.id,
-                    "root_id": key.root_id,
-                    "wrapped": key.wrapped,
-                    "wraps": 0,
-                    "added_us": to_us(self._clock.now()),
-                },
-            )
+            # A guard refuses to insert over a key, even where that would leave it alone.
+            if connection.execute(select(wrapped_keys.c.id).where(same)).first() is None:
+                connection.execute(
+                    dialect.insert_or_ignore(connection, wrapped_keys),
+                    {
+                        "kind": kind,
+                        "id": key.id,
+                        "root_id": key.root_id,
+                        "wrapped": key.wrapped,
+                        "wraps": 0,
+                        "added_us": to_us(self._clock.now()),
+                    },
+                )
         stored = self.load(kind, key.id)
         if stored is None:
             raise StoreError("the key store lost a key it had just taken; try again later")

@@ -79,6 +79,9 @@ class Receipts:
             "key": signer.verifier.vkey,
         }
         with self._vault.records.write() as connection:
+            # Where two issue at once, one receipt stays.
+            if (kept := self._kept(connection, row)) is not None:
+                return kept
             connection.execute(
                 dialect.insert_or_ignore(connection, hold_receipts),
                 {
@@ -88,7 +91,6 @@ class Receipts:
                     "sealed": self._fields.seal(_bound(row), receipt),
                 },
             )
-            # Where two issue at once, one receipt stays.
             return self._kept(connection, row)
 
     def _kept(self, connection: Connection, row: RowMapping) -> dict[str, Any] | None:

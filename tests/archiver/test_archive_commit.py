@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from email.message import EmailMessage
 
 import pytest
-from sqlalchemy import delete, select
+from sqlalchemy import select
 
 from archiver.archive import Archive
 from archiver.capture.ports import Arrival
@@ -16,9 +16,10 @@ from archiver.errors import DestructionRefused, KeyDestroyed, KeyUnavailable, No
 from archiver.ledger import canonical, log
 from archiver.ledger.log import Log
 from archiver.store import dialect
-from archiver.store.schema import CUSTODIAN, borne_tokens, deliveries, messages, wrapped_keys
+from archiver.store.schema import CUSTODIAN, borne_tokens, deliveries, messages
 from archiver.vault import Vault, open_vault
 from archiver.verify import Scrubber
+from tests.retention.whole_house import tamper
 from tests.support import disposing
 
 
@@ -201,7 +202,7 @@ def test_a_commit_that_persisted_but_failed_is_a_duplicate_next_time(
 
 def test_an_archive_that_lost_its_keys_gets_no_new_ones(vault: Vault, source: str) -> None:
     store(vault, [mail()], source)
-    with vault.records.write() as connection:
-        connection.execute(delete(wrapped_keys))
+    keys = "keys." if vault.records.dialect == "postgresql" else ""
+    tamper(vault, f"DELETE FROM {keys}wrapped_keys")
     with pytest.raises(KeyUnavailable, match="key store is empty"):
         open_vault(vault.settings)

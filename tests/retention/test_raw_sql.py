@@ -7,6 +7,7 @@ SQL can do all the same stands in `OPEN`, with what `holdfast verify` then says.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
@@ -14,12 +15,14 @@ from sqlalchemy import text
 
 from archiver.errors import DestructionRefused
 from archiver.store import guards_standing
+from archiver.store.schema import data_keys, found_types
 from archiver.verify import Scrubber
 from tests.retention.lived import live
 from tests.retention.whole_house import House
 
 KEYS = "{keys}"
 FIXED = {
+    f"{KEYS}wrapped_keys": "kind id",
     f"{KEYS}data_keys": "message_pk epoch_id wrapped",
     "messages": "pk id seq sha256 size anchor captured_us sent_us blob_sha256 form",
     "message_tokens": "field token message_pk",
@@ -43,24 +46,19 @@ FIXED = {
     "policy_baselines": "kind value since_us",
     "name_book": "id token sealed",
     "approvals": "id action about_id request_hash sealed requester created_us expires_us",
-    "deliveries": "",
+    "deliveries": "seq message_pk source_id outcome at_us report_id",
+    "patients": "id",
+    "corrections": "id message_pk asked_by asked_us",
+    "found_types": "message_pk",
     "ledger_state": "",
     "policy_state": "",
-    "packs": "",
+    "packs": "id",
 }
 """Columns of rows that nobody changes; and nobody deletes such a row, with TRUNCATE or REPLACE neither."""
 WHOLE = ("hold_items", "hold_custodians", "hold_patients", "hold_sources", "grounds_rules", "borne_tokens")
 """Tables that are all key: what REPLACE puts there is what was there."""
-BY_A_SHELL = (
-    "hold_events",
-    "hold_receipts",
-    "deliveries",
-    "packs",
-    "policy_baselines",
-    "message_tokens",
-    "name_book",
-)
-"""What the database's own shell can put another row in place of; our connections can't."""
+AS_IT_WAS = ("message_tokens", "packs", "found_types")
+"""What the database's own shell can write anew as it was, as our own inserts may; our connections can't."""
 MOVES = (
     "UPDATE messages SET sealed_meta = NULL WHERE disposed_us IS NULL",
     "UPDATE messages SET disposed_us = 1 WHERE disposed_us IS NULL",
@@ -106,10 +104,13 @@ STANDING = "WHERE hold_id IN (SELECT id FROM holds WHERE state <> 'released')"
 LIVING = "WHERE message_pk IN (SELECT message_pk FROM {keys}data_keys)"
 WHICH = {
     **dict.fromkeys(("hold_custodians", "hold_patients", "hold_sources", "hold_items"), STANDING),
-    "message_tokens": LIVING,
+    **dict.fromkeys(("message_tokens", "corrections", "found_types"), LIVING),
     "borne_tokens": "WHERE seq IN (SELECT seq FROM messages JOIN {keys}data_keys ON message_pk = pk)",
 }
 """Rows that may go once their hold is released, or with their message."""
+OPENS = {"messages": "WHERE disposed_us IS NULL", "corrections": "WHERE state = 'in_force'"}
+"""Rows that a unique key counts."""
+FRESH = {"BIGINT": "777777", "SMALLINT": "77", "INTEGER": "777777", "BLOB": "randomblob(32)"}
 
 
 @pytest.fixture
@@ -118,6 +119,8 @@ def full(house: House, matter: str) -> House:
     for criteria in ({"custodians": ["ann@clinic.example"]}, {"patients": ["MRN-00909"]}):
         house.holds.create(house.lawyer, matter, **criteria)
     house.holds.create(house.lawyer, matter, sources=["attic"])
+    with house.vault.records.write() as connection:
+        connection.execute(found_types.insert(), {"message_pk": max(house.living()), "sealed": b"\0"})
     return house
 
 
@@ -163,11 +166,55 @@ def test_no_row_that_keeping_rests_on_goes_or_changes(full: House) -> None:
     assert [one for one in tries(dialect) if not refused(full, one)] == []
     if (path := full.vault.records.sqlite_path) is None:
         return
-    replaced = [table for table in FIXED if table not in (*WHOLE, *BY_A_SHELL)]
     with closing(sqlite3.connect(path, isolation_level=None)) as shell:
-        for table in (name.replace(KEYS, "") for name in replaced):
-            with pytest.raises(sqlite3.IntegrityError, match="holdfast refuses"):
-                shell.execute(f"INSERT OR REPLACE INTO {table} SELECT * FROM {table}")
+        for table in (name.replace(KEYS, "") for name in FIXED if name not in (*WHOLE, *AS_IT_WAS)):
+            for statement in replacements(shell, table):
+                with pytest.raises(sqlite3.IntegrityError, match="holdfast refuses"):
+                    shell.execute(statement)
+
+
+def replacements(shell: sqlite3.Connection, table: str) -> Iterator[str]:
+    """For each unique key of a table, a row to be put in the place of one that is equal in this key alone."""
+    columns = {row[1]: row for row in shell.execute(f"PRAGMA table_info({table})")}
+    keys = {tuple(name for name, row in columns.items() if row[5])}
+    for _, index, unique, *_ in shell.execute(f"PRAGMA index_list({table})").fetchall():
+        if unique:
+            keys.add(tuple(row[2] for row in shell.execute(f"PRAGMA index_info({index})")))
+    for key in sorted(keys):
+        others = {name for other in keys for name in other} - set(key)
+        values = [FRESH.get(row[2], "'other'") if n in others else n for n, row in columns.items()]
+        yield (
+            f"INSERT OR REPLACE INTO {table} SELECT {', '.join(values)} FROM {table} "
+            f"{OPENS.get(table, '')} LIMIT 1"
+        )
+
+
+def test_a_key_without_its_message_stays(house: House) -> None:
+    with house.vault.records.write() as connection:
+        connection.execute(data_keys.insert(), {"message_pk": 7, "epoch_id": "e", "wrapped": b"\0"})
+    assert refused(house, f"DELETE FROM {KEYS}data_keys WHERE message_pk = 7")
+
+
+SHELLED = (
+    "INSERT OR REPLACE INTO packs SELECT id, committed - 1, created_us, NULL FROM packs",
+    "INSERT OR REPLACE INTO packs SELECT id, committed, created_us, 1 FROM packs",
+    "UPDATE OR REPLACE corrections SET state = 'in_force' WHERE state = 'asked'",
+)
+"""What SQLite's REPLACE could take away besides."""
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)  # only it has REPLACE
+@pytest.mark.parametrize("statement", SHELLED)
+def test_a_shell_replaces_nothing(full: House, statement: str) -> None:
+    path = full.vault.records.sqlite_path
+    assert path is not None
+    with closing(sqlite3.connect(path, isolation_level=None)) as shell:
+        shell.execute(
+            "INSERT INTO corrections (message_pk, sealed, state, asked_by, asked_us) "
+            "SELECT message_pk, sealed, 'asked', asked_by, asked_us FROM corrections WHERE state = 'in_force'"
+        )
+        with pytest.raises(sqlite3.IntegrityError, match="holdfast refuses"):
+            shell.execute(statement)
 
 
 def faults(house: House) -> set[tuple[str, str]]:
@@ -176,16 +223,15 @@ def faults(house: House) -> set[tuple[str, str]]:
 
 REPLACED = "INSERT OR REPLACE INTO messages ({columns}) SELECT {values} FROM messages WHERE pk = {pk}"
 OPEN: dict[str, tuple[str, str]] = {
-    # SQLite's REPLACE, on a connection other than ours, fires no guard for the row it deletes by another
-    # unique column than the key; with the row goes what guards its message's key.
-    "a message replaced by its id": (REPLACED, "missing_row"),
-    "and then its key": ("DELETE FROM data_keys WHERE message_pk = {pk}", "missing_row"),
-    "an epoch key": ("DELETE FROM wrapped_keys WHERE kind = 'epoch'", "key_unavailable"),
+    "an epoch key": (
+        "UPDATE wrapped_keys SET wrapped = zeroblob(60) WHERE kind = 'epoch'",
+        "key_unavailable",
+    ),
     "tokens called filed": ("UPDATE filed_tokens SET until = 1000000 WHERE id = 1", "tokens"),
 }
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)  # only it has REPLACE
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_what_sql_can_do_all_the_same_is_named(full: House) -> None:
     """One thing after the other, as by the database's own shell."""
     path = full.vault.records.sqlite_path
@@ -194,12 +240,8 @@ def test_what_sql_can_do_all_the_same_is_named(full: House) -> None:
     assert faults(full) == set()
     with closing(sqlite3.connect(path)) as shell:
         shell.execute("INSERT OR IGNORE INTO filed_tokens VALUES (1, 0)")
-        pk = max(full.living())
-        columns = [row[1] for row in shell.execute("PRAGMA table_info(messages)")]
-        other = {"pk": "7", "seq": "777777", "sha256": "randomblob(32)"}
-        values = ", ".join(other.get(column, column) for column in columns)
         for what, (statement, kind) in OPEN.items():
-            done = shell.execute(statement.format(columns=", ".join(columns), values=values, pk=pk))
+            done = shell.execute(statement)
             assert done.rowcount > 0, what
             shell.commit()
             assert kind in {found for found, _ in faults(full)}, what

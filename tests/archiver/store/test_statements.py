@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 
 import pytest
@@ -9,6 +10,7 @@ from sqlalchemy import Column, Date, Integer, LargeBinary, MetaData, Table, sele
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from archiver.errors import DestructionRefused, StoreError
+from archiver.store import guards
 from archiver.store.dialect import LIST, Fixed, Insert
 from archiver.store.schema import ledger_entries, packs
 from archiver.vault import Vault
@@ -29,7 +31,20 @@ def test_a_row_that_is_there_fails_is_left_or_is_updated(vault: Vault) -> None:
         found = dict(connection.execute(select(packs.c.id, packs.c.committed)).all())  # type: ignore[arg-type]
     assert found == {"p0": 7, "p1": 0, "p2": 0, "p3": 5}
     with pytest.raises(IntegrityError), vault.records.write() as connection:
-        Insert(packs, COLUMNS)(connection, rows(range(1)))
+        Insert(packs, COLUMNS)(connection, rows(range(1), committed=7))
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)  # only it has REPLACE
+def test_guards_of_what_capture_fills_look_things_up_by_an_index(vault: Vault) -> None:
+    """They are asked for each row: a scan would make capture slower with every message."""
+    with vault.records.read() as connection:
+        for guard in guards.GUARDS:
+            if guard.verb != "INSERT" or not guard.name.endswith("_replace"):
+                continue
+            condition = re.sub(r"NEW\.\w+", "1", guard.condition.replace("{keys}", ""))
+            plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN SELECT {condition}").all()
+            assert not [row[3] for row in plan if row[3].startswith(f"SCAN {guard.table}")], guard.name
+            assert any("SEARCH" in row[3] for row in plan), guard.name
 
 
 def test_a_list_may_be_of_any_length(vault: Vault) -> None:

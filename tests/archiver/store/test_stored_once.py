@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import random
 import sqlite3
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -251,6 +252,18 @@ def test_truncation_and_replacement_are_refused(vault: Vault, source: str) -> No
         with pytest.raises(DestructionRefused), vault.records.write() as connection:
             connection.execute(text(attack))
     assert vault.archive.scan(done.pk).raw == mail("one", SCAN)
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)  # only it has REPLACE
+def test_the_database_s_own_shell_replaces_no_part_by_its_content(vault: Vault, source: str) -> None:
+    path = vault.records.sqlite_path
+    assert path is not None
+    store(vault, [mail("one", SCAN)], source)
+    with closing(sqlite3.connect(path)) as shell:
+        columns = [row[1] for row in shell.execute("PRAGMA table_info(parts)")]
+        values = ", ".join("'another'" if column == "id" else column for column in columns)
+        with pytest.raises(sqlite3.IntegrityError, match="holdfast refuses"):
+            shell.execute(f"INSERT OR REPLACE INTO parts SELECT {values} FROM parts")
 
 
 # --- faults named -----------------------------------------------------------------------------------

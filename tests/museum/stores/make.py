@@ -24,7 +24,7 @@ from tests.support.holdfast import Home
 from tests.support.mail import numbered
 
 HERE = Path(__file__).parent
-VERSION = 2
+VERSION = 3
 MESSAGES = 20
 SHARED = 3
 """Messages with one and the same attachment (from format 2 on), the last of which came in a report."""

@@ -19,6 +19,8 @@ from tests.support.mail import numbered
 
 SOUND = sorted(path.name for path in HERE.glob("golden-*.tar.gz"))
 DAMAGED = {
+    "flipped-part-v3.tar.gz": ("seal_broken", "a"),
+    "rolled-back-records-v3.tar.gz": ("cut_tail", "captures"),
     "flipped-part-v2.tar.gz": ("seal_broken", "a"),
     "rolled-back-records-v2.tar.gz": ("cut_tail", "captures"),
     "flipped-pack-v1.tar.gz": ("seal_broken", "m"),

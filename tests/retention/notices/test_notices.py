@@ -280,6 +280,7 @@ def test_what_was_confirmed_stays_confirmed(office: Office) -> None:
     office.house.notices.acknowledge(office.link())
     for statement in (
         notices.update().values(acknowledged_us=None),
+        notices.update().values(secret=b"another"),
         notices.delete(),
         notice_mails.delete(),
         notice_mails.update().values(sealed=b""),
