@@ -24,7 +24,7 @@ from benchmarks.home import Home
 from benchmarks.run import Run
 from retention.roster.evidence import evidence
 from retention.roster.people import NameBook
-from search.indexer import derive
+from search.stored_texts import derive
 
 PATIENTS = 100_000
 ENCOUNTERS = 10

@@ -6,21 +6,16 @@ second delivery, on `reindex`) is opened and parsed anew by the machines' own do
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from sqlalchemy import Row, bindparam, delete, select
 
-from archiver.capture.reading import clear_copy
-from archiver.classify.model import Classification, PHIFinding, RecordType
 from archiver.errors import DamagedStore, KeyDestroyed, NotFound, SealError
-from archiver.message.indexable import IndexText, custodians_of, index_text
-from archiver.message.model import Envelope
-from archiver.opened import Opened, Record
+from archiver.message.indexable import IndexText
 from archiver.store import dialect, tokens
 from archiver.store.schema import (
     CHANGED_LABELS,
@@ -29,17 +24,19 @@ from archiver.store.schema import (
     deliveries,
     index_relabels,
     index_removals,
+    messages,
     outbox,
     unindexed,
 )
 from archiver.vault import Vault
 from config.errors import HoldfastError
 from search import rebuilds
-from search.documents import as_corrected, document
+from search.documents import document
 from search.engine.ports import IndexDocument, IndexWriter
 from search.fresh_texts import BATCH, BATCH_BYTES, FreshTexts
 from search.likeness import likeness_of
 from search.row_labels import RowLabels
+from search.stored_texts import derive, opened_pages, text_of
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +46,12 @@ PAGE = 100
 """Messages described in one go, of those that aren't at hand."""
 AT_LEISURE = 500
 """Messages opened and parsed in one go beside an import, while none are at hand."""
+
+
+_OUTBOX: Final = select(outbox, messages.c.seq.label("first")).join(
+    messages, messages.c.pk == outbox.c.message_pk, isouter=True
+)
+"""What waits, with the number that its message got at first."""
 
 
 class _Stopped(Exception):
@@ -114,7 +117,10 @@ class Indexer:
         queued = self._at_hand(limit) if at_hand else self._queued(limit)
         if not queued:
             return 0
-        put = self.put([row.message_pk for row in queued])
+        # A text at hand is of the first delivery: after a later one it isn't the whole story, even where
+        # whoever committed that has yet to say so.
+        anew = {row.message_pk for row in queued if row.seq != row.first}
+        put = self.put([row.message_pk for row in queued], anew)
         self._cut_short = put.taken < len(queued)
         queued = [row for row in queued[: put.taken] if row.message_pk not in put.again]
         with self._vault.records.write(dialect.LOCK_ARCHIVE) as connection:
@@ -129,10 +135,11 @@ class Indexer:
             rebuilds.note(connection, CHANGED_TEXT, [row.message_pk for row in queued])
         return len(queued) + len(put.again)
 
-    def put(self, pks: Sequence[int]) -> Put:
+    def put(self, pks: Sequence[int], anew: Collection[int] = ()) -> Put:
         """Put messages, as they are now, into the index, and let standing holds and patients look at them.
-        Durable on return; what can't be indexed is listed in `unindexed`."""
-        texts, failures, taken = self._texts(pks)
+        Durable on return; what can't be indexed is listed in `unindexed`. Of those `anew` no text at hand
+        is good."""
+        texts, failures, taken = self._texts(pks, anew)
         mark = self._people.read(texts) if self._people else 0
         self._writer.add(self._documents(texts))
         again = self._people.missed(texts, mark) if self._people else set()
@@ -151,10 +158,10 @@ class Indexer:
         """What to index next. Mail that is only to be indexed anew has numbers below zero, and waits for
         that which nobody can find yet."""
         with self._vault.records.read() as connection:
-            new = select(outbox).where(outbox.c.seq >= 0).order_by(outbox.c.seq).limit(limit)
+            new = _OUTBOX.where(outbox.c.seq >= 0).order_by(outbox.c.seq).limit(limit)
             queued = list(connection.execute(new))
             if len(queued) < limit:
-                again = select(outbox).where(outbox.c.seq < 0).order_by(outbox.c.seq.desc())
+                again = _OUTBOX.where(outbox.c.seq < 0).order_by(outbox.c.seq.desc())
                 queued += connection.execute(again.limit(limit - len(queued)))
         return queued
 
@@ -165,7 +172,7 @@ class Indexer:
         with self._vault.records.read() as connection:
             for start in range(0, len(pks), 500):
                 these = outbox.c.message_pk.in_(pks[start : start + 500])
-                queued += connection.execute(select(outbox).where(these))
+                queued += connection.execute(_OUTBOX.where(these))
         for pk in set(pks).difference([row.message_pk for row in queued]):
             self._fresh.take(pk)  # indexed or disposed of in the meantime
         return queued
@@ -277,22 +284,26 @@ class Indexer:
             except HoldfastError:
                 log.warning("tokens of new mail could not be filed; tried again soon")
 
-    def _texts(self, pks: Sequence[int]) -> tuple[dict[int, IndexText], dict[int, str], int]:
+    def _texts(
+        self, pks: Sequence[int], anew: Collection[int]
+    ) -> tuple[dict[int, IndexText], dict[int, str], int]:
         """Texts of messages, a reason code for each that can't be opened, and how many of the messages that
         is, from the first on."""
+        for pk in anew:
+            self._fresh.take(pk)
         texts: dict[int, IndexText] = {}
         failures: dict[int, str] = {}
         weight = 0
         for start in range(0, len(pks), PAGE):
             page = pks[start : start + PAGE]
-            absent = self._fresh.absent(page)
-            opened = _opened(self._vault, [pk for pk in page if pk in absent])
+            absent = self._fresh.absent(page).union(anew)
+            opened = opened_pages(self._vault, [pk for pk in page if pk in absent])
             for taken, pk in enumerate(page, start):
                 if weight > BATCH_BYTES:
                     return texts, failures, taken
                 try:
                     if pk in absent:
-                        text = _text_of(self._vault, next(opened) or self._vault.archive.scan(pk), True)
+                        text = text_of(self._vault, next(opened) or self._vault.archive.scan(pk), True)
                     else:
                         text = self._fresh.take(pk) or derive(self._vault, pk)
                 except (SealError, DamagedStore) as error:
@@ -338,63 +349,3 @@ class Indexer:
         if source_id not in self._source_names:
             self._source_names[source_id] = self._vault.sources.get(source_id).name
         return self._source_names[source_id]
-
-
-def derive(vault: Vault, pk: int, *, classified: bool = True) -> IndexText:
-    """The index text of a message, made anew from what is stored. Raises NotFound, KeyDestroyed, SealError,
-    DamagedStore.
-
-    Without `classified` its labels are only what is on record of it: record types and kinds of PHI.
-    """
-    return _text_of(vault, vault.archive.scan(pk), classified)
-
-
-def skim(vault: Vault, pks: Sequence[int]) -> Iterator[tuple[int, IndexText | None]]:
-    """The texts of messages as `derive` gives them without `classified`, by key; None where there is none."""
-    for pk, opened in zip(pks, _opened(vault, pks), strict=True):
-        text = None
-        with contextlib.suppress(NotFound, KeyDestroyed, SealError, DamagedStore):
-            text = _text_of(vault, opened or vault.archive.scan(pk), classified=False)
-        yield pk, text
-
-
-def _opened(vault: Vault, pks: Sequence[int]) -> Iterator[Opened | None]:
-    """Open messages page by page: one by one takes four times as long. None for one that can't be had so;
-    `scan` says why."""
-    try:
-        records = vault.archive.scan_records(pks)
-    except (SealError, DamagedStore):
-        records = {}  # one of them is damaged: each is tried by itself
-    opened = vault.archive.scan_page([records[pk] for pk in pks if pk in records])
-    for pk in pks:
-        yield next(opened) if pk in records else None
-
-
-def _text_of(vault: Vault, opened: Opened, classified: bool) -> IndexText:
-    record = opened.record
-    parsed = opened.parsed()
-    clear = None
-    for delivery in record.deliveries:
-        if delivery.report_id is not None:
-            clear = clear_copy(vault.archive.scan_report(delivery.report_id).content)
-            if clear is not None:
-                break
-    envelopes = tuple(Envelope.from_dict(d.detail["envelope"]) for d in record.deliveries)
-    declared = tuple(a for d in record.deliveries for a in d.detail["custodians"])
-    text = index_text(
-        record.row["id"],
-        opened.size,
-        parsed,
-        clear,
-        envelopes,
-        vault.preparer.classifier.classify(clear if clear is not None else parsed)
-        if classified
-        else _on_record(record),
-        custodians_of(parsed, envelopes, declared),
-    )
-    return as_corrected(text, record) if "record_types_by" in record.meta else text
-
-
-def _on_record(record: Record) -> Classification:
-    types = tuple(RecordType(str(name), float(sure), "") for name, sure in record.meta["record_types"])
-    return Classification(tuple(PHIFinding(kind, 0, 0, "", "") for kind in record.meta["phi"]), types)

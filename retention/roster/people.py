@@ -24,9 +24,9 @@ from retention.roster.evidence import evidence
 from retention.roster.matches import Matcher
 from retention.roster.names import NameKey, Names
 from search.engine.ports import IndexReader
-from search.indexer import skim
 from search.language import parse
 from search.language.fields import tag
+from search.stored_texts import skim
 
 CHUNK: Final = 500
 NAMES_AT_ONCE: Final = 20_000

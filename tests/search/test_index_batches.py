@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from archiver.message.indexable import IndexText
+from archiver.message.model import Recipient
 from search import fresh_texts, indexer
 from search.fresh_texts import FreshTexts
 from tests.retention.whole_house import House, found, mail
@@ -81,3 +82,27 @@ def test_gathering_ends_when_the_run_does(monkeypatch: pytest.MonkeyPatch) -> No
     stop.set()
     waiting.join(10)
     assert not waiting.is_alive()
+
+
+def _delivered(house: House, raw: bytes, to: str) -> list[Any]:
+    envelope = {"smtp_sender": "eve@x.example", "smtp_recipients": (Recipient(to, "recipient"),)}
+    prepared = house.vault.preparer.prepare(house.arrival(raw, **envelope))
+    return [(prepared, *house.vault.archive.commit([prepared]))]
+
+
+def test_a_text_at_hand_spares_the_opening(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    house.indexer._fresh.offer(_delivered(house, mail(subject="marrow"), "carl@x.example"))
+    for name in ("derive", "opened_pages"):
+        monkeypatch.setattr(indexer, name, lambda _vault, pks: pytest.fail("opened") if pks else iter(()))
+    assert house.indexer.run_once() == 1
+    assert len(found(house, "marrow")) == 1
+
+
+def test_a_text_at_hand_is_of_the_first_delivery_alone(house: House) -> None:
+    """The indexer may come between the commit of a later delivery and the word of it."""
+    raw = mail(subject="marrow")
+    house.indexer._fresh.offer(_delivered(house, raw, "carl@x.example"))
+    _delivered(house, raw, "dora@x.example")
+    assert house.indexer.run_once() == 1
+    assert found(house, "to:dora@x.example") == found(house, "to:carl@x.example") != set()
+    assert house.indexer._fresh.held(9) == []
