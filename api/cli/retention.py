@@ -129,7 +129,8 @@ def explained(document: dict[str, Any]) -> str:
     """The answer to "why is this still here, and until when?" on one screen."""
     lines = [f"{document['id']}: {STATUS[document['status']]}"]
     if document.get("earliest"):
-        lines.append(f"It can go on {document['earliest']} at the earliest.")
+        could = "Without the hold it could" if document["status"] == "held" else "It can"
+        lines.append(f"{could} go on {document['earliest']} at the earliest.")
     lines += [f"  - {sentence}" for sentence in document.get("because", ())]
     if document.get("candidates"):
         lines.append("Rules that apply, the longest first:")

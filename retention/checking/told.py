@@ -27,7 +27,7 @@ Progress = Callable[[str, int, int], None]
 
 
 class Told:
-    """Who did what about which object, eight bytes each. Reading it takes one pass over the log.
+    """Who did what about which object, a number each. Reading it takes one pass over the log.
 
     An entry counts when its sealed detail opens and is what its leaf committed to: who writes entries by
     SQL, log and checkpoint with them, lacks the key for that. Of one past its term the leaf counts alone.

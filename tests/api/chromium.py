@@ -103,6 +103,15 @@ class Browser:
         made = self.call("WebAuthn.addVirtualAuthenticator", options=options)
         return str(made["authenticatorId"])
 
+    def overflows(self, *widths: int) -> list[int]:
+        """Those of the widths, in CSS pixels, for which the page is too wide; the last one stays."""
+        found = []
+        for width in widths:
+            self.size(width, 900)
+            if self.read("document.documentElement.scrollWidth") > width:
+                found.append(width)
+        return found
+
     def text(self) -> str:
         """What a person reads on the page."""
         return str(self.read("document.body.innerText"))

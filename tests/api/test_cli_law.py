@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from api.cli import main
+from api.cli.retention import explained
 from tests.retention.clock.examples import EXAMPLES
 
 ORDER = {
@@ -145,3 +146,9 @@ def test_schedules_are_found_and_said_in_words(capsys: pytest.CaptureFixture[str
     assert len(adult["digest"]) == 64
     assert main(["retention", "schedules", "--state", "ZZ"]) == 2
     assert "use one of US, AK" in capsys.readouterr().err
+
+
+def test_a_held_message_is_not_said_to_go() -> None:
+    document = {"id": "m1", "status": "held", "earliest": "2026-01-01", "unconfirmed": []}
+    assert "Without the hold it could go on 2026-01-01" in explained(document)
+    assert "It can go on 2026-01-01" in explained({**document, "status": "dated"})
