@@ -223,6 +223,11 @@ def wait_for(condition: Callable[[], bool], timeout: float = 10.0) -> None:
         time.sleep(0.01)
 
 
+def wait_until_gone(served: Served) -> None:
+    """Wait for the end of every connection and of its session, which gives its bytes back a step later."""
+    wait_for(lambda: served.listener.connections == 0 and served.listener.in_flight == 0)
+
+
 def self_made_client(directory: Path, *, issued: bool = False) -> tuple[Path, Path]:
     """A pair a client can show: as the server's own, but for no purpose in particular.
 

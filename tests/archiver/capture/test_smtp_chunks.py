@@ -16,7 +16,16 @@ from archiver.capture.smtp.session import Door, SmtpSession
 from archiver.capture.smtp.syntax import BadCommandError, read_chunk
 from archiver.capture.smtp.tls import self_made_certificate, server_context
 from archiver.errors import StoreError
-from tests.archiver.capture.doors import FEED, Feeds, MemoryIntake, Wire, feed, smtp_served, wait_for
+from tests.archiver.capture.doors import (
+    FEED,
+    Feeds,
+    MemoryIntake,
+    Wire,
+    feed,
+    smtp_served,
+    wait_for,
+    wait_until_gone,
+)
 
 BINARY = b"Subject: x\n\nbare LF\n.\n\r\n.\r\n\x00\xff no line end"
 
@@ -159,14 +168,12 @@ def test_a_connection_lost_between_chunks_stores_nothing(tmp_path: Path) -> None
             wire.send(bdat(b"x" * 500) + b"BDAT 1000 LAST\r\nhalf")
             wire.reply()
             wait_for(lambda: served.listener.in_flight == 504)
-        wait_for(lambda: served.listener.connections == 0)
-        assert served.listener.in_flight == 0
+        wait_until_gone(served)
         with Wire(served.port) as wire:
             begun(wire)
             wire.send(b"BDAT 1000 LAST\r\nhalf")
             assert wire.reply().startswith(b"421 4.4.2")
-        wait_for(lambda: served.listener.connections == 0)
-        assert served.listener.in_flight == 0
+        wait_until_gone(served)
     assert intake.submitted == 0
 
 

@@ -16,7 +16,17 @@ import pytest
 from archiver.capture.smtp import wire as smtp_wire
 from archiver.capture.smtp.tls import self_made_certificate
 from archiver.errors import CaptureError
-from tests.archiver.capture.doors import FEED, Feeds, MemoryIntake, Wire, feed, smtp_served, stuffed, wait_for
+from tests.archiver.capture.doors import (
+    FEED,
+    Feeds,
+    MemoryIntake,
+    Wire,
+    feed,
+    smtp_served,
+    stuffed,
+    wait_for,
+    wait_until_gone,
+)
 
 MESSAGE = b"Subject: results\r\n\r\nAll is well.\r\n"
 
@@ -250,8 +260,7 @@ def test_a_silent_client_is_dropped(tmp_path: Path) -> None:
             wire.open()
             wire.send(b"Subject: never en")
             assert wire.reply().startswith(b"421 4.4.2")
-        wait_for(lambda: served.listener.connections == 0)
-        assert served.listener.in_flight == 0
+        wait_until_gone(served)
 
 
 def test_a_client_that_trickles_is_dropped(tmp_path: Path) -> None:
@@ -279,8 +288,7 @@ def test_a_connection_lost_in_the_middle_stores_nothing(tmp_path: Path, how: str
             if how == "half":
                 wire.socket.shutdown(socket.SHUT_WR)
                 assert wire.reply() == b""
-        wait_for(lambda: served.listener.connections == 0)
-        assert served.listener.in_flight == 0
+        wait_until_gone(served)
     assert intake.submitted == 0
 
 
