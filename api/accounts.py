@@ -12,7 +12,6 @@ from datetime import timedelta
 from typing import Any, Final
 
 from sqlalchemy import Connection, RowMapping, exists, or_, select, update
-from sqlalchemy.exc import IntegrityError
 
 from api import credentials
 from api.errors import (
@@ -31,6 +30,7 @@ from api.signing_in import SigningIn
 from api.tokens import ApiToken, MadeFor
 from archiver.capture.prepare import new_id
 from archiver.clock import from_us, rfc3339, to_us
+from archiver.errors import AlreadyThere
 from archiver.store.schema import credentials as credentials_table
 from archiver.store.schema import passkeys, users
 from config.relay import is_address
@@ -105,7 +105,7 @@ class Accounts(SigningIn):
                 connection.execute(users.insert().values(**row))
                 self._appoint(connection, user, by, to_us(now))
                 self._record(connection, by, "user.add", user.id, {"role": str(role)})
-        except IntegrityError:
+        except AlreadyThere:
             raise NameTaken("a user of this name exists or existed; choose another name") from None
         return user
 

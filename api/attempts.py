@@ -131,11 +131,12 @@ class Attempts:
         self._over: OrderedDict[str, tuple[float, int]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def failed(self, address: str, *, user: str = "", passkey: str = "") -> int:
+    def failed(self, address: str, *, user: str = "", passkey: str = "", shown: bool = True) -> int:
         """Count a failure and say how many it stands for: itself and those refused since the last.
 
         Raises TooManyAttempts when the address has used up its allowance; that one is then counted with the
-        next that is let through. Without an address (the command line) nothing is limited.
+        next that is let through. Without an address (the command line) nothing is limited. Who has `shown`
+        no credential is counted apart: that guesses nothing, and takes nothing from those who mistype.
         """
         if passkey:
             self._limits.hit(PER_PASSKEY, passkey)
@@ -143,7 +144,8 @@ class Attempts:
             self._limits.hit(PER_USER, user)
         if not address:
             return 1
-        return self._count(EVERYBODY, "", self._count(PER_ADDRESS, network_of(address), 1))
+        apart = "" if shown else "nothing shown "
+        return self._count(EVERYBODY, apart, self._count(PER_ADDRESS, apart + network_of(address), 1))
 
     def began(self, who: str) -> None:
         """Count the beginning of a ceremony, which costs a row, for an address or a user's id.

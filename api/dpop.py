@@ -20,12 +20,12 @@ from urllib.parse import unquote, urlsplit
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, OKPKey
 from sqlalchemy import delete
-from sqlalchemy.exc import IntegrityError
 
 from api import jose
 from api.errors import ApiError, BadInput
 from api.jose import JoseRefused
 from archiver.clock import to_us
+from archiver.errors import AlreadyThere
 from archiver.store.schema import dpop_proofs
 from archiver.vault import Vault
 
@@ -149,7 +149,7 @@ class Dpop:
             with self._records.write() as connection:
                 connection.execute(delete(dpop_proofs).where(dpop_proofs.c.expires_us <= to_us(now)))
                 connection.execute(dpop_proofs.insert().values(hash=hashed, expires_us=expires))
-        except IntegrityError:
+        except AlreadyThere:
             raise DpopError("replayed") from None
 
     # --- inside -------------------------------------------------------------------------------

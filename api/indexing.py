@@ -166,6 +166,7 @@ def main(told_descriptor: int, said_descriptor: int) -> None:
     """Index what comes until the importing process is gone, or says `_FINISH`: then all that is left, too."""
     # Ctrl-C is for the importer; this ends with its pipe.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    garbage.rarely()
     told, said = ends(told_descriptor, said_descriptor)
     post = Post(said)
     # An archive or index that can't be used here ends the process: who waits for it does what is left, or
@@ -175,7 +176,6 @@ def main(told_descriptor: int, said_descriptor: int) -> None:
         capturing = open_capturing(settings)
         try:
             with _here(capturing) as found:
-                garbage.rarely()
                 stop = threading.Event()
                 beside = threading.Thread(target=found[0].run, args=(stop,), name="index") if found else None
                 if beside:

@@ -8,7 +8,6 @@ from datetime import timedelta
 from typing import Any, Final
 
 from sqlalchemy import Connection, select, update
-from sqlalchemy.exc import IntegrityError
 
 from api import credentials
 from api.errors import AccountError, BadInput, LastPasskey, NoSuchPasskey, PasskeyRefused
@@ -16,6 +15,7 @@ from api.passkeys import Passkeys, keeping
 from api.sessions import Sessions
 from api.whence import whence
 from archiver.clock import from_us, rfc3339, to_us
+from archiver.errors import AlreadyThere
 from archiver.store.schema import credentials as table
 from archiver.store.schema import users
 from archiver.vault import Vault
@@ -124,7 +124,7 @@ class OwnAccount:
                     },
                 )
                 self._audit.record_in(connection, event)
-        except IntegrityError:
+        except AlreadyThere:
             raise PasskeyRefused("known") from None
         return opened.secret
 

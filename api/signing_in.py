@@ -15,7 +15,7 @@ from sqlalchemy import Connection, RowMapping
 from api import credentials
 from api.attempts import Attempts
 from api.credentials import Kind
-from api.errors import PasskeyNeeded
+from api.errors import PasskeyNeeded, TooManyAttempts
 from api.issuing import Issuing, sees_content
 from api.sessions import Sessions
 from api.token_uses import seal_place
@@ -92,7 +92,12 @@ class SigningIn:
                     # For good: a clock that is set back must not wake it.
                     with self._records.write() as connection:
                         credentials.revoke_secret(connection, token or "", now)
-                self.failed(client, reason, address, row)
+                try:
+                    self.failed(client, reason, address, row)
+                except TooManyAttempts:
+                    # Who shows nothing guesses nothing: the answer stays the same, and the log stays small.
+                    if token:
+                        raise
             raise NotSignedIn("sign in, or present a valid token (header Authorization: Bearer, or --token)")
         last = row["last_used_us"]
         if last is None or to_us(now) - last >= credentials.TOUCH_EVERY // timedelta(microseconds=1):
@@ -179,7 +184,7 @@ class SigningIn:
 
         Raises TooManyAttempts instead, past the limit.
         """
-        count = self._attempts.failed(address)
+        count = self._attempts.failed(address, shown=reason != "no_credential")
         self._audit.record(
             AuditEvent(
                 action=str(Action.SESSION),

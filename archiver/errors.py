@@ -67,6 +67,18 @@ class StoreError(ArchiverError):
     retry = True
 
 
+class AlreadyThere(StoreError):
+    """A row of the same key is there: somebody else wrote it at the same moment."""
+
+
+class StoreRefuses(StoreError):
+    """The records database refuses a statement of ours, by a trigger, a constraint or a table that isn't as
+    we made it. Nothing was acknowledged, and nothing is shown."""
+
+    code = "store_refuses"
+    audit_code = "store_refuses"
+
+
 class DamagedStore(ArchiverError):
     """Stored bytes are not what was written."""
 

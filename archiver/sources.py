@@ -14,13 +14,12 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from sqlalchemy import Connection, RowMapping, func, select, update
-from sqlalchemy.exc import IntegrityError
 
 from archiver.capture.journal.guards import DEFAULT_TLS
 from archiver.capture.prepare import new_id
 from archiver.capture.smtp.ports import ClientCertificates, JournalSource
 from archiver.clock import Clock, from_us, rfc3339, to_us
-from archiver.errors import CaptureError, NotFound
+from archiver.errors import AlreadyThere, CaptureError, NotFound
 from archiver.seal.blind import BlindIndex
 from archiver.seal.container import open_sealed, seal
 from archiver.seal.context import object_context
@@ -119,7 +118,7 @@ class Sources:
             try:
                 with self._records.write() as own:
                     own.execute(sources.insert().values(**values))
-            except IntegrityError as error:  # another process made it since we looked
+            except AlreadyThere as error:  # another process made it since we looked
                 raise CaptureError(
                     "a source of this name exists; choose another name or use that one"
                 ) from error

@@ -9,9 +9,9 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import func, select
+from sqlalchemy import Connection, func, select
 
 from archiver import verify_audit, verify_keys, verify_ledger, verify_packs, verify_parts
 from archiver.coverage import counts
@@ -25,6 +25,7 @@ from archiver.message.content import sha256
 from archiver.message.extract.policy import leave_out
 from archiver.message.indexable import custodians_of
 from archiver.message.model import Envelope
+from archiver.roll import Roll
 from archiver.store import dialect, guards_standing, schema
 from archiver.store import tokens as store_tokens
 from archiver.store.schema import borne_tokens, data_keys, deliveries, ledger_entries, messages, reports
@@ -32,6 +33,13 @@ from archiver.vault import Vault
 from archiver.verify_parts import PartCheck
 
 CHUNK = 500
+_ARRIVED: Final = select(deliveries, messages.c.id.label("message_id")).join_from(
+    deliveries, messages, messages.c.pk == deliveries.c.message_pk, isouter=True
+)
+_STORED: Final = select(
+    *(messages.c[name] for name in ("seq", "id", "sha256", "size", "captured_us", "sent_us", "anchor")),
+    *(messages.c[name] for name in ("anchor_basis", "blob_sha256", "sealed_meta", "disposed_us")),
+)
 Progress = Callable[[str, int, int], None]
 
 
@@ -77,6 +85,8 @@ class Scrubber:
         with self._vault.records.read() as connection:
             for name in guards_standing.fallen(connection):
                 yield Fault("guard", name, "it was taken down or changed: see what was done meanwhile")
+            for name in guards_standing.foreign(connection):
+                yield Fault("trigger", name, "it isn't Holdfast's, and can change or swallow what is written")
 
     def _log(self, which: Log) -> Iterator[Fault]:
         name = which.folder
@@ -148,8 +158,7 @@ class Scrubber:
                 table.name: connection.scalar(select(func.count()).select_from(table)) or 0
                 for table in (messages, deliveries, reports)
             }
-            gone = messages.c.disposed_us.is_not(None)
-            disposed = set(connection.scalars(select(messages.c.id).where(gone)))
+            disposed = Roll(hash(message_id) for message_id in _disposed(connection))
         seen: Counter[str] = Counter()
         for start in range(0, size, CHUNK):
             stop = min(start + CHUNK, size)
@@ -158,29 +167,17 @@ class Scrubber:
                     leaves = log.read(connection, Log.CAPTURES, start, stop)
                 except LedgerError:
                     return  # named by _log
-                arrived = {
-                    row["seq"]: row
-                    for row in connection.execute(
-                        select(deliveries, messages.c.id.label("message_id"))
-                        .join_from(
-                            deliveries, messages, messages.c.pk == deliveries.c.message_pk, isouter=True
-                        )
-                        .where(deliveries.c.seq >= start, deliveries.c.seq < stop)
-                    ).mappings()
-                }
-                stored = {
-                    row["seq"]: row
-                    for row in connection.execute(
-                        select(messages).where(messages.c.seq >= start, messages.c.seq < stop)
-                    ).mappings()
-                }
+                within = deliveries.c.seq.between(start, stop - 1)
+                arrived = {row.seq: row for row in connection.execute(_ARRIVED.where(within)).all()}
+                within = messages.c.seq.between(start, stop - 1)
+                stored = {row.seq: row for row in connection.execute(_STORED.where(within)).all()}
                 refs = verify_parts.refs_between(connection, start, stop)
-                ended = verify_parts.disposed_among(connection, [r["message_pk"] for r in arrived.values()])
+                ended = verify_parts.disposed_among(connection, [r.message_pk for r in arrived.values()])
                 kept = {
                     row["id"]: row
                     for row in connection.execute(
                         select(reports).where(
-                            reports.c.id.in_([r["report_id"] for r in arrived.values() if r["report_id"]])
+                            reports.c.id.in_([r.report_id for r in arrived.values() if r.report_id])
                         )
                     ).mappings()
                 }
@@ -191,10 +188,10 @@ class Scrubber:
                     yield Fault("ledger_entry", f"captures/{seq}", "the entry is not readable")
                     continue
                 seen[leaf["type"]] += 1
-                if leaf["type"] == "disposed" and leaf["id"] not in disposed:
+                if leaf["type"] == "disposed" and hash(leaf["id"]) not in disposed:
                     yield Fault("changed_row", leaf["id"], "the log has its disposal, yet its row has none")
                 if leaf["type"] in ("disposed", "disposition", "gap"):
-                    disposed.discard(leaf.get("id"))
+                    disposed.discard(hash(leaf.get("id")))
                     continue
                 seen["report"] += 1 if "report" in leaf else 0
                 delivery = arrived.get(seq)
@@ -203,7 +200,7 @@ class Scrubber:
                     f"captures/{seq} ({leaf['id']})",
                     leaf,
                     refs.get(seq, []),
-                    disposed=delivery is not None and delivery["message_pk"] in ended,
+                    disposed=delivery is not None and delivery.message_pk in ended,
                 )
             self._progress("captures against rows", stop, size)
         for table, expected in (
@@ -213,8 +210,12 @@ class Scrubber:
         ):
             if counts[table] > expected:
                 yield Fault("extra_row", table, f"{counts[table] - expected} rows have no entry in the log")
-        for message_id in sorted(disposed):
-            yield Fault("changed_row", message_id, "it is marked as disposed of, yet the log has no disposal")
+        if disposed:
+            with self._vault.records.read() as connection:
+                untold = [message_id for message_id in _disposed(connection) if hash(message_id) in disposed]
+            for message_id in sorted(untold):
+                what = "it is marked as disposed of, yet the log has no disposal"
+                yield Fault("changed_row", message_id, what)
 
     def _leaf(
         self, seq: int, leaf: Any, delivery: Any, message: Any, kept: dict[str, Any]
@@ -226,11 +227,11 @@ class Scrubber:
             wrong = [
                 name
                 for name, is_, was in (
-                    ("source", delivery["source_id"], leaf["source"]),
-                    ("message", delivery["message_id"] or "", leaf["id"]),
-                    ("time", delivery["at_us"], leaf["at"]),
-                    ("outcome", delivery["outcome"], leaf["type"]),
-                    ("detail", _sha256(delivery["sealed_detail"]), leaf["detail"]),
+                    ("source", delivery.source_id, leaf["source"]),
+                    ("message", delivery.message_id or "", leaf["id"]),
+                    ("time", delivery.at_us, leaf["at"]),
+                    ("outcome", delivery.outcome, leaf["type"]),
+                    ("detail", _sha256(delivery.sealed_detail), leaf["detail"]),
                 )
                 if is_ != was and is_ is not None
             ]
@@ -254,21 +255,21 @@ class Scrubber:
         wrong = [
             name
             for name, is_, was in (
-                ("id", message["id"], leaf["id"]),
-                ("sha256", bytes(message["sha256"]).hex(), leaf["sha256"]),
-                ("size", message["size"], leaf["size"]),
-                ("blob", bytes(message["blob_sha256"]).hex(), leaf["blob"]),
-                ("sent", str(message["sent_us"]), leaf["sent"]),
-                ("captured", message["captured_us"], leaf["at"]),
-                ("anchor", message["anchor"].isoformat(), leaf["anchor"]),
-                ("basis", message["anchor_basis"], leaf["basis"]),
-                ("description", _sha256(message["sealed_meta"]), leaf["meta"]),
+                ("id", message.id, leaf["id"]),
+                ("sha256", bytes(message.sha256).hex(), leaf["sha256"]),
+                ("size", message.size, leaf["size"]),
+                ("blob", bytes(message.blob_sha256).hex(), leaf["blob"]),
+                ("sent", str(message.sent_us), leaf["sent"]),
+                ("captured", message.captured_us, leaf["at"]),
+                ("anchor", message.anchor.isoformat(), leaf["anchor"]),
+                ("basis", message.anchor_basis, leaf["basis"]),
+                ("description", _sha256(message.sealed_meta), leaf["meta"]),
             )
             if is_ != was and is_ is not None
         ]
         if wrong:
             yield Fault("changed_row", where, f"its message row was changed: {', '.join(wrong)}")
-        if message["sealed_meta"] is None and message["disposed_us"] is None:
+        if message.sealed_meta is None and message.disposed_us is None:
             yield Fault("missing_row", where, "its description is gone without a disposal")
 
     def _sources(self) -> Iterator[Fault]:
@@ -380,6 +381,11 @@ class Scrubber:
     def _report_sha256(self, report_id: str) -> bytes:
         with self._vault.records.read() as connection:
             return bytes(connection.scalar(select(reports.c.sha256).where(reports.c.id == report_id)) or b"")
+
+
+def _disposed(connection: Connection) -> Iterator[str]:
+    query = select(messages.c.id).where(messages.c.disposed_us.is_not(None))
+    return iter(connection.scalars(query.execution_options(yield_per=CHUNK)))
 
 
 def _sha256(value: bytes | None) -> str | None:

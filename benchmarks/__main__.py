@@ -12,6 +12,7 @@ from pathlib import Path
 
 from benchmarks import (
     classifying,
+    dating,
     floors,
     holding,
     importing,
@@ -43,6 +44,7 @@ BENCHMARKS: dict[str, Callable[[Run], None]] = {
     "holds": holding.run,
     "rosters": rosters.run,
     "matching": matching.run,
+    "retention": dating.run,
     "soak": soak.run,
 }
 ASKED_FOR = frozenset({"soak"})

@@ -11,6 +11,7 @@ import ipaddress
 import os
 import tomllib
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -229,7 +230,7 @@ def load(overrides: Mapping[str, object] | None = None, environ: Mapping[str, st
     overrides = {k: v for k, v in (overrides or {}).items() if v is not None}
     values: dict[str, Any] = _read_toml(Path(__file__).with_name("default.toml"))
     from_env = {
-        name.removeprefix(PREFIX).lower(): value
+        name.removeprefix(PREFIX).lower(): _list_or_text(value)
         for name, value in environ.items()
         if name.startswith(PREFIX) and name not in NOT_SETTINGS
     }
@@ -250,8 +251,16 @@ def load(overrides: Mapping[str, object] | None = None, environ: Mapping[str, st
 def default_key_path(home: Path, environ: Mapping[str, str]) -> Path:
     """Where the root key lives unless told: in the user's configuration folder, one file a home."""
     base = Path(environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
-    mark = hashlib.sha256(str(home).encode()).hexdigest()[:8]
+    mark = hashlib.sha256(os.fsencode(home)).hexdigest()[:8]
     return base / "holdfast" / f"{home.name.strip('.') or 'home'}-{mark}.key"
+
+
+def _list_or_text(value: str) -> object:
+    """A value of the environment: a list may be written as in the file, `["CA", "NY"]`."""
+    if value.lstrip().startswith("["):
+        with suppress(tomllib.TOMLDecodeError):  # an address like [::1]:8025 is none
+            return tomllib.loads(f"list = {value}")["list"]
+    return value
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

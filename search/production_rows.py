@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import ColumnElement, Connection, func, or_, select, true, update
 
 from archiver.clock import from_us, rfc3339
 from archiver.errors import NotFound
@@ -94,12 +94,13 @@ class Rows:
         query = select(exports.c.sealed_spec).where(exports.c.id == export_id)
         return self._opened(export_id, connection.execute(query).scalar_one())
 
-    def newest(self, limit: int) -> Sequence[str]:
-        """Ids of the newest exports."""
+    def newest(self, actor: Actor, limit: int) -> Sequence[str]:
+        """Ids of the newest exports that are the actor's to see."""
+        query = (
+            select(exports.c.id).where(_seen_by(actor)).order_by(exports.c.created_us.desc(), exports.c.id)
+        )
         with self._vault.records.read() as connection:
-            return connection.scalars(
-                select(exports.c.id).order_by(exports.c.created_us.desc()).limit(limit)
-            ).all()
+            return connection.scalars(query.limit(limit)).all()
 
     def items(self, export_id: str) -> Sequence[tuple[int, str]]:
         """The messages of an export as `(key, id)`, in its order."""
@@ -134,18 +135,9 @@ class Rows:
 
     def may_see(self, actor: Actor, export_id: str) -> bool:
         """Whether an export is the actor's to see: a lawyer's are their own and those of their matters."""
-        if not own_matters_only(actor):
-            return True
+        query = select(exports.c.id).where(exports.c.id == export_id, _seen_by(actor))
         with self._vault.records.read() as connection:
-            row = connection.execute(
-                select(exports.c.created_by, exports.c.matter_id).where(exports.c.id == export_id)
-            ).one()
-            member = connection.execute(
-                select(matter_members.c.user_id).where(
-                    matter_members.c.user_id == actor.user_id, matter_members.c.matter_id == row.matter_id
-                )
-            ).first()
-        return bool(row.created_by == actor.user_id or member is not None)
+            return connection.execute(query).first() is not None
 
     def statuses(self, export_ids: Iterable[str]) -> list[dict[str, Any]]:
         """What is told of exports."""
@@ -186,3 +178,10 @@ class Rows:
 def _time(us: int | None) -> str | None:
     moment: datetime | None = from_us(us) if us is not None else None
     return rfc3339(moment) if moment else None
+
+
+def _seen_by(actor: Actor) -> ColumnElement[bool]:
+    if not own_matters_only(actor):
+        return true()
+    theirs = select(matter_members.c.matter_id).where(matter_members.c.user_id == actor.user_id)
+    return or_(exports.c.created_by == actor.user_id, exports.c.matter_id.in_(theirs))

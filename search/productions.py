@@ -150,9 +150,9 @@ class Productions:
     def list(self, actor: Actor, limit: int = 100) -> Sequence[dict[str, Any]]:
         """The newest exports that the actor may see."""
         self._gate.require(actor, Action.EXPORT, Purpose.OPERATIONS)
-        ids = self._rows.newest(limit)
+        ids = self._rows.newest(actor, limit)
         self._gate.record(actor, "export.list", "success", count=len(ids))
-        return self._rows.statuses(one for one in ids if self._rows.may_see(actor, one))
+        return self._rows.statuses(ids)
 
     def status(self, actor: Actor, export_id: str) -> dict[str, Any]:
         """An export's state and size. Raises NotFound, AccessDenied."""

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from importlib import import_module
 from typing import Any, Final
 
-from api.cli.verb import Context, Verb
+from api.cli import streams
+from api.cli.verb import Context, UsageError, Verb
 from config.errors import HoldfastError
 
 MODULES: Final = {
@@ -89,14 +90,14 @@ _GROUPS = {
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says in one line what is wrong and where to read on."""
+    """Says in one line what is wrong and where to read on, by a UsageError."""
 
     def error(self, message: str) -> None:  # type: ignore[override]
         told, unknown, words = message.partition("unrecognized arguments: ")
         if unknown:  # what follows an option may be a token or a search: only options are repeated
             options = [word.partition("=")[0] for word in words.split() if word.startswith("--")]
             message = told + (unknown + " ".join(options) if options else "too many arguments")
-        self.exit(2, f"holdfast: {message}; see `{self.prog} --help`\n")
+        raise UsageError(f"{message}; see `{self.prog} --help`")
 
 
 def verbs(first: str = "") -> tuple[Verb, ...]:
@@ -144,29 +145,46 @@ def build_parser(declared: Sequence[Verb] | None = None) -> argparse.ArgumentPar
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code (0, 1, 2, 3, 4, 75)."""
+    if argv is None:
+        streams.prepare()
+        argv = sys.argv[1:]
     try:
-        return run(sys.argv[1:] if argv is None else argv)
+        code = run(argv)
+        sys.stdout.flush()
+        return code
     except KeyboardInterrupt:
         print("holdfast: interrupted; what was acknowledged is kept, run the command again", file=sys.stderr)
         return 75
     except BrokenPipeError:
+        streams.discard_output()
         return 0
+    except OSError as error:
+        if not streams.cannot_print(error):
+            raise
+        streams.discard_output()
+        print(
+            f"holdfast: not all could be printed ({error.strerror}); run the command again", file=sys.stderr
+        )
+        return 75
 
 
 def run(argv: Sequence[str]) -> int:
-    """The same for a program that goes on afterwards. Raises KeyboardInterrupt, BrokenPipeError."""
-    # Only what this command needs is loaded: with every other's services it would start in twice the time.
-    first = next((word for word in argv if not word.startswith("-")), "")
-    args = build_parser(verbs(first)).parse_args(argv)
-    context = Context(args)
-    verb: Verb = args.verb
+    """The same for a program that goes on afterwards.
+
+    Raises KeyboardInterrupt, BrokenPipeError, OSError where stdout takes nothing more.
+    """
     try:
+        # Only what this command needs is loaded: with all services it would start in twice the time.
+        first = next((word for word in argv if not word.startswith("-")), "")
+        args = build_parser(verbs(first)).parse_args(argv)
+        context = Context(args)
+        verb: Verb = args.verb
         try:
             return verb.run(context, args)
         finally:
             context.close()
     except HoldfastError as error:
-        if context.json:
+        if "--json" in argv:
             print(json.dumps({"error": {"code": error.code, "detail": str(error)}}), file=sys.stderr)
         else:
             print(f"holdfast: {error}", file=sys.stderr)

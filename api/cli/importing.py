@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +106,9 @@ def run_import(
     with indexing(capturing, beside=not small) as indexer, _progress(paths, meter) as (bar, told):
         with capturing.intake(indexer, 0 if small else processes_for(capturing.settings)) as intake:
             items = open_items(paths, args.format, meter, spool=capturing.settings.spool_dir)
-            result = ImportRun(given, items, intake, journal, told).run()
+            # Decided for all of them: else the intake makes each arrival anew with what its source says.
+            decided = replace(given, reports=given.reports or source.reports)
+            result = ImportRun(decided, items, intake, journal, told).run()
         told(result)
         indexed = bar.add_task("indexing", total=None, messages=0)
         indexer.finish(lambda done: bar.update(indexed, completed=done))

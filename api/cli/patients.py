@@ -197,6 +197,34 @@ def _ambiguous(context: Context, args: argparse.Namespace) -> int:
     return 0
 
 
+def _decisions(context: Context, args: argparse.Namespace) -> int:
+    actor = context.actor()
+    purpose = context.purpose_or_denied(actor, "roster.decisions")
+    found = context.app.review.decisions.page(
+        actor, purpose, message=args.message or "", after=args.after or "", limit=args.limit
+    )
+
+    def line(item: dict[str, Any]) -> str:
+        who = item["decided_by_name"]
+        lines = [
+            f"{item['message']}  {item['decided_at']}  {who}: {item['reason']}",
+            f"  {'about' if item['about'] else 'not about'} {_patient(item['patient'])}",
+        ]
+        if item["undone_at"]:
+            lines.append(f"  taken back {item['undone_at']} by {item['undone_by_name']}")
+        return "\n".join(lines)
+
+    context.say_list(found["items"], line, "nobody has decided on a match")
+    if found["next"] and not context.json:
+        print(f"more: --after {found['next']}")
+    return 0
+
+
+def _configure_decisions(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--message", metavar="ID", help="only those on this message")
+    _paged(parser)
+
+
 def _decide(context: Context, args: argparse.Namespace) -> int:
     if args.none == bool(args.about):
         raise UsageError("say whom the message is about: --about PATIENT (repeatable), or --none")
@@ -251,6 +279,13 @@ VERBS = (
         _ambiguous,
         _paged,
         ("roster.ambiguous",),
+    ),
+    Verb(
+        ("roster", "decisions"),
+        "who decided what about which match, and when",
+        _decisions,
+        _configure_decisions,
+        ("roster.decisions",),
     ),
     Verb(("roster", "decide"), "say whom a message is about", _decide, _configure_decide, ("roster.decide",)),
     Verb(("roster", "undo"), "take a decision back", _undo, _configure_undo, ("roster.undo",)),

@@ -12,6 +12,7 @@ from api import views
 from api.http.api_requests import Patient, pdf_response
 from api.http.api_search import ObjectId
 from api.http.auth import ActorDep, AppDep
+from api.http.paging import Cursor, page_of
 from api.http.ports import App
 from api.http.router import api_router
 from config.cases import zone_of
@@ -72,11 +73,12 @@ def list_disclosures(
     app: AppDep,
     actor: ActorDep,
     unstated: Annotated[bool, Query(description="only those without a legal basis")] = False,
+    cursor: Cursor = 0,
     limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
 ) -> dict[str, Any]:
     """What left, newest first."""
-    found = app.cases.disclosures.list(actor, unstated=unstated, limit=limit)
-    return {"items": views.readable(found), "next": None}
+    listed = app.cases.disclosures.list
+    return page_of(lambda count: views.readable(listed(actor, unstated=unstated, limit=count)), cursor, limit)
 
 
 @router.post("/disclosures", status_code=201)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from itertools import chain
 from typing import Annotated, Any
 
-from fastapi import Query
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.http.api_search import ObjectId
 from api.http.auth import ActorDep, AppDep, PurposeHeader, stated_purpose
+from api.http.paging import Cursor, Limit, page_of
 from api.http.router import api_router
 from api.http.zipstream import zip_stream
 from search.access import Action
@@ -46,11 +46,9 @@ class ExportFor(BaseModel):
 
 
 @router.get("/exports")
-def list_exports(
-    app: AppDep, actor: ActorDep, limit: Annotated[int, Query(ge=1, le=500)] = 100
-) -> dict[str, Any]:
-    """The newest exports that one may see."""
-    return {"items": app.exports.list(actor, limit), "next": None}
+def list_exports(app: AppDep, actor: ActorDep, cursor: Cursor = 0, limit: Limit = 100) -> dict[str, Any]:
+    """The exports that one may see, newest first."""
+    return page_of(lambda count: app.exports.list(actor, count), cursor, limit)
 
 
 @router.post("/exports", status_code=201)

@@ -1,4 +1,4 @@
-"""`/retention/confirmations`, `/retention/policy`: counsel's word, and what is added to the law."""
+"""`/retention` and what is below it: counsel's word, and what is added to the law."""
 
 from __future__ import annotations
 
@@ -125,6 +125,7 @@ def confirm_rules(app: AppDep, actor: ActorDep, body: Confirming) -> dict[str, A
     return service.confirm(actor, rules, counsel=body.counsel, reason=body.reason)
 
 
+@router.get("/retention")
 @router.get("/retention/policy")
 def show_policy(app: AppDep, actor: ActorDep) -> dict[str, Any]:
     """The policy in force, and what counts although the settings say it no more."""

@@ -13,6 +13,7 @@ from api import views
 from api.http.api_patients import Mark as PatientMark
 from api.http.api_search import ObjectId
 from api.http.auth import ActorDep, AppDep
+from api.http.paging import Cursor, page_of
 from api.http.router import api_router
 from retention.patients.whom import Whom
 
@@ -149,11 +150,12 @@ def list_requests(
     app: AppDep,
     actor: ActorDep,
     state: Annotated[Literal["open", "closed", "all"], Query()] = "open",
+    cursor: Cursor = 0,
     limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
 ) -> dict[str, Any]:
     """Requests, the most urgent first; `urgency` is in_time, soon, overdue or closed."""
-    found = app.cases.requests.list(actor, None if state == "all" else state, limit)
-    return {"items": views.readable(found), "next": None}
+    chosen = None if state == "all" else state
+    return page_of(lambda count: views.readable(app.cases.requests.list(actor, chosen, count)), cursor, limit)
 
 
 @router.post("/requests", status_code=201)

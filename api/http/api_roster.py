@@ -87,6 +87,20 @@ def ambiguous_matches(
     return app.review.ambiguous(actor, stated_purpose(app, actor, "roster.ambiguous", purpose), after, limit)
 
 
+@router.get("/roster/decisions")
+def match_decisions(
+    app: AppDep,
+    actor: ActorDep,
+    purpose: PurposeHeader = None,
+    message: Annotated[str, Query(max_length=64, description="only those on this message")] = "",
+    after: After = "",
+    limit: Annotated[int, Query(ge=1, le=500)] = 100,
+) -> dict[str, Any]:
+    """Who decided what about which match, when and why, newest first; what was taken back is listed too."""
+    stated = stated_purpose(app, actor, "roster.decisions", purpose)
+    return app.review.decisions.page(actor, stated, message=message, after=after, limit=limit)
+
+
 @router.post("/roster/decisions", status_code=201)
 def decide(app: AppDep, actor: ActorDep, body: Decision) -> dict[str, Any]:
     """Say whom a message is about; its date is computed anew within seconds."""

@@ -8,7 +8,6 @@ from typing import Annotated, Any, Literal
 from fastapi import Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
-from sqlalchemy.exc import IntegrityError
 
 from api import views
 from api.http.auth import ActorDep, AppDep
@@ -17,7 +16,7 @@ from api.http.router import api_router
 from archiver.capture.journal.guards import DEFAULT_TLS, guards_detail, guards_shown
 from archiver.capture.smtp.ports import TlsPolicy
 from archiver.capture.smtp.tls import pin_of
-from archiver.errors import CaptureError, NotFound
+from archiver.errors import AlreadyThere, CaptureError, NotFound
 from search.access import Action
 
 router = api_router("sources")
@@ -110,6 +109,6 @@ def add_source(app: AppDep, actor: ActorDep, body: NewSource) -> dict[str, Any]:
                 connection,
                 app.gate.event(actor, "source.add", "success", objects=(source.id,), detail=told),
             )
-    except IntegrityError:  # two asked for the name at the same moment
+    except AlreadyThere:  # two asked for the name at the same moment
         raise CaptureError("a source of this name exists; choose another name or use that one") from None
     return views.source_view(source)

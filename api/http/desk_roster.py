@@ -47,6 +47,14 @@ def ambiguous(request: Request, app: AppDep, actor: ActorDep, form: CheckedForm)
     return _page(request, app, actor, form, matches=found)
 
 
+@router.post("/patients/decisions")
+def decisions(request: Request, app: AppDep, actor: ActorDep, form: CheckedForm) -> Response:
+    """What people decided on such mail, newest first."""
+    purpose = stated_purpose(app, actor, Action.ROSTER_READ, form.get("purpose"))
+    found = app.review.decisions.page(actor, purpose, after=form.get("after", "")[:64], limit=50)
+    return _page(request, app, actor, form, decisions=found)
+
+
 @router.post("/patients/decide")
 def decide(request: Request, app: AppDep, actor: ActorDep, form: CheckedForm) -> Response:
     """Say whom a message is about."""
@@ -94,7 +102,8 @@ def _page(
     request: Request, app: App, actor: Actor, form: dict[str, str], status: int = 200, **found: Any
 ) -> Response:
     asked = {name: form.get(name, "") for name in (*_MARKS, "purpose")}
-    shown: dict[str, Any] = {"patients": None, "matches": None, "fault": None, **found}
+    shown: dict[str, Any] = {"patients": None, "matches": None, "decisions": None, "fault": None, **found}
     counts = app.review.status(actor)
-    shown["may_read"] = Action.READ in app.gate.rights(actor)
+    rights = app.gate.rights(actor)
+    shown |= {"may_read": Action.READ in rights, "may_decide": Action.ROSTER_DECIDE in rights}
     return desk_page(request, app, actor, "patients.html", status, asked=asked, status_of=counts, **shown)

@@ -70,6 +70,7 @@ ROUTES: Final[Mapping[tuple[str, str], Audited]] = {
     ("POST", f"{API}/retention/confirmations"): Audited(
         ("retention.confirm", "retention.revoke"), Action.POLICY_MANAGE
     ),
+    ("GET", f"{API}/retention"): Audited(("policy.show",), Action.RETENTION_READ),
     ("GET", f"{API}/retention/policy"): Audited(("policy.show",), Action.RETENTION_READ),
     ("GET", f"{API}/retention/policy/entries"): Audited(("policy.list",), Action.RETENTION_READ),
     ("POST", f"{API}/retention/policy/previews"): Audited(("retention.preview",), Action.RETENTION_READ),
@@ -84,6 +85,7 @@ ROUTES: Final[Mapping[tuple[str, str], Audited]] = {
     ("POST", f"{API}/roster/search"): Audited(("roster.list",), Action.ROSTER_READ),
     ("GET", f"{API}/roster/patients/{{id}}"): Audited(("roster.show",), Action.ROSTER_READ),
     ("GET", f"{API}/roster/ambiguous"): Audited(("roster.ambiguous",), Action.ROSTER_READ),
+    ("GET", f"{API}/roster/decisions"): Audited(("roster.decisions",), Action.ROSTER_READ),
     ("POST", f"{API}/roster/decisions"): Audited(("roster.decide",), Action.ROSTER_DECIDE),
     ("POST", f"{API}/roster/decisions/undo"): Audited(("roster.undo",), Action.ROSTER_DECIDE),
     ("POST", f"{API}/patients/search"): Audited(
@@ -277,6 +279,7 @@ ROUTES: Final[Mapping[tuple[str, str], Audited]] = {
     ("GET", "/patients"): Audited(("roster.status",), Action.RETENTION_READ),
     ("POST", "/patients"): Audited(("roster.list", "roster.status"), Action.ROSTER_READ),
     ("POST", "/patients/ambiguous"): Audited(("roster.ambiguous", "roster.status"), Action.ROSTER_READ),
+    ("POST", "/patients/decisions"): Audited(("roster.decisions", "roster.status"), Action.ROSTER_READ),
     ("POST", "/patients/decide"): Audited(("roster.decide",), Action.ROSTER_DECIDE),
     ("POST", "/patients/undo"): Audited(("roster.undo",), Action.ROSTER_DECIDE),
     ("GET", "/patients/mail"): Audited(("session.use",), Action.SESSION),

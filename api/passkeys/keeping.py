@@ -46,7 +46,7 @@ class Passkey:
 def add(
     connection: Connection, user_id: str, made: Enrolled, now: datetime, passkey_id: str, sealed: bytes
 ) -> None:
-    """Keep a new passkey in the caller's transaction. IntegrityError where this key is there already."""
+    """Keep a new passkey in the caller's transaction, which ends in AlreadyThere where this key is there."""
     connection.execute(
         passkeys.insert().values(
             id=passkey_id,

@@ -19,14 +19,13 @@ from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
 from sqlalchemy import delete
-from sqlalchemy.exc import IntegrityError
 
 from api.jose import JoseRefused, unverified_header
 from api.sso.errors import SsoRefused
 from api.sso.id_token import Identified, Wanted, check
 from api.sso.provider import Provider
 from archiver.clock import from_us, to_us
-from archiver.errors import SealError
+from archiver.errors import AlreadyThere, SealError
 from archiver.seal.container import open_sealed, seal
 from archiver.seal.context import object_context
 from archiver.store.schema import sso_returns
@@ -126,7 +125,7 @@ class Flow:
                     # Twice as long as it could be good, so that a clock set back by minutes opens nothing.
                     sso_returns.insert().values(hash=hashed, expires_us=to_us(now + 2 * LIFE))
                 )
-        except IntegrityError:
+        except AlreadyThere:
             raise _again("replayed") from None
 
     def _context(self) -> bytes:

@@ -17,6 +17,7 @@ from archiver.capture.prepare import new_id
 from archiver.clock import from_us, rfc3339, to_us
 from archiver.seal.context import length_prefixed
 from archiver.sealed_fields import SealedFields
+from archiver.store import dialect
 from archiver.store.schema import identities, users
 from archiver.vault import Vault
 
@@ -72,7 +73,9 @@ class Identities:
                     created_by=by,
                 )
             )
-        except IntegrityError:
+        except IntegrityError as error:
+            if not dialect.is_duplicate(error):
+                raise
             raise IdentityTaken("this identity was linked to a user just now; look who it is") from None
         return identity
 

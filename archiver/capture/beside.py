@@ -23,9 +23,11 @@ from typing import Any
 
 PIPE_BYTES = 1 << 20
 """A pipe's buffer, where the system allows it."""
+# What is loaded stays: to look for garbage while it is, and in it ever after, was a fifth of the start.
 _PROGRAM = (
-    "import ast, sys; from importlib import import_module; sys.path[:] = ast.literal_eval(sys.argv[1]); "
-    "import_module(sys.argv[2]).main(int(sys.argv[3]), int(sys.argv[4]))"
+    "import ast, gc, sys; from importlib import import_module; sys.path[:] = ast.literal_eval(sys.argv[1]); "
+    "gc.disable(); module = import_module(sys.argv[2]); gc.freeze(); gc.enable(); "
+    "module.main(int(sys.argv[3]), int(sys.argv[4]))"
 )
 
 

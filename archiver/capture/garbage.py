@@ -7,6 +7,8 @@ import gc
 
 YOUNG = 50_000
 """So many more objects than were, and the youngest are looked through; Python's own 700 are one message's."""
+A_MESSAGE = 200
+"""More than a commit makes for each of its messages: none of a large batch's are looked through then."""
 
 # mallopt(3)
 _M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8
@@ -14,15 +16,16 @@ _ARENAS = 2
 _APART_FROM = 256 * 1024
 
 
-def rarely() -> None:
-    """Leave alone what is loaded already, and look through new objects once in thousands of messages.
+def rarely(at_once: int = 1) -> None:
+    """Leave alone what is loaded already, and look through new objects once in thousands of messages, or
+    more where so many are committed `at_once`.
 
     What a message is made of has no cycles: counting references frees it. Thousands of messages wait beside
     the indexer meanwhile, and looking through them again and again was a tenth of an import's processor time.
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(YOUNG, 20, 100)
+    gc.set_threshold(max(YOUNG, A_MESSAGE * at_once), 20, 100)
     _give_back()
 
 

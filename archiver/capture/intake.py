@@ -163,7 +163,7 @@ class GroupIntake:
         # The committer lets go of the interpreter at every statement; beside threads that parse and index
         # it would wait Python's usual 5 ms each time to go on. Measured: twice the messages a second.
         sys.setswitchinterval(min(sys.getswitchinterval(), SWITCH_SECONDS))
-        garbage.rarely()
+        garbage.rarely(self._batch)
         self._thread.start()
 
     def submit(self, arrival: Arrival) -> Future[Receipt]:

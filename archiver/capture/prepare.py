@@ -52,7 +52,8 @@ class PreparedReport:
     sealed: bytes
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen, as nobody changes one: a frozen one takes ten times as long to make, and each is made twice.
+@dataclass(slots=True)
 class Prepared:
     """One arrival, ready to commit. `detail` is this delivery's own story: envelope, folder, owner.
 

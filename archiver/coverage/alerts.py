@@ -47,12 +47,25 @@ class Alerts:
         """Send what is due; how many alerts the relay took. Never raises for the relay's sake."""
         if not self._settings.alerts:
             return 0
+        sent = 0
         waiting = self._claim()
         reports = [row for row in waiting if row.kind == "report"]
         about_gaps = [row for row in waiting if row.kind != "report"]
         batches = [[row] for row in reports]
         batches += [about_gaps] if len(about_gaps) > AT_ONCE else [[row] for row in about_gaps]
-        return sum(len(batch) for batch in batches if self._send(batch))
+        for number, batch in enumerate(batches):
+            try:
+                self._send(batch)
+            except RelayError as error:
+                log.warning("alert not sent, will be tried again: %s", error)
+                away = error.smtp_code is None or error.refuses_us
+                # A relay that keeps one waiting would keep each, and longer than they are claimed for.
+                self._failed([row for one in (batches[number:] if away else [batch]) for row in one])
+                if away:
+                    break
+            else:
+                sent += len(batch)
+        return sent
 
     def faults(self) -> None:
         """Tell that bytes or rows were found damaged, unless such a mail waits already. Durable on return."""
@@ -94,28 +107,26 @@ class Alerts:
             )
         return rows
 
-    def _send(self, rows: Sequence[Row[tuple[object, ...]]]) -> bool:
-        try:
-            send(read_relay(self._settings.alert_relay), self._message(rows), self._settings.alert_password)
-        except RelayError as error:
-            log.warning("alert not sent, will be tried again: %s", error)
-            now = self._clock.now()
-            with self._records.write() as connection:
-                for row in rows:
-                    wait = min(timedelta(minutes=2 ** min(row.tries, 6)), LONGEST_WAIT)
-                    connection.execute(
-                        update(alerts)
-                        .where(alerts.c.id == row.id)
-                        .values(tries=row.tries + 1, next_us=to_us(now + wait))
-                    )
-            return False
+    def _failed(self, rows: Sequence[Row[tuple[object, ...]]]) -> None:
+        now = self._clock.now()
+        with self._records.write() as connection:
+            for row in rows:
+                wait = min(timedelta(minutes=2 ** min(row.tries, 6)), LONGEST_WAIT)
+                connection.execute(
+                    update(alerts)
+                    .where(alerts.c.id == row.id)
+                    .values(tries=row.tries + 1, next_us=to_us(now + wait))
+                )
+
+    def _send(self, rows: Sequence[Row[tuple[object, ...]]]) -> None:
+        """Send a mail and mark that it went. Raises RelayError."""
+        send(read_relay(self._settings.alert_relay), self._message(rows), self._settings.alert_password)
         with self._records.write() as connection:
             connection.execute(
                 update(alerts)
                 .where(alerts.c.id.in_([row.id for row in rows]))
                 .values(sent_us=to_us(self._clock.now()))
             )
-        return True
 
     def _message(self, rows: Sequence[Row[tuple[object, ...]]]) -> EmailMessage:
         message = EmailMessage()

@@ -19,7 +19,7 @@ from sqlalchemy import delete, func, select, update
 from archiver.clock import from_us, rfc3339, to_us
 from archiver.coverage import beats
 from archiver.coverage.gaps import HEARTBEAT_MISSED, Gaps
-from archiver.coverage.relay import RelayError, read_relay, send
+from archiver.coverage.relay import Patience, RelayError, read_relay, send
 from archiver.errors import CaptureError
 from archiver.seal.container import open_sealed, seal
 from archiver.seal.context import object_context
@@ -29,6 +29,8 @@ from archiver.vault import Vault
 from config.relay import is_address
 
 KEEP: Final = timedelta(days=90)
+_PATIENCE: Final = Patience(answer=30.0)
+"""Other watches wait meanwhile, and a beat more does no harm."""
 log = logging.getLogger("holdfast.coverage")
 
 
@@ -245,7 +247,7 @@ class Heartbeats:
                 )
             )
         try:
-            send(read_relay(plan.via), self._message(plan, secret), plan.password)
+            send(read_relay(plan.via), self._message(plan, secret), plan.password, _PATIENCE)
             taken = True
         except RelayError as error:
             log.warning("heartbeat not sent: source %s, %s", source_id, error)

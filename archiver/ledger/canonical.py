@@ -22,8 +22,7 @@ def dumps(value: object) -> bytes:
     readers would round them), member names that aren't strings, lone surrogates.
     """
     try:
-        text = json.dumps(_ordered(value, 0), ensure_ascii=False, separators=(",", ":"))
-        return text.encode("utf-8")
+        return _encode(_ordered(value, 0)).encode("utf-8")
     except UnicodeEncodeError:
         raise LedgerError("a ledger leaf holds a lone surrogate; leave raw text out of leaves") from None
 
@@ -39,7 +38,7 @@ def leaf(value: object) -> bytes:
 def loads(data: bytes) -> Json:
     """Return the value whose canonical encoding `data` is. Raises LedgerError for any other bytes."""
     try:
-        value: Json = json.loads(data.decode("utf-8"), parse_float=_no_float, parse_constant=_no_float)
+        value: Json = _decode(data.decode("utf-8"))
     except (ValueError, RecursionError):
         raise LedgerError("a ledger leaf isn't JSON of the kind that leaves are made of") from None
     if dumps(value) != data:
@@ -64,7 +63,7 @@ def _ordered(value: object, depth: int) -> object:
             if not isinstance(name, str):
                 raise LedgerError("a ledger leaf has a member whose name isn't a string")
         # RFC 8785, 3.2.3: UTF-16 code units; by code points U+E000 would come before U+10000.
-        names = sorted(value, key=_utf16)
+        names = sorted(value, key=None if all(map(str.isascii, value)) else _utf16)
         return {name: _ordered(value[name], depth + 1) for name in names}
     raise LedgerError(f"a ledger leaf can't hold a {type(value).__name__}")
 
@@ -75,3 +74,8 @@ def _utf16(name: str) -> bytes:
 
 def _no_float(text: str) -> Json:
     raise ValueError("floating point")
+
+
+# Made once: `json.dumps` and `json.loads` make one for each call with settings of its own.
+_encode: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_decode: Final = json.JSONDecoder(parse_float=_no_float, parse_constant=_no_float).decode

@@ -12,7 +12,8 @@ from archiver.message.conversation import joins_of
 from archiver.message.model import Address, Envelope, ParsedMessage
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen, as nobody changes one: a frozen one takes eight times as long to make, and each is made twice.
+@dataclass(slots=True)
 class IndexText:
     """Plain text by field, and the exact labels (`name:value`) known at capture.
 

@@ -251,6 +251,23 @@ def is_refusal(error: BaseException) -> bool:
     return REFUSED_MARK in str(getattr(error, "orig", error))
 
 
+def is_duplicate(error: DBAPIError) -> bool:
+    """True when a row of the same unique key was there."""
+    name = getattr(error.orig, "sqlite_errorname", "")
+    return name in _DUPLICATES or getattr(error.orig, "sqlstate", "") == "23505"
+
+
+_DUPLICATES = ("SQLITE_CONSTRAINT_UNIQUE", "SQLITE_CONSTRAINT_PRIMARYKEY", "SQLITE_CONSTRAINT_ROWID")
+
+
+def told_of(error: DBAPIError) -> str:
+    """What may be said of a driver's error: its class, its code, and the constraint that it names."""
+    found = [type(error.orig).__name__]
+    found += [getattr(error.orig, name, None) or "" for name in ("sqlite_errorname", "sqlstate")]
+    found += [getattr(getattr(error.orig, "diag", None), "constraint_name", None) or ""]
+    return " ".join(filter(None, found))
+
+
 def integrity(records: Records) -> list[str]:
     """What the database itself finds wrong with its files; empty when sound.
 

@@ -1,4 +1,5 @@
-"""Whether the guards stand as they were put up: who owns the database can take them down."""
+"""Whether the guards stand as they were put up, and alone: who owns the database can take them down, and put
+up triggers that change or swallow what is written."""
 
 from __future__ import annotations
 
@@ -17,6 +18,12 @@ _LISTED: Final = {
     # Enabled for ordinary sessions, and still running the function of its name.
     "postgresql": "SELECT t.tgname, p.proname FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid "
     "WHERE NOT t.tgisinternal AND t.tgenabled IN ('O', 'A')",
+}
+_ALL: Final = {
+    "sqlite": "SELECT name FROM sqlite_master WHERE type = 'trigger' ORDER BY name",
+    "postgresql": "SELECT t.tgname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid "
+    "JOIN pg_namespace n ON n.oid = c.relnamespace "
+    "WHERE NOT t.tgisinternal AND n.nspname IN (current_schema(), 'keys') ORDER BY t.tgname",
 }
 _SOURCES: Final = "SELECT proname, prosrc FROM pg_proc WHERE starts_with(proname, 'holdfast_')"
 
@@ -38,3 +45,10 @@ def fallen(connection: Connection) -> Iterator[str]:
         runs = statement.rpartition("FUNCTION ")[2].removesuffix("()")
         if found.get(name) != (runs if dialect == "postgresql" else statement) or runs in wrong:
             yield name
+
+
+def foreign(connection: Connection) -> Iterator[str]:
+    """The names of triggers on our tables that aren't this program's, in their order."""
+    dialect = connection.dialect.name
+    made = {found[1] for one in guards.statements(dialect) if (found := _TRIGGER.match(one))}
+    yield from (str(row[0]) for row in connection.exec_driver_sql(_ALL[dialect]) if row[0] not in made)

@@ -6,6 +6,7 @@ ends without an error, without trace otherwise.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,15 +15,19 @@ from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.exc import (
     DatabaseError,
     DBAPIError,
+    IntegrityError,
     InterfaceError,
     InternalError,
     OperationalError,
+    ProgrammingError,
     SQLAlchemyError,
 )
 
-from archiver.errors import DamagedStore, DestructionRefused, StoreError
+from archiver.errors import AlreadyThere, DamagedStore, DestructionRefused, StoreError, StoreRefuses
 from archiver.store import dialect, durable
 from archiver.store.schema import KEYS_SCHEMA
+
+log = logging.getLogger("holdfast.store")
 
 
 class Records:
@@ -72,7 +77,8 @@ class Records:
     def write(self, lock: int | None = None) -> Iterator[Connection]:
         """One transaction; `lock` is taken first. Durable on exit.
 
-        Raises StoreError (retry) when the database fails and DestructionRefused when a guard says no.
+        Raises StoreError (retry) when the database fails, AlreadyThere where a row of the same key is there,
+        StoreRefuses where what isn't ours in the database says no, and DestructionRefused where a guard does.
         """
         with (
             _translated(),
@@ -114,6 +120,15 @@ def _translated() -> Iterator[None]:
             raise DamagedStore(
                 "the records database's file is damaged; run `holdfast verify --full`, then restore a backup"
             ) from None
+        if dialect.is_duplicate(error):
+            raise AlreadyThere("this was written by somebody else just now; try again") from error
+        if isinstance(error, (IntegrityError, ProgrammingError)):
+            # Its text can hold values of a row, so that nobody sees it.
+            log.error("the records database refuses a statement: %s", dialect.told_of(error))
+            raise StoreRefuses(
+                "the records database refuses what Holdfast asks of it: a trigger, constraint or table in it"
+                " isn't Holdfast's own; `holdfast verify` looks, the log says what kind of refusal it was"
+            ) from error
         raise
     except SQLAlchemyError as error:
         if error.__class__.__name__ == "TimeoutError":

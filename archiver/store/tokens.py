@@ -68,6 +68,22 @@ def bearers(condition: Condition) -> CompoundSelect[Any]:
     return union(filed, select(messages.c.pk).where(messages.c.seq.in_(fresh)))
 
 
+def bearings(condition: Condition) -> CompoundSelect[Any]:
+    """As `bearers`, each with the token: (token, `pk`), every pair once."""
+    filed = select(message_tokens.c.token, message_tokens.c.message_pk.label("pk")).where(
+        condition(message_tokens.c.field, message_tokens.c.token)
+    )
+    fresh = (
+        select(borne_tokens.c.token, messages.c.pk)
+        .join(messages, messages.c.seq == borne_tokens.c.seq)
+        .where(
+            borne_tokens.c.seq >= _until_query(),
+            condition(borne_tokens.c.field, borne_tokens.c.token),
+        )
+    )
+    return union(filed, fresh)
+
+
 def borne(connection: Connection, pks: Sequence[int], field: int) -> dict[int, set[bytes]]:
     """What messages bear in a field, by key; at most `dialect.LIST` messages."""
     found: dict[int, set[bytes]] = {}

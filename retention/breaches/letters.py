@@ -34,7 +34,7 @@ from retention.law.schedules import default_schedule
 from retention.refusals import NotThere
 from retention.roster.matches import Matcher, Person
 from retention.roster.persons import members
-from retention.roster.reviewing import described
+from retention.roster.shown import described
 from retention.roster.states import state_name
 from search.access import Action, Actor, Gate, Purpose
 from search.production_files import Manifests, written

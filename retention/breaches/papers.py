@@ -31,7 +31,7 @@ from retention.disclosures.book import Book
 from retention.disclosures.paper import safe_cell
 from retention.roster.matches import Matcher
 from retention.roster.persons import members
-from retention.roster.reviewing import described
+from retention.roster.shown import described
 from search.access import Action, Actor, Gate, Purpose
 from search.disclosing import Basis, Recipient, Told, read_basis
 from search.production_files import Manifests, written

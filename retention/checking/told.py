@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from sqlalchemy import select
@@ -13,6 +13,7 @@ from archiver import verify_audit
 from archiver.errors import LedgerError, SealError
 from archiver.ledger import log
 from archiver.ledger.log import Log
+from archiver.roll import Roll
 from archiver.store.schema import audit_details
 from archiver.vault import Vault
 
@@ -27,7 +28,7 @@ Progress = Callable[[str, int, int], None]
 
 
 class Told:
-    """Who did what about which object, a number each. Reading it takes one pass over the log.
+    """Who did what about which object, two numbers of 9 bytes each. Reading it takes one pass over the log.
 
     An entry counts when its sealed detail opens and is what its leaf committed to: who writes entries by
     SQL, log and checkpoint with them, lacks the key for that. Of one past its term the leaf counts alone.
@@ -37,19 +38,21 @@ class Told:
         """Raises LedgerError where the log can't be read, StoreError."""
         self._vault = vault
         # Python's own hash of text is keyed anew in each process: no two of these can be made to meet.
-        self._known: set[int] = set()
-        with vault.records.read() as connection:
-            size = log.state(connection, Log.AUDIT).size
-            ended = verify_audit.ended_before(connection, size)
-        for start in range(0, size, CHUNK):
-            self._hear(start, min(start + CHUNK, size), ended)
-            progress(NAME, min(start + CHUNK, size), size)
+        self._known = Roll(self._all(progress))
 
     def tells(self, action: str, by: str | None, about: str | None) -> bool:
         """Whether the log tells that this was done about this object, by this person (None: by anybody)."""
         return hash((action, by, about)) in self._known
 
-    def _hear(self, start: int, stop: int, ended: int) -> None:
+    def _all(self, progress: Progress) -> Iterator[int]:
+        with self._vault.records.read() as connection:
+            size = log.state(connection, Log.AUDIT).size
+            ended = verify_audit.ended_before(connection, size)
+        for start in range(0, size, CHUNK):
+            yield from self._heard(start, min(start + CHUNK, size), ended)
+            progress(NAME, min(start + CHUNK, size), size)
+
+    def _heard(self, start: int, stop: int, ended: int) -> Iterator[int]:
         with self._vault.records.read() as connection:
             leaves = log.read(connection, Log.AUDIT, start, stop)
             wanted = [index for index, leaf in enumerate(leaves, start) if _ACTS.search(leaf)]
@@ -75,4 +78,5 @@ class Told:
             if said["outcome"] in _DONE:
                 # Of more objects than a leaf holds, the detail has them all.
                 for about in said["objects"] or detail.get("objects", ()):
-                    self._known |= {hash((said["action"], by, about)) for by in (said["user"], None)}
+                    for by in (said["user"], None):
+                        yield hash((said["action"], by, about))

@@ -82,8 +82,6 @@ class _Reckoning:
     def add(self, case: Case) -> None:
         """Ask every rule about one case: each record type in each jurisdiction."""
         self.clock.check(case)
-        if case.anchor is None:
-            self.missing.add("anchor")
         if case.record_types is None:
             self.missing.add("record_types")
         # No record type at all is what the classifier calls correspondence.

@@ -38,11 +38,9 @@ def _fact(name: str, field: str) -> Callable[[Case], Event]:
 
 
 def _last_activity(case: Case) -> Event:
-    # Without an anchor the latest activity isn't known: the entry itself may be younger than the rest.
-    if case.anchor is None:
-        return Event("the last entry", None, "anchor")
     known = (case.anchor, case.dates["last_encounter"], case.dates["discharged"])
-    return Event("the last entry", max(day for day in known if day is not None))
+    last = max((day for day in known if day is not None), default=None)
+    return Event("the last entry", last, None if last else "anchor")
 
 
 def _last_seen(case: Case) -> Event:
@@ -65,9 +63,10 @@ def _discharge(case: Case) -> Event:
 
 def _claim(case: Case) -> Event:
     # A claim is handed in after the service, never before the entry that tells of it.
-    if case.anchor is None:
+    submitted = case.dates["claim_submitted"] or case.anchor
+    if submitted is None:
         return Event("submission of the claim", None, "anchor")
-    return Event("submission of the claim", max(case.anchor, case.dates["claim_submitted"] or case.anchor))
+    return Event("submission of the claim", max(submitted, case.anchor or submitted))
 
 
 def _optional(name: str, field: str) -> Callable[[Case], Event]:
@@ -94,10 +93,10 @@ def _discharge_or_death(case: Case) -> Event:
 
 def _last_in_effect(case: Case) -> Event:
     # A policy whose end isn't known may still be in effect, so its six years may not have begun.
-    if case.anchor is None or case.dates["last_in_effect"] is None:
-        return Event("the day last in effect", None, "anchor" if case.anchor is None else "last_in_effect")
     ended = case.dates["last_in_effect"]
-    return Event("creation or the day last in effect, the later,", max(case.anchor, ended))
+    if ended is None:
+        return Event("the day last in effect", None, "last_in_effect")
+    return Event("creation or the day last in effect, the later,", max(ended, case.anchor or ended))
 
 
 def _contract_or_audit(case: Case) -> Event:
@@ -156,6 +155,11 @@ _EVENTS: Final[Mapping[str, Callable[[Case], Event]]] = MappingProxyType(
         "product_expiry": _fact("the latest expiry of the product", "product_expires"),
     }
 )
+
+CARE: Final = frozenset({"last_encounter", "service_termination", "therapy_end", "discharge"})
+"""Events that care brings about, so that an entry after them may be of later care. The law counts from them
+all the same: a late result or a letter is none, and where any contact counts the rule says so
+(`contact_includes_entry`). Whoever isn't sure gives both days as possibilities."""
 
 
 def event_of(runs_from: str, case: Case) -> Event:

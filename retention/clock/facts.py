@@ -36,8 +36,9 @@ class Facts:
 
     `record_types` and `jurisdictions` are tuples because all of them apply; an empty `record_types`
     says the mail is of no record type, an empty `jurisdictions` says no more than None. `anchor` is the
-    entry's own vouched date, `captured_at` (a UTC date) stands in for it. `child_born` is the birth of
-    the child of an obstetric record; `later_mammogram` the patient's next one at the same facility;
+    entry's own vouched date, `captured_at` (a UTC date) stands in for it; with neither,
+    the entry is taken to be no younger than the events told. `child_born` is the birth of the child of an
+    obstetric record; `later_mammogram` the patient's next one at the same facility;
     `hold_released` the end of a stated litigation hold; `incompetent` an adult patient without capacity and
     `disability_ended` the end of a disability. The other dates are the events of the schedules'
     `runs_from`, in the past tense; an absent `died`, `practice_closed`, `proceedings_concluded`,

@@ -58,13 +58,20 @@ def joined(terms: Sequence[Term], *, shortest: bool = False) -> str:
     return f"kept {listed}; the {'earlier' if shortest else 'later'} counts"
 
 
-def sentence(words: str, last: date | None, computed: date | None, *, advised: bool = False) -> str:
-    """The whole explanation: the terms, the entry as the earliest end, and the first lawful day."""
+def sentence(
+    words: str, last: date | None, computed: date | None, *, advised: bool = False, of_care: bool = False
+) -> str:
+    """The whole explanation: the terms, the entry as the earliest end, and the first lawful day.
+
+    `of_care`: the terms run from the patient's care, and the entry may be of later care than they know.
+    """
     text = words[0].upper() + words[1:]
     if last is None:
         return f"{text}."
     if computed is not None and last > computed:
         text += f"; never before the entry itself, dated {last}"
+        if of_care:
+            text += " (if that is of later care, give its day as another possibility)"
     if advised:
         return f"{text}; advised, not required. Disposal is advised from {last + ONE_DAY} only."
     return f"{text}. Disposal is lawful from {last + ONE_DAY}."

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from retention.clock import sentences
 from retention.clock.dates import ONE_DAY, add_months, add_years, is_under, year_end
-from retention.clock.events import Event, event_of
+from retention.clock.events import CARE, Event, event_of
 from retention.clock.facts import Case
 from retention.clock.plan import Bound
 from retention.clock.result import ORG_DEFAULT, Candidate, Duty
@@ -347,7 +347,9 @@ def _candidate(
         date=last + ONE_DAY if last else None,
         retain_through=last,
         citation=rule.citation,
-        explanation=sentences.sentence(words, last, through, advised=rule.is_advice),
+        explanation=sentences.sentence(
+            words, last, through, advised=rule.is_advice, of_care=rule.runs_from in CARE
+        ),
         basis=rule.basis,
         verified=rule.verified,
         condition=rule.condition,
@@ -369,7 +371,7 @@ def _default(record_type: str, jurisdiction: str, case: Case, terms: list[Term])
         date=last + ONE_DAY,
         retain_through=last,
         citation="organisation default, where no rule settles the period",
-        explanation=sentences.sentence(words, last, through),
+        explanation=sentences.sentence(words, last, through, of_care=record_type == "medical_record"),
         basis="organisation_default",
         verified="not_applicable",
     )

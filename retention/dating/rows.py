@@ -40,7 +40,7 @@ from retention.policy.store import version as policy_version
 
 CHUNK: Final = 500
 _PAGE: Final = 5_000
-_FIRST: Final = -(2**63)
+FIRST: Final = -(2**63)
 _TOLD: Final = "unconfirmed_told"
 """Name of the number of confirmations that the messages' rows have been told of."""
 
@@ -84,7 +84,7 @@ def save(
 
 def stale(records: Records, verdicts: Verdicts, policy: Policy) -> Iterator[list[int]]:
     """The keys of living messages whose verdict isn't current under a policy, by chunks."""
-    last = _FIRST
+    last = FIRST
     while True:
         query = (
             select(messages.c.pk)
@@ -157,7 +157,7 @@ def tell_unconfirmed(vault: Vault) -> int:
     The guard asks for the confirmations themselves, so nothing hangs on how soon this is done.
     """
     changed = 0
-    last = _FIRST
+    last = FIRST
     with vault.records.read() as connection:
         told = connection.scalar(select(meta.c.value).where(meta.c.name == _TOLD))
         wanted = policy_version(connection).confirmations

@@ -122,6 +122,7 @@ class RetentionRun:
         query = select(
             func.count().label("examined"),
             *(func.sum(case((kind, 1), else_=0)).label(name) for name, kind in kinds.items()),
-        ).where(messages.c.disposed_us.is_(None))
+            # In the table's own order: SQLite would go by the index of the living, and read a page for each.
+        ).where(messages.c.pk > rows.FIRST, messages.c.disposed_us.is_(None))
         row = connection.execute(query).mappings().one()
         return {"as_of": day.isoformat(), **{name: int(row[name] or 0) for name in ("examined", *kinds)}}

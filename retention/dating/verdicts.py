@@ -50,7 +50,7 @@ SCAN_BYTES = 50_000
 """A smaller picture is taken for a logo or a signature; a fax is a TIFF of any size."""
 _OTHERS = ("rule_id", "jurisdiction", "record_type", "date", "citation")
 """What is kept of a rule that didn't govern."""
-_LOGIC = 6
+_LOGIC = 7
 """Grows when this module derives other facts from the same message, or the clock's code another day from the
 same facts, so that all are computed anew."""
 
@@ -201,9 +201,8 @@ class Verdicts:
                 born=patient.born,
                 died=_deaths(patient),
                 emancipated_on=_one_or_several(patient.emancipated),
-                # A message about a patient is itself contact: neither date is earlier than it.
-                last_encounter=_not_before(patient.last_encounter, row["anchor"]),
-                discharged=_not_before(patient.discharged, row["anchor"]),
+                last_encounter=_perhaps_later(patient.last_encounter, row["anchor"]),
+                discharged=_perhaps_later(patient.discharged, row["anchor"]),
             )
         if not patients:
             yield common
@@ -271,8 +270,10 @@ def _opaque(part: Mapping[str, Any]) -> bool:
     return not small_picture or part["content_type"] == "image/tiff"
 
 
-def _not_before(day: date | None, anchor: date) -> date | None:
-    return max(day, anchor) if day is not None else None
+def _perhaps_later(day: date | None, anchor: date) -> Dates:
+    """A message about a patient may be of care that the roster doesn't know of yet, or of what it knows: with
+    the latter she may have been a minor still."""
+    return day if day is None or day >= anchor else (day, anchor)
 
 
 @lru_cache(maxsize=8)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -22,11 +22,9 @@ from retention.disclosures.words import sentence
 from retention.patients.whom import BadPatient, Finder, Whom
 from retention.refusals import NotThere
 from retention.roster.matches import Person
-from retention.roster.reviewing import described
+from retention.roster.shown import described
 from search.access import Action, Actor, Gate, Purpose
 from search.disclosing import LEFT_OUT, Basis, Recipient, Told, read_basis
-
-PAGE: Final = 1_000
 
 
 class Disclosures:
@@ -148,7 +146,7 @@ class Disclosures:
         """What left, newest first; `unstated`: only what nobody has given a legal basis."""
         with look(self._vault, self._gate, actor, Action.DISCLOSURE_READ, "disclosure.list") as act:
             where = [UNSTATED] if unstated else []
-            found = self.book.acts(act.connection, *where, limit=max(1, min(limit, PAGE)))
+            found = self.book.acts(act.connection, *where, limit=max(1, limit))
             act.objects += [one["id"] for one in found]
             act.count = len(found)
             return found

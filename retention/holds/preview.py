@@ -11,7 +11,6 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from sqlalchemy import (
-    BigInteger,
     Column,
     ColumnElement,
     CompoundSelect,
@@ -31,11 +30,12 @@ from sqlalchemy.schema import CreateTable, DropTable
 
 from archiver.store import dialect, standing, tokens
 from archiver.store.schema import CUSTODIAN, deliveries, messages
+from archiver.store.schema.base import KEY
 from archiver.vault import Vault
-from retention.holds import versions
 from retention.holds.query import tree_of
-from retention.holds.report import Reporting, unseen
+from retention.holds.report import unseen
 from retention.holds.scope import NO_SUCH, HoldScope, custodian_tokens, named_messages, patient_pairs
+from retention.holds.sums import Sums
 from search.access import Actor, Gate
 from search.engine.ports import IndexReader
 
@@ -43,7 +43,7 @@ _CHUNK: Final = 5_000
 _FOUND: Final = Table(
     "holdfast_preview",
     MetaData(),
-    Column("message_pk", BigInteger, primary_key=True, autoincrement=False),
+    Column("message_pk", KEY, primary_key=True, autoincrement=False),
     prefixes=["TEMPORARY"],
 )
 _NAMED: Final = Table(
@@ -64,7 +64,7 @@ class Preview:
         self._vault = vault
         self._gate = gate
         self._reader = reader
-        self._reporting = Reporting(vault)
+        self._sums = Sums(vault)
 
     def of(self, connection: Connection, actor: Actor, scope: HoldScope) -> dict[str, Any]:
         """The counts of a scope (see `Holds.preview`), in the caller's reading transaction.
@@ -80,7 +80,8 @@ class Preview:
             stays = exists().where(messages.c.pk == _FOUND.c.message_pk, condition)
             connection.execute(delete(_FOUND).where(~stays))
         elif scope.standing:
-            found = select(messages.c.pk).where(condition)
+            # In the table's own order: SQLite would go by the index of the living, and read a page for each.
+            found = select(messages.c.pk).where(condition).order_by(messages.c.pk)
             connection.execute(_FOUND.insert().from_select(["message_pk"], found))
         named = named_messages(connection, scope)
         self._gate.must_see(actor, named, NO_SUCH, holding=True)
@@ -89,9 +90,8 @@ class Preview:
         if bounded:
             self._keep_seen(connection, actor)
         held = select(_FOUND.c.message_pk)
-        counts: dict[str, Any] = dict(versions.tally(connection, held))
         named_here = select(_NAMED.c.token).where(_NAMED.c.kind == _CUSTODIANS)
-        counts |= self._reporting.breakdown(connection, held, [scope], named_here)
+        counts = self._sums.of(connection, held, [scope], named_here)
         if scope.by_index:
             counts["not_searchable"] = unseen(connection, condition if not bounded else false())
         connection.execute(DropTable(_FOUND))

@@ -12,9 +12,6 @@ from sqlalchemy import (
     RowMapping,
     Select,
     TextClause,
-    distinct,
-    exists,
-    extract,
     func,
     select,
     true,
@@ -22,12 +19,8 @@ from sqlalchemy import (
 
 from archiver.clock import from_us, rfc3339
 from archiver.store.schema import (
-    CUSTODIAN,
     PARTLY_SEARCHABLE,
-    borne_tokens,
-    deliveries,
     hold_custodians,
-    hold_items,
     hold_receipts,
     holds,
     messages,
@@ -38,9 +31,9 @@ from archiver.store.schema import (
 from archiver.vault import Vault
 from retention.fields import SealedFields
 from retention.holds import events, items, versions
-from retention.holds.custodians import tokens_of
 from retention.holds.events import Events
 from retention.holds.scope import HoldScope
+from retention.holds.sums import Sums
 from retention.holds.versions import Versions
 
 
@@ -51,6 +44,7 @@ class Reporting:
         self._vault = vault
         self._fields = SealedFields(vault)
         self._events = Events(vault)
+        self._sums = Sums(vault)
 
     def report(self, connection: Connection, found: Versions, matter: RowMapping) -> dict[str, Any]:
         """A hold with its criteria, versions, history, release and counts."""
@@ -60,7 +54,8 @@ class Reporting:
         ids = [row["id"] for row in standing_rows]
         scopes = [HoldScope.from_json(self._open(row)["scope"]) for row in standing_rows]
         history = self._events.of(connection, versions.known_as(found[0]))
-        report = versions.summary(connection, found) | versions.tally(connection, versions.held_by(ids))
+        sums = self._sums.of(connection, versions.held_by(ids), scopes, _named_by(ids), ids)
+        report = versions.summary(connection, found)
         report |= {
             "matter_name": self._fields.open(matter["id"], matter["sealed"])["name"],
             "criteria": told[-1]["criteria"],
@@ -72,30 +67,12 @@ class Reporting:
             "release": self._release(found, history),
             "versions": told,
             "history": history,
-            **self.breakdown(connection, versions.held_by(ids), scopes, _named_by(ids), ids),
+            **sums,
         }
         if newest["by_index"]:
             asked = messages.join(holds, true())
             report["not_searchable"] = unseen(connection, items.covers(newest["id"]), asked)
         return report
-
-    def breakdown(
-        self,
-        connection: Connection,
-        held: Select[Any],
-        scopes: Sequence[HoldScope],
-        named: Select[Any],
-        own: Sequence[str] = (),
-    ) -> dict[str, Any]:
-        """Messages with the keys `held` by the custodians that criteria name (`named` are their tokens), by
-        source, and by month of their vouched date; how many are under other holds than the rows `own` too. A
-        message may count for several custodians and sources."""
-        return {
-            "custodians": self._by_custodian(connection, held, scopes, named),
-            "sources": self._by_source(connection, held),
-            "months": _by_month(connection, held),
-            "also_held": _also_held(connection, held, own),
-        }
 
     # --- inside -------------------------------------------------------------------------------
 
@@ -147,55 +124,6 @@ class Reporting:
             "released_at": _moment(newest["released_us"]) if not versions.protecting(found) else None,
         }
 
-    def _by_custodian(
-        self, connection: Connection, held: Select[Any], scopes: Sequence[HoldScope], named: Select[Any]
-    ) -> dict[str, int]:
-        # Not `IN`: SQLite would then try every name on every message.
-        is_named = exists(named.where(named.selected_columns[0] == borne_tokens.c.token))
-        theirs = (
-            select(borne_tokens.c.token, func.count(distinct(messages.c.pk)))
-            .join(messages, messages.c.seq == borne_tokens.c.seq)
-            .where(borne_tokens.c.field == CUSTODIAN, is_named, messages.c.pk.in_(held))
-            .group_by(borne_tokens.c.token)
-        )
-        counts = {bytes(token): int(number) for token, number in connection.execute(theirs)}
-        found = {}
-        for address in dict.fromkeys(address for scope in scopes for address in scope.custodians):
-            spelt = [token for token in tokens_of(self._vault.blind, address) if token in counts]
-            if len(spelt) > 1:  # some message may bear both
-                both = theirs.with_only_columns(func.count(distinct(messages.c.pk))).group_by(None)
-                found[address] = int(connection.scalar(both.where(borne_tokens.c.token.in_(spelt))) or 0)
-            else:
-                found[address] = sum(counts[token] for token in spelt)
-        return found
-
-    def _by_source(self, connection: Connection, held: Select[Any]) -> list[dict[str, Any]]:
-        brought = (
-            select(deliveries.c.source_id, deliveries.c.message_pk)
-            .where(deliveries.c.message_pk.in_(held))
-            .distinct()
-            .subquery()
-        )
-        rows = connection.execute(
-            select(
-                brought.c.source_id,
-                func.count().label("messages"),
-                func.sum(messages.c.size).label("bytes"),
-            )
-            .join(messages, messages.c.pk == brought.c.message_pk)
-            .group_by(brought.c.source_id)
-            .order_by(func.count().desc(), brought.c.source_id)
-        ).all()
-        return [
-            {
-                "id": row.source_id,
-                "name": self._vault.sources.get(row.source_id).name,
-                "messages": row.messages,
-                "bytes": int(row.bytes),
-            }
-            for row in rows
-        ]
-
 
 def unseen(
     connection: Connection, within: ColumnElement[bool], asked: FromClause = messages
@@ -218,41 +146,6 @@ def unseen(
 def _named_by(ids: Sequence[str]) -> Select[Any]:
     """The tokens of the custodians that these rows of holds name."""
     return select(hold_custodians.c.token).where(hold_custodians.c.hold_id.in_(ids))
-
-
-def _by_month(connection: Connection, held: Select[Any]) -> list[dict[str, Any]]:
-    year, month = extract("year", messages.c.anchor), extract("month", messages.c.anchor)
-    rows = connection.execute(
-        select(
-            year.label("year"),
-            month.label("month"),
-            func.count().label("messages"),
-            func.sum(messages.c.size).label("bytes"),
-        )
-        .where(messages.c.pk.in_(held))
-        .group_by(year, month)
-        .order_by(year, month)
-    )
-    return [
-        {
-            "month": f"{int(row.year):04}-{int(row.month):02}",
-            "messages": row.messages,
-            "bytes": int(row.bytes),
-        }
-        for row in rows
-    ]
-
-
-def _also_held(connection: Connection, held: Select[Any], own: Sequence[str]) -> int:
-    """How many of these messages an unreleased hold beside `own` has taken in as well."""
-    counted = (
-        select(func.count(distinct(hold_items.c.message_pk)))
-        .join(holds, holds.c.id == hold_items.c.hold_id)
-        .where(
-            holds.c.state != "released", hold_items.c.hold_id.not_in(own), hold_items.c.message_pk.in_(held)
-        )
-    )
-    return int(connection.scalar(counted) or 0)
 
 
 def _moment(us: int | None) -> str | None:

@@ -24,6 +24,8 @@ from archiver.vault import Vault
 AT_ONCE: Final = 50
 """Mails claimed at a time: so many wait for the claim's end when a process dies with them."""
 CLAIM: Final = timedelta(minutes=10)
+BUSY: Final = timedelta(seconds=150)
+"""No mail is begun later than this: a slow relay would outlast the claim, and jobs of the same lane wait."""
 LONGEST_WAIT: Final = timedelta(hours=1)
 REFUSED_WAIT: Final = timedelta(hours=24)
 """Between two tries of a mail that the relay refuses for good (5xx): somebody may mend the mailbox. A relay
@@ -44,14 +46,15 @@ class Sending(ABC):
         self._name = name
 
     def flush(self) -> int:
-        """Send what is due; how many mails the relay took. Never raises for the relay's sake."""
+        """Send what is due, for as long as others needn't wait for it; how many mails the relay took. Never
+        raises for the relay's sake."""
         sent = 0
+        end = time.monotonic() + BUSY.total_seconds()
         while self._vault.settings.notice_relay and (rows := self._claim()):
-            end = time.monotonic() + CLAIM.total_seconds() / 2
             for number, row in enumerate(rows):
-                if time.monotonic() > end:  # so slow a relay would outlast the claim
+                if time.monotonic() > end:
                     self._give_back(rows[number:])
-                    break
+                    return sent
                 try:
                     sent += self._send(row)
                 except RelayError as error:
@@ -134,16 +137,15 @@ class Sending(ABC):
             self._taken(connection, row, now_us)
 
     def _failed(self, row: RowMapping, error: RelayError) -> None:
-        code = f"smtp_{error.smtp_code}" if error.smtp_code else "unreachable"
         log.warning("%s was not sent and will be tried again: %s", self._name, error)
         wait = min(timedelta(minutes=2 ** min(row["tries"], 6)), LONGEST_WAIT)
         if error.smtp_code and error.smtp_code >= 500 and not error.refuses_us:
             wait = REFUSED_WAIT
         with self._vault.records.write() as connection:
-            self._change(connection, row, tries=row["tries"] + 1, failure=code)
+            self._change(connection, row, tries=row["tries"] + 1, failure=error.kind)
             self._next(connection, [row], wait)
-            if code != row["failure"]:
-                self._record(connection, row, "failed", code)
+            if error.kind != row["failure"]:
+                self._record(connection, row, "failed", error.kind)
 
     def _change(self, connection: Connection, row: RowMapping, **values: Any) -> None:
         connection.execute(

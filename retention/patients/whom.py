@@ -18,7 +18,7 @@ from retention.refusals import NotThere
 from retention.roster.evidence import BIRTH, birth_value
 from retention.roster.matches import Matcher, Person
 from retention.roster.names import key_of
-from retention.roster.reviewing import described
+from retention.roster.shown import described
 from search.access import Action, Actor, Purpose
 from search.language.tree import Query, Tag, any_of
 from search.policy import may, shows_identifiers

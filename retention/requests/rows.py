@@ -30,7 +30,7 @@ from retention.refusals import NotThere
 from retention.requests.errors import CaseClosed
 from retention.requests.marks import GROUNDS, REVIEWABLE, Mark
 from retention.roster.matches import Matcher
-from retention.roster.reviewing import described
+from retention.roster.shown import described
 from search.disclosing import Recipient
 
 

@@ -33,8 +33,10 @@ from retention.errors import RetentionError
 from retention.fields import SealedFields
 from retention.refusals import AlreadyDisposed, NotThere, WrongState
 from retention.roster import stale
+from retention.roster.decisions import MatchDecisions
 from retention.roster.matches import Matched, Matcher, Person
 from retention.roster.names import key_of
+from retention.roster.shown import described
 from retention.roster.tokens import name_token
 from search.access import NO_SUCH_MESSAGE, Action, Actor, Gate, OutOfScope, Purpose
 
@@ -58,6 +60,7 @@ class RosterReview:
         self._gate = gate
         self._fields = SealedFields(vault)
         self._matcher = Matcher(vault)
+        self.decisions = MatchDecisions(vault, gate)
 
     def status(self, actor: Actor) -> dict[str, int]:
         """How large the roster is and what is still to be done: `{patients, records, names, names_waiting,
@@ -212,7 +215,7 @@ class RosterReview:
             act.connection.execute(match_decisions.insert(), decided)
             act.objects += [str(one["id"]) for one in decided]
             _felt(act.connection, pk)
-        return {"message": message_id, "decisions": self._decisions_of(pk)}
+        return {"message": message_id, "decisions": self.decisions.of_message(pk)}
 
     def undo(self, actor: Actor, message_id: str, reason: str) -> dict[str, Any]:
         """Take back what was decided on a message; then it may be about any of them again."""
@@ -223,7 +226,7 @@ class RosterReview:
             if not self._undo(act, actor, pk):
                 raise WrongState("nothing is decided on this message")
             _felt(act.connection, pk)
-        return {"message": message_id, "decisions": self._decisions_of(pk)}
+        return {"message": message_id, "decisions": self.decisions.of_message(pk)}
 
     # --- inside -------------------------------------------------------------------------------
 
@@ -289,10 +292,10 @@ class RosterReview:
         """The messages from there on that bear a token which several persons share, some at a time: who
         they are is worked out once, since most may turn out to be about one person."""
         person = func.coalesce(patients.c.person, patients.c.id)
-        # Few of a roster's tokens are on several records: only of these is it asked whose they are.
+        # Few of a roster's tokens are on several records: only of these is it asked whose and of what kind
+        # they are. Their index alone tells which; to ask the kind first read a page for each token there is.
         several = (
             select(patient_tokens.c.token)
-            .where(patient_tokens.c.kind.in_(MATCHING))
             .group_by(patient_tokens.c.token)
             .having(func.count() > 1)
             .subquery()
@@ -342,57 +345,6 @@ class RosterReview:
             .where(match_decisions.c.message_pk == pk, match_decisions.c.undone_us.is_(None))
             .values(undone_us=to_us(self._vault.clock.now()), undone_by=actor.user_id)
         ).rowcount
-
-    def _decisions_of(self, pk: int) -> list[dict[str, Any]]:
-        with self._vault.records.read() as connection:
-            rows = connection.execute(
-                select(match_decisions)
-                .where(match_decisions.c.message_pk == pk)
-                .order_by(match_decisions.c.decided_us, match_decisions.c.id)
-            ).all()
-        return [
-            {
-                "id": row.id,
-                "patient": row.patient_id,
-                "about": bool(row.about),
-                "reason": self._fields.open(row.id, row.sealed_reason)["reason"],
-                "decided_at": rfc3339(from_us(row.decided_us)),
-                "decided_by": row.decided_by,
-                "undone_at": rfc3339(from_us(row.undone_us)) if row.undone_us is not None else None,
-                "undone_by": row.undone_by,
-            }
-            for row in rows
-        ]
-
-
-def described(person: Person) -> dict[str, Any]:
-    """A patient in short; patient information."""
-    names = dict.fromkeys(name for record in person.records for name in record.all_names)
-    return {
-        "id": person.id,
-        "numbers": list(person.numbers),
-        "systems": sorted({record.system for record in person.records if record.system}),
-        "name": next(iter(names), ""),
-        "born": _shown(person.born),
-        "died": _shown(person.died),
-        "emancipated": _shown(_known(person.emancipated)),
-        "deceased": any(record.deceased or record.died for record in person.records),
-        "states": sorted(person.states),
-        "last_encounter": _shown(person.last_encounter),
-        "discharged": _shown(person.discharged),
-        "records": len(person.records),
-    }
-
-
-def _known(days: tuple[Any, ...]) -> Any:
-    known = tuple(day for day in days if day is not None)
-    return known[0] if len(known) == 1 else known or None
-
-
-def _shown(value: Any) -> Any:
-    if isinstance(value, tuple):
-        return [one.isoformat() for one in value]
-    return value.isoformat() if value is not None else None
 
 
 def _felt(connection: Connection, pk: int) -> None:

@@ -10,7 +10,6 @@ from typing import Any, Final, Protocol
 
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from sqlalchemy import Connection, RowMapping, select, update
-from webauthn.helpers import decode_credential_public_key, decoded_public_key_to_cryptography
 
 from archiver.capture.ids import new_id
 from archiver.clock import to_us
@@ -223,6 +222,9 @@ class Kept:
 
 def _assertion(signed: Signed) -> dict[str, str]:
     """An assertion as it is kept, and as a stranger reads it: base64 of the authenticator's own bytes."""
+    # Only here: what indexes beside an import keeps holds too, and would load it for nothing.
+    from webauthn.helpers import decode_credential_public_key, decoded_public_key_to_cryptography
+
     key: Any = decoded_public_key_to_cryptography(decode_credential_public_key(signed.public_key))
     spki = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     raw = {

@@ -105,7 +105,7 @@ def open_database(folder: Path, key: bytes, *, create: bool, cache_mib: int) -> 
         raise ValueError("the index key must be 32 bytes")
     path = folder / FILE_NAME
     if create:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         # SQLite would make the file with the process's umask; nobody else needs even its size.
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     elif not path.exists():

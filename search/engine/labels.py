@@ -38,8 +38,16 @@ FIRST: Final = _FIRST
 
 def label_of(tag: str) -> str:
     """Return a tag in the form queries have it in, whoever made it."""
+    return _remembered(tag) if len(tag) <= _LONGEST else _label_of(tag)
+
+
+def _label_of(tag: str) -> str:
     name, _, value = tag.partition(":")
     return tag_of(name, value)
+
+
+# The same people, record types and States come again and again.
+_remembered: Final = lru_cache(maxsize=8_192)(_label_of)
 
 
 def changes(label: str) -> bool:

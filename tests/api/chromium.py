@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import select
@@ -14,6 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+PATIENCE = 60.0
+"""Seconds within which the browser answers, a page is there, and what a page is waited for happens."""
 FLAGS = (
     "--headless",
     "--no-sandbox",
@@ -34,6 +37,14 @@ def find_chromium() -> str | None:
     return next((found for name in ("chromium", "chromium-browser") if (found := shutil.which(name))), None)
 
 
+class Moving(Exception):
+    """A page that was asked is on its way to another one: the answer is nobody's."""
+
+
+_MOVING = ("navigated or closed", "context was destroyed", "Cannot find")
+"""What the browser says of a call that a new page overtook."""
+
+
 class Browser:
     """One page of a browser."""
 
@@ -41,6 +52,8 @@ class Browser:
         self._reading, self._writing = reading, writing
         self._buffer = b""
         self._last = 0
+        self._pages = 0
+        self._loaded = False
         self.complaints: list[str] = []
         target = self._call("Target.createTarget", url="about:blank")["targetId"]
         self._session = self._call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
@@ -83,10 +96,13 @@ class Browser:
         return answer["result"].get("value")
 
     def until(self, script: str, wanted: str) -> None:
-        """Wait until an expression's text has some words in it."""
-        deadline = time.monotonic() + 20
-        while wanted not in str(found := self.read(script)):
+        """Wait until an expression's text has some words in it, whatever pages come meanwhile."""
+        deadline = time.monotonic() + PATIENCE
+        found = None
+        while found is None or wanted not in found:
             assert time.monotonic() < deadline, found
+            with contextlib.suppress(Moving):
+                found = str(self.read(script))
             time.sleep(0.02)
 
     def authenticator(self, transport: str = "internal") -> str:
@@ -108,6 +124,8 @@ class Browser:
         found = []
         for width in widths:
             self.size(width, 900)
+            # The page is laid out anew in its own time.
+            self.until("`is ${innerWidth};`", f"is {width};")
             if self.read("document.documentElement.scrollWidth") > width:
                 found.append(width)
         return found
@@ -128,10 +146,12 @@ class Browser:
     # --- inside -------------------------------------------------------------------------------
 
     def _after(self, act: Any) -> None:
-        self._loaded = False
+        """Do something and wait until another page than the one before is whole: what is still told of the
+        one before, of an empty first page too, isn't it."""
+        before = self._pages
         act()
-        deadline = time.monotonic() + 30
-        while not self._loaded:
+        deadline = time.monotonic() + PATIENCE
+        while self._pages == before or not self._loaded:
             self._take(self._receive(deadline))
 
     def _call(self, method: str, session: str | None = None, **parameters: Any) -> dict[str, Any]:
@@ -140,17 +160,22 @@ class Browser:
         if session:
             message["sessionId"] = session
         os.write(self._writing, json.dumps(message).encode() + b"\0")
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + PATIENCE
         while True:
             answer = self._receive(deadline)
             if answer.get("id") == self._last:
+                if any(said in answer.get("error", {}).get("message", "") for said in _MOVING):
+                    raise Moving(answer["error"]["message"])
                 assert "error" not in answer, answer
                 result: dict[str, Any] = answer["result"]
                 return result
             self._take(answer)
 
     def _take(self, event: dict[str, Any]) -> None:
-        if event.get("method") == "Page.loadEventFired":
+        if event.get("method") == "Page.frameNavigated" and "parentId" not in event["params"]["frame"]:
+            self._pages += 1
+            self._loaded = False
+        elif event.get("method") == "Page.loadEventFired":
             self._loaded = True
         elif event.get("method") == "Log.entryAdded":
             entry = event["params"]["entry"]
@@ -192,7 +217,7 @@ def chromium(profile: Path, command: str) -> Iterator[Browser]:
         os.close(ours_out)
         os.close(ours_in)
         try:
-            process.wait(10)
+            process.wait(20)
         except subprocess.TimeoutExpired:
             process.kill()
-            process.wait(10)
+            process.wait(20)

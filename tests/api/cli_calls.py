@@ -32,8 +32,16 @@ SECOND = "second"
 """The token of another compliance officer than the one who made the world."""
 
 
+TODAY = "today"
+"""Becomes the day of the call: the table is made long before, and midnight may lie between."""
+
+
 def fixed(*args: str) -> Callable[[Mapping[str, str]], list[str]]:
-    return lambda ids: [ids.get(arg.removeprefix("@"), arg) for arg in args]
+    def meant(ids: Mapping[str, str]) -> list[str]:
+        known = {**ids, TODAY: datetime.now(UTC).date().isoformat()}
+        return [known.get(arg.removeprefix("@"), arg) for arg in args]
+
+    return meant
 
 
 def officer(*args: str, purpose: bool = False, wrong: Role = ADMIN) -> Call:
@@ -48,7 +56,6 @@ def operator(*args: str, codes: tuple[int, ...] = (0,)) -> Call:
     return Call(fixed(*args), codes=codes)
 
 
-TODAY = datetime.now(UTC).date().isoformat()
 CALLS: dict[str, Call] = {
     "init": operator(),
     "serve": operator(),
@@ -100,6 +107,7 @@ CALLS: dict[str, Call] = {
     "roster list": officer("--name", "Ada Test", purpose=True),
     "roster show": officer("MRN-7077", purpose=True),
     "roster ambiguous": officer(purpose=True),
+    "roster decisions": officer(purpose=True),
     "roster decide": officer("@matched", "--about", "MRN-7077", "--reason", "his birth date"),
     "roster undo": officer("@undecided"),
     "patient find": officer("MRN-7077", purpose=True),

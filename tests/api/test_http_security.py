@@ -323,6 +323,17 @@ def test_guessing_is_slowed_and_good_tokens_still_pass(shared_house: House) -> N
     assert shared_house.client(Role.LEGAL).get(f"{API}/session").status_code == 200
 
 
+def test_who_shows_nothing_is_told_the_same_however_often(shared_house: House) -> None:
+    """A walk over all routes without a token guesses nothing; the log has it in few entries all the same."""
+    client = shared_house.client()
+    start = shared_house.audit_size()
+    answers = [client.get(f"{API}/session") for _ in range(BURST + 3)]
+    assert {(a.status_code, a.json()["code"]) for a in answers} == {(401, "not_signed_in")}
+    assert shared_house.audit_size() <= start + BURST
+    # Nor does it use up what those have who mistype.
+    assert shared_house.client("hf_" + "D" * 43).get(f"{API}/session").status_code == 401
+
+
 def test_a_program_learns_how_to_sign_in(shared_house: House) -> None:
     """RFC 6750, 3.1, and RFC 9728, 5.1: what was wrong, and where it stands how to do it right."""
     where = f"{shared_house.app.settings.url}/.well-known/oauth-protected-resource/api/v1"

@@ -55,7 +55,7 @@ def stored(app: App) -> dict[str, int]:
     return {source.name: source.stored for source in app.vault.sources.all()}
 
 
-async def serve(app: App, until: Any, timeout: float = 30.0) -> float:
+async def serve(app: App, until: Any, timeout: float = 90.0) -> float:
     """Run the mailboxes until `until()` is true; return the seconds they took to stop."""
     ending = asyncio.Event()
     with app.intake(None) as intake:
@@ -67,7 +67,7 @@ async def serve(app: App, until: Any, timeout: float = 30.0) -> float:
             await asyncio.sleep(0.05)
         began = time.monotonic()
         ending.set()
-        await asyncio.wait_for(task, 20)
+        await asyncio.wait_for(task, 60)
         return time.monotonic() - began
 
 
@@ -95,7 +95,8 @@ def test_slow_and_dead_servers_hold_up_nobody(
                 for gap in gaps
             )
 
-        assert asyncio.run(serve(app, read)) < 15
+        # Those that wait for an answer, up to a minute, are left at the grace's end, three seconds.
+        assert asyncio.run(serve(app, read)) < 25
         assert dead
     assert stored(app)["good"] == 30
 

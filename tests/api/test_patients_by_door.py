@@ -226,3 +226,35 @@ def test_two_systems_on_the_command_line_and_the_desk(
     # Whoever decides reads the mail first: one button away, for the purpose already stated.
     link = page.split('action="/messages/')[1].split('"')[0]
     assert "MRN-1001" in browser.post(f"/messages/{link}", data=data).text
+
+    # What is decided is listed by every door, for whoever is asked who said so.
+    url = "/api/v1/roster/decisions"
+    client = clinic.client(OFFICER)
+    about = {"message": link, "about": ["1001"], "reason": "two have this number"}
+    assert client.post(url, json=about).status_code == 422
+    assert client.post(url, json={"message": link, "none": True, "reason": "a <b>neighbour</b>"}).is_success
+    assert client.get(url).status_code == 422, "without a purpose"
+    headers = {"X-Purpose": "operations"}
+    listed = client.get(url, params={"message": link}, headers=headers).json()
+    assert [one["about"] for one in listed["items"]] == [False, False]
+    assert {one["patient"]["name"] for one in listed["items"]} == {"Bob Poe", "Roe, Jane"}
+    first = client.get(url, params={"limit": 1}, headers=headers).json()
+    rest = client.get(url, params={"limit": 1, "after": first["next"]}, headers=headers).json()
+    assert [*first["items"], *rest["items"]] == listed["items"]
+    assert client.get(url, params={"after": "x"}, headers=headers).json()["code"] == "bad_cursor"
+    monkeypatch.setenv("HOLDFAST_TOKEN", clinic.tokens[OFFICER])
+    capsys.readouterr()
+    assert main(["roster", "decisions", "--purpose", "operations", "--message", link, "--json"]) == 0
+    assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == listed["items"]
+    assert main(["roster", "decisions", "--purpose", "operations", "--limit", "1"]) == 0
+    shown = capsys.readouterr().out
+    assert f"more: --after {first['next']}" in shown
+    assert "not about" in shown
+    page = browser.post("/patients/decisions", data=data).text
+    assert "a &lt;b&gt;neighbour&lt;/b&gt;" in page
+    assert "Bob Poe" in page
+    undo = {**data, "message": page.split('name="message" value="')[1].split('"')[0]}
+    assert "may be about any of them again" in browser.post("/patients/undo", data=undo).text
+    assert listed["items"][0]["decided_by_name"] in page
+    again = client.get(url, params={"message": link}, headers=headers).json()["items"]
+    assert all(one["undone_at"] and one["undone_by"] for one in again)

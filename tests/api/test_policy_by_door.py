@@ -72,6 +72,7 @@ def test_own_terms_by_http(house: House) -> None:
     items = manager.get("/api/v1/retention/policy/entries", params={"ended": True}).json()["items"]
     assert [step["did"] for step in items[0]["steps"]] == ["set", "end_asked", "end_approved"]
     assert manager.get("/api/v1/retention/policy").json()["default_years"] == 10
+    assert manager.get("/api/v1/retention").json() == manager.get("/api/v1/retention/policy").json()
 
 
 def test_forecast_and_simulation_by_http(house: House) -> None:

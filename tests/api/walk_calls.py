@@ -111,6 +111,7 @@ CALLS: dict[tuple[str, str], Call] = {
     ("POST", f"{API}/roster/search"): _json(name="Jane Roe", purpose="operations"),
     ("GET", f"{API}/roster/patients/{{id}}"): lambda _: {"headers": PURPOSE},
     ("GET", f"{API}/roster/ambiguous"): lambda _: {"headers": PURPOSE},
+    ("GET", f"{API}/roster/decisions"): lambda _: {"headers": PURPOSE},
     ("POST", f"{API}/roster/decisions"): _json(
         message=lambda s: s.about, about=["MRN-1"], reason="her birth date"
     ),
@@ -124,6 +125,7 @@ CALLS: dict[tuple[str, str], Call] = {
     ("POST", f"{API}/units/{{id}}"): _json(states=["NY"]),
     ("POST", "/patients"): lambda _: {"data": {"name": "Jane Roe", "purpose": "operations"}},
     ("POST", "/patients/ambiguous"): lambda _: {"data": {"purpose": "operations"}},
+    ("POST", "/patients/decisions"): lambda _: {"data": {"purpose": "operations"}},
     ("POST", "/patients/decide"): lambda s: {"data": {"message": s.about, "none": "y", "reason": "no"}},
     ("POST", "/patients/undo"): lambda s: {"data": {"message": s.decided[1]}},
     ("POST", "/units"): lambda s: {

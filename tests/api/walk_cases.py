@@ -3,7 +3,6 @@ far as it needs to be, made by other people than who then calls."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import select
@@ -26,7 +25,8 @@ NOBODY = Whom("MRN-9")
 _PATIENT = {"patient": {"patient": "MRN-1"}}
 _BY_HAND = {"legal_basis": "oversight", "recipient": "State Board"}
 _FACTOR = {"answer": "none was read", "risk": "low"}
-_DAY = datetime.now(UTC).date().isoformat()
+_DAY = "today"
+"""Becomes the day of the call."""
 
 JSON: dict[str, dict[str, Any]] = {
     "requests": {"name": "Jane Roe", **_PATIENT},
@@ -146,12 +146,17 @@ class Walk:
             her = {"patient": self.exposed}
             return {"json": her} if path.startswith(API) else {"data": her}
         if path.startswith(API):
-            return {"json": JSON.get(path.removeprefix(f"{API}/"), {})}
-        data = dict(DATA.get(path.strip("/"), {}))
+            return {"json": self._of_today(JSON.get(path.removeprefix(f"{API}/"), {}))}
+        data = self._of_today(DATA.get(path.strip("/"), {}))
         if path == "/requests/{id}/approve":
             case = self.address(method, path).split("/")[2]
             data["sha256"] = self._app.cases.requests.show(self._second, case)["items"]["sha256"]
         return {"data": data}
+
+    def _of_today(self, given: dict[str, Any]) -> dict[str, Any]:
+        """The same with today's date, by the archive's clock, where it is meant."""
+        today = self._app.clock.now().date().isoformat()
+        return {name: today if value == _DAY else value for name, value in given.items()}
 
     def address(self, method: str, path: str) -> str:
         """Where a route is called."""

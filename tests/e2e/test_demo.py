@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.processes import interruptible
+
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = [sys.executable, "-m", "api.demo"]
 
@@ -55,9 +57,11 @@ def test_the_demo_checks_itself(tmp_path: Path, environment: dict[str, str]) -> 
 def test_the_demo_is_stopped(
     tmp_path: Path, environment: dict[str, str], until: str, ending: signal.Signals
 ) -> None:
-    with subprocess.Popen(
-        COMMAND, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True
-    ) as process:
+    with interruptible():
+        begun = subprocess.Popen(
+            COMMAND, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True
+        )
+    with begun as process:
         assert process.stdout is not None
         told = []
         for line in process.stdout:

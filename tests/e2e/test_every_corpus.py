@@ -36,6 +36,8 @@ from tests.support.corpus_oracle import (
 from tests.support.holdfast import Home, actor
 from tests.support.smtp import Session, stuffed
 
+pytestmark = pytest.mark.timeout(1_200)
+
 
 def folders(corpora: Path) -> list[Path]:
     """Every folder but Enron's, which is larger than all others together: see `test_real_mail`."""

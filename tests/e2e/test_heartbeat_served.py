@@ -66,13 +66,15 @@ def test_it_comes_back_and_is_seen_by_everyone_who_may(tmp_path: Path) -> None:
         # The watch looks at every full minute; this test doesn't wait for it.
         with home.app() as app:
             app.watch.run()
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 110
         shown = home.ok("source", "show", "exchange", "--json").document
         while shown["heartbeat"]["last_arrived"] is None and time.monotonic() < deadline:
             time.sleep(0.2)
             shown = home.ok("source", "show", "exchange", "--json").document
         assert shown["heartbeat"]["last_arrived"] is not None
-        assert 0 <= shown["heartbeat"]["latency_seconds"] < 60
+        assert 0 <= shown["heartbeat"]["latency_seconds"] < 120
+        # Its counts may have been read a moment before it came.
+        shown = home.ok("source", "show", "exchange", "--json").document
         assert (shown["received"], shown["stored"], shown["gaps"]) == (1, 1, [])
         assert server.stop() == 0
         log = server.errors

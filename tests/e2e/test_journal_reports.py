@@ -180,9 +180,9 @@ def test_second_deliveries_add_source_folder_and_custodian(desk: Desk, tmp_path:
     with dovecot_server(tmp_path, tmp_path / "Maildir") as dovecot:
         named = ("--user", USER, "--password", "env:MAILBOX_PASSWORD", "--ca", str(dovecot.ca_file))
         desk.home.ok("source", "add", "imap", "box", f"imaps://localhost:{dovecot.port}/", *named)
-        for _ in range(300):
-            if desk.home.sources()["box"]["duplicates"]:
-                break
+        deadline = time.monotonic() + 120
+        while not desk.home.sources()["box"]["duplicates"]:
+            assert time.monotonic() < deadline
             time.sleep(0.1)
     assert desk.home.sources()["box"]["duplicates"] == 1
 

@@ -34,7 +34,7 @@ def wait_until(home: Home, received: int, timeout: float = 200.0) -> None:
     deadline = time.monotonic() + timeout
     while counts(home)[0] < received:
         assert time.monotonic() < deadline, counts(home)
-        time.sleep(0.1)
+        time.sleep(0.02)
 
 
 @pytest.mark.timeout(500)

@@ -137,8 +137,13 @@ def ask_over_http(server: HoldfastServer, token: str) -> None:
     with httpx.Client(
         base_url=f"http://127.0.0.1:{server.http}", headers=headers, trust_env=False, timeout=60
     ) as client:
-        good = client.post("/api/v1/search", json={"query": f"subject:{marker('smtpsubject')}"})
-        assert good.json()["total"] == 1, good.text
+        deadline = time.monotonic() + 60
+        while True:
+            good = client.post("/api/v1/search", json={"query": f"subject:{marker('smtpsubject')}"})
+            if good.json()["total"] == 1:
+                break
+            assert time.monotonic() < deadline, good.text
+            time.sleep(0.1)  # until the index has caught up
         assert client.post("/api/v1/search", json={"query": f"{marker('bad')}:x ("}).status_code == 400
         assert client.get("/api/v1/search", params={"q": marker("url")}).status_code in (404, 405)
         assert client.get(f"/api/v1/messages/{marker('id')}").status_code == 404
@@ -157,11 +162,10 @@ def say_something_of(home: Home, officer: str, message: str) -> None:
 
 
 def wait_for_mail(home: Home, stored: int) -> None:
-    for _ in range(600):
-        if sum(source["stored"] for source in home.sources().values()) >= stored:
-            return
+    deadline = time.monotonic() + 120
+    while sum(source["stored"] for source in home.sources().values()) < stored:
+        assert time.monotonic() < deadline, home.sources()
         time.sleep(0.1)
-    raise AssertionError(home.sources())
 
 
 @pytest.mark.timeout(400)

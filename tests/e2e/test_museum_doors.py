@@ -74,7 +74,7 @@ def test_by_import(tmp_path: Path, exhibits: dict[str, bytes]) -> None:
 
 def wait_until_indexed(home: Home) -> None:
     """Until no message waits for the index."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     with home.app() as app:
         while app.room.not_searchable(actor())["waiting"]:
             assert time.monotonic() < deadline

@@ -22,6 +22,8 @@ from tests.servers.postgres import fresh_database
 from tests.support.holdfast import Home, actor
 from tests.support.plain_scan import Plain, consecutive, frequencies, header_names, split_mbox, tokens
 
+pytestmark = pytest.mark.timeout(1_200)
+
 Question = Callable[[Plain], bool]
 """Does a query find this message? As a plain reader of it would say."""
 

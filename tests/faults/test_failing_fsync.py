@@ -60,7 +60,7 @@ def deliver(app: App, raws: Sequence[bytes]) -> list[Receipt | BaseException]:
     source = app.vault.sources.by_name("feed") or app.vault.sources.add("journal", "feed")
     with app.intake(None) as intake:
         futures = [intake.submit(Arrival(raw, source.id)) for raw in raws]
-        wait(futures, 60)
+        wait(futures, 200)
     return [future.exception() or future.result() for future in futures]
 
 

@@ -37,8 +37,8 @@ def ready(server: HoldfastServer) -> httpx.Response:
 
 
 def found(server: HoldfastServer, token: str, expected: int) -> None:
-    """The search finds so many messages, within a few seconds of indexing."""
-    for _ in range(100):
+    """The search finds so many messages, once they are indexed."""
+    for _ in range(600):
         answer = search(server, token)
         assert answer.status_code == 200, answer.text
         if answer.json()["total"] == expected:

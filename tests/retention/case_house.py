@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from api.cases import Cases, cases_of
 from archiver.ledger import log
@@ -27,6 +28,7 @@ from tests.support.blank import lay_out
 JANE = Patient("MRN-1001", "Jane Roe", born=date(1950, 1, 2), email="jane@home.example", state="NC")
 BOB = Patient("MRN-2002", "Bob Poe", born=date(1971, 3, 4), state="NY")
 CONTACT = "Pat Poe, Privacy Officer, +1 919 555 0100"
+ZONE = "America/New_York"
 ASKING: dict[str, Any] = {
     "name": "Jane Roe",
     "address": "1 Elm Street\nRaleigh, NC 27601",
@@ -98,17 +100,19 @@ def open_small_office(folder: Path, **changed: Any) -> Iterator[Office]:
 
 @contextmanager
 def open_office(settings: Settings, **changed: Any) -> Iterator[Office]:
-    """An office with two patients on the roster and no mail."""
+    """An office with two patients on the roster and no mail; it is noon there, so that its day is the one of
+    UTC and stays so, whenever the tests run and however many days of 23 or 25 hours they let go by."""
     chosen = {
         "provider_type": "hospital",
         "jurisdictions": ("NY",),
         "hold_cooling_days": 0,
         "organisation": "Sample Clinic",
         "privacy_contact": CONTACT,
-        "time_zone": "America/New_York",
+        "time_zone": ZONE,
         **changed,
     }
     with open_house(settings.model_copy(update=chosen)) as house:
+        house.clock.ahead = _until_noon(house.clock.now().astimezone(ZoneInfo(ZONE)))
         house.patients.import_roster([JANE, BOB])
         room = ReadingRoom(house.vault, house.reader, house.gate, PatientsSeen(house.vault))
         book = Book(house.vault)
@@ -123,3 +127,9 @@ def open_office(settings: Settings, **changed: Any) -> Iterator[Office]:
             house.second,
             person(house.vault, "privacy", Role.PRIVACY_OFFICER),
         )
+
+
+def _until_noon(there: datetime) -> timedelta:
+    """How far it is to the next noon, by the clocks on the wall and so to an hour."""
+    noon = there.replace(hour=12, minute=0, second=0, microsecond=0)
+    return (noon if there < noon else noon + timedelta(days=1)) - there

@@ -143,6 +143,9 @@ class Law(RuleBasedStateMachine):
             # However it went, at the end there is mail that is due, and somebody disposes of all of it.
             for sender, about in (("dan", None), ("eve", None), ("cat", "adult"), ("ann", None)):
                 self.take(sender, 20, about, attested=True)
+            # Nor does every run come upon raw SQL by itself.
+            for statement in NEVER:
+                self.attempt(statement, [*self.messages][-1])
             self.dispose("dan", "ann")
             # What people did in any order, and what SQL was refused, is no fault.
             assert faults_of(self.house.vault, self.house.explainer.verdicts) == []
@@ -199,7 +202,7 @@ class Law(RuleBasedStateMachine):
         body = f"patient {MRNS[about]}: diagnosis hypertension, seen in clinic" if about else "shall we meet"
         raw = mail(sender=f"{who}@clinic.example", to="x@y.example", body=body, sent=years_ago(years))
         (one,) = self.house.capture(self.house.arrival(raw, attested=attested))
-        message = self.messages[one.pk] = Message(who, years_ago(years) if attested else TODAY, about)
+        message = self.messages[one.pk] = Message(who, years_ago(years if attested else 0), about)
         for hold in self.holds.values():
             if not hold.released and hold.covers(message):
                 hold.items.add(one.pk)
@@ -358,7 +361,9 @@ class Law(RuleBasedStateMachine):
     @precondition(lambda self: any(m.alive for m in self.messages.values()))
     @rule(data=st.data(), statement=st.sampled_from(RAW))
     def raw_sql(self, data: st.DataObject, statement: str) -> None:
-        pk = data.draw(st.sampled_from([p for p, m in self.messages.items() if m.alive]))
+        self.attempt(statement, data.draw(st.sampled_from([p for p, m in self.messages.items() if m.alive])))
+
+    def attempt(self, statement: str, pk: int) -> None:
         records = self.house.vault.records
         keys = "keys." if records.dialect == "postgresql" else ""
         before = self.house.living()

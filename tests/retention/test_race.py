@@ -50,7 +50,8 @@ def together(*work: Callable[[], None]) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(120)
+        assert not thread.is_alive(), "one of them hangs"
     if errors:
         raise errors[0]
 
@@ -78,14 +79,21 @@ def test_holds_and_a_disposal_race(house: House, monkeypatch: pytest.MonkeyPatch
         house.index()
         disposition = house.due()
         placed: list[str] = []
+        # Once a hold surely comes first: on a busy machine each of the others may come too late.
+        begins = threading.Event()
+        if number:
+            begins.set()
 
         # Later in each round, so that the holds fall into every part of the execution.
         late = number * 0.02
 
-        def by_custodian(placed: list[str] = placed, late: float = late) -> None:
+        def by_custodian(
+            placed: list[str] = placed, late: float = late, begins: threading.Event = begins
+        ) -> None:
             time.sleep(late)
             hold = house.holds.create(house.lawyer, matter, custodians=["ann@clinic.example"])
             placed.append(hold["id"])
+            begins.set()
 
         def by_query(word: str = word, placed: list[str] = placed, late: float = late) -> None:
             time.sleep(late)
@@ -94,7 +102,8 @@ def test_holds_and_a_disposal_race(house: House, monkeypatch: pytest.MonkeyPatch
         def new_mail() -> None:
             house.capture(house.arrival(mail(sender="ann@clinic.example", to="x@y.example")))
 
-        def dispose(disposition: str = disposition) -> None:
+        def dispose(disposition: str = disposition, begins: threading.Event = begins) -> None:
+            assert begins.wait(60)
             while True:
                 try:
                     house.dispositions.execute(house.second, disposition)

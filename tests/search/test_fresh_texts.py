@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import threading
 import time
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -45,21 +46,30 @@ def test_with_patience_an_offer_waits_for_room_and_nothing_is_dropped() -> None:
     assert all(texts.take(pk) for pk in (2, 3, 4, 5))
 
 
-def test_a_stuck_indexer_is_waited_for_once_until_it_moves_again() -> None:
+def test_a_stuck_indexer_is_waited_for_once_until_it_moves_again(monkeypatch: pytest.MonkeyPatch) -> None:
     texts = FreshTexts(patience=0.2)
+    waits: list[float] = []
+    wait = texts._room.wait_for
+
+    def watched(room: Callable[[], bool], seconds: float) -> bool:
+        begun = time.monotonic()
+        found = wait(room, seconds)
+        waits.append(time.monotonic() - begun)
+        return found
+
+    monkeypatch.setattr(texts._room, "wait_for", watched)
     texts.offer(batch(1, 2, 3, 4))
-    begun = time.monotonic()
+    assert waits == []
     texts.offer(batch(5))
-    assert time.monotonic() - begun >= 0.2
-    begun = time.monotonic()
+    assert (len(waits), waits[-1] >= 0.2) == (1, True)
     for pk in range(6, 20):
         texts.offer(batch(pk))
-    assert time.monotonic() - begun < 0.2
+    assert len(waits) == 1
     assert texts.take(19) is not None
     texts.offer(batch(20))
-    begun = time.monotonic()
+    assert len(waits) == 1
     texts.offer(batch(21))
-    assert time.monotonic() - begun >= 0.2
+    assert (len(waits), waits[-1] >= 0.2) == (2, True)
 
 
 def test_a_batch_that_can_never_fit_goes_in_once_the_others_are_taken() -> None:
@@ -83,18 +93,3 @@ def test_a_packed_text_is_kept_packed_and_handed_out_whole() -> None:
     texts.put([(1, packed), (2, text)])
     assert (texts.take(1), texts.take(2)) == (text, text)
     assert texts.take(1) is None
-
-
-def test_a_flood_is_gathered_for_longer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fresh_texts, "KEEP_TEXTS", 100)
-    monkeypatch.setattr(fresh_texts, "POURING", 3)
-    monkeypatch.setattr(fresh_texts, "GATHER_SECONDS", 0.2)
-    took = []
-    for number in (1, 5):
-        texts = FreshTexts()
-        texts.offer(batch(*range(number)))
-        begun = time.monotonic()
-        texts.gather(threading.Event())
-        took.append(time.monotonic() - begun)
-    assert 0.2 <= took[0] < took[1]
-    assert took[1] >= 0.4

@@ -22,10 +22,21 @@ def _offered(texts: FreshTexts, number: int) -> None:
     texts.offer(done)
 
 
-def _gathering(texts: FreshTexts) -> float:
-    begun = time.monotonic()
-    texts.gather(threading.Event())
-    return time.monotonic() - begun
+def _gathering(texts: FreshTexts, monkeypatch: pytest.MonkeyPatch) -> float:
+    """How long it gathers, by a clock that nothing but its waiting moves."""
+    now = 0.0
+
+    class Stop(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            nonlocal now
+            assert timeout
+            now += timeout
+            return False
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fresh_texts, "time", SimpleNamespace(monotonic=lambda: now))
+        texts.gather(Stop())
+    return now
 
 
 def test_a_batch_of_much_text_is_cut_and_the_rest_follows(
@@ -57,18 +68,24 @@ def test_the_running_indexer_goes_on_at_once_after_a_batch_cut_short(
 
 
 def test_beside_a_server_mail_waits_half_a_second_for_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fresh_texts, "GATHER_SECONDS", 0.2)
     texts = FreshTexts()
     _offered(texts, 3)
-    assert 0.2 <= _gathering(texts) < 5
+    assert _gathering(texts, monkeypatch) == pytest.approx(0.5)
+
+
+def test_a_flood_is_gathered_for_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fresh_texts, "POURING", 3)
+    texts = FreshTexts()
+    _offered(texts, 5)
+    assert _gathering(texts, monkeypatch) == pytest.approx(1.0)
 
 
 def test_beside_an_import_a_full_batch_waits_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fresh_texts, "GATHER_SECONDS_BULK", 60.0)
     monkeypatch.setattr(fresh_texts, "BATCH", 3)
-    texts = FreshTexts(patience=1.0)
-    _offered(texts, 3)
-    assert _gathering(texts) < 30
+    for number, seconds in ((2, 5.0), (3, 0.0)):
+        texts = FreshTexts(patience=1.0)
+        _offered(texts, number)
+        assert _gathering(texts, monkeypatch) == pytest.approx(seconds)
 
 
 def test_gathering_ends_when_the_run_does(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,7 +26,7 @@ def test_idle_seconds_go_to_tidying(house: House, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(house.writer, "tidy", watched)
     running = threading.Thread(target=house.indexer.run, args=(stop,))
     running.start()
-    running.join(30)
+    running.join(120)
     assert not running.is_alive()
     assert tidied[0]
     assert not tidied[-1]

@@ -130,7 +130,7 @@ def _services(port: int) -> str:
 
 
 def _wait_until_up(port: int, log: Path) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         try:
             with socket.create_connection(("127.0.0.1", port), timeout=5) as probe:

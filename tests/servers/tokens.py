@@ -61,7 +61,7 @@ def token_server(tmp_path: Path, user: str) -> Iterator[TokenServer]:
     tokens = TokenServer(user)
 
     class Handler(BaseHTTPRequestHandler):
-        timeout = 5
+        timeout = 20
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"])).decode()

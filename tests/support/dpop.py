@@ -7,6 +7,7 @@ import hashlib
 import json
 import secrets
 import time
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -20,6 +21,7 @@ class DpopClient:
     def __init__(self, base: str, token: str, key: ECKey | OKPKey, **headers: str) -> None:
         self.key, self.token, self.base = key, token, base
         self.nonce: str | None = None
+        self.now: Callable[[], float] = time.time
         self.client = httpx.Client(base_url=base, trust_env=False, timeout=30, headers=headers)
 
     def proof(self, method: str, path: str, **changes: Any) -> str:
@@ -28,7 +30,7 @@ class DpopClient:
             "jti": secrets.token_urlsafe(16),
             "htm": method,
             "htu": f"{self.base}{path}",
-            "iat": int(time.time()),
+            "iat": int(self.now()),
             "ath": base64.urlsafe_b64encode(hashlib.sha256(self.token.encode()).digest())
             .decode()
             .rstrip("="),

@@ -47,7 +47,7 @@ def store(app: App, arrivals: Sequence[Arrival]) -> list[str]:
     """Commit and index; the id of each."""
     with app.intake(None) as intake:
         futures = [intake.submit(arrival) for arrival in arrivals]
-        ids = [future.result(60).id for future in futures]
+        ids = [future.result(200).id for future in futures]
     with app.indexing() as indexing:
         assert indexing is not None
         indexing[0].drain()

@@ -238,8 +238,8 @@ class HoldfastServer:
             pause.wait(0.02)
         raise AssertionError(f"the server did not come up: {self.errors[-2000:]}")
 
-    def stop(self, timeout: float = 60.0) -> int:
-        """SIGTERM; return the exit code."""
+    def stop(self, timeout: float = 240.0) -> int:
+        """SIGTERM; return the exit code. An indexer that is behind ends its batch first."""
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(timeout)
 

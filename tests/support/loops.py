@@ -27,7 +27,7 @@ class Loop:
         afterwards, in a test that knows nothing of it."""
         self.run(_end())
         self.loop.call_soon_threadsafe(self.loop.stop)
-        self._thread.join(10)
+        self._thread.join(60)
         self.loop.close()
 
 

@@ -69,11 +69,14 @@ class Scanner:
 
     def folder(self, folder: Path) -> None:
         """Look through every file below a folder, and through the names themselves."""
-        for path in sorted(folder.rglob("*")):
-            self.bytes("a file's name", str(path.relative_to(folder)).encode("utf-8", "surrogateescape"))
-            if path.is_file() and not path.is_symlink():
-                with suppress(FileNotFoundError):  # a server at work removes files
-                    self.bytes(str(path), path.read_bytes())
+        # A server at work removes files and folders; `os.walk` passes over a folder that is gone.
+        for where, folders, names in os.walk(folder):
+            folders.sort()
+            for path in (Path(where, name) for name in sorted([*folders, *names])):
+                self.bytes("a file's name", str(path.relative_to(folder)).encode("utf-8", "surrogateescape"))
+                if path.is_file() and not path.is_symlink():
+                    with suppress(FileNotFoundError):
+                        self.bytes(str(path), path.read_bytes())
 
     def open_files(self, pid: int) -> None:
         """Look through the regular files that a process holds open, those without a name too."""

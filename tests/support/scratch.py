@@ -6,6 +6,7 @@ when a run begins: servers of an earlier run that work as another user then lose
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import tempfile
@@ -53,5 +54,7 @@ def _sweep(parent: Path) -> None:
     """Remove what runs left behind that failed or were killed, an hour later."""
     for left in parent.glob(f"{_PREFIX}*-*"):
         pid = left.name.removeprefix(_PREFIX).partition("-")[0]
-        if not Path("/proc", pid).exists() and time.time() - left.stat().st_mtime > _OLD:
-            shutil.rmtree(left, ignore_errors=True)
+        # Another run that begins may be at it too.
+        with contextlib.suppress(FileNotFoundError):
+            if not Path("/proc", pid).exists() and time.time() - left.stat().st_mtime > _OLD:
+                shutil.rmtree(left, ignore_errors=True)

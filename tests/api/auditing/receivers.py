@@ -77,9 +77,11 @@ def syslog_receiver(folder: Path) -> Iterator[Syslog]:
                 plain, _ = listening.accept()
             except OSError:
                 return
-            plain.settimeout(10)
+            plain.settimeout(60)
             try:
-                receiver.take(context.wrap_socket(plain, server_side=True))
+                # A sender that was killed in the middle of a stream has said nothing whole.
+                with context.wrap_socket(plain, server_side=True, suppress_ragged_eofs=False) as connection:
+                    receiver.take(connection)
             except OSError:
                 plain.close()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from sqlalchemy import select, update
 
 from api.auditing.forwarding import AT_ONCE, Forwarder
 from api.auditing.sending import SinkError
+from archiver.capture.smtp.tls import self_made_certificate
 from archiver.store.schema import audit_mails, audit_sinks
 from config.settings import Settings
 from config.sinks import parse_sink
@@ -68,7 +70,7 @@ def test_syslog_over_tls(place: Place, tmp_path: Path) -> None:
         assert (state["waiting"], state["why"]) == (0, None)
 
 
-@pytest.mark.parametrize("cut", [1, 20_000])
+@pytest.mark.parametrize("cut", [1, 10_000])
 def test_a_receiver_that_dies_in_the_middle(place: Place, tmp_path: Path, cut: int) -> None:
     """What it had read and not kept is sent again."""
     with syslog_receiver(tmp_path / "tls") as receiver:
@@ -177,13 +179,11 @@ def test_a_dead_sink_touches_nothing_else(place: Place, tmp_path: Path, settings
     thread.start()
     try:
         _until(lambda: send.state()[0]["why"] == "unreachable")
-        began = time.monotonic()
         place.read(place.officer, *place.jane)
         app.room.search(place.officer, Purpose.OPERATIONS, "zebrafinch")
-        assert time.monotonic() - began < 5
     finally:
         stop.set()
-        thread.join(20)
+        thread.join(60)
     assert not thread.is_alive()
     assert send.alarm() == 0
     place.clock.pass_(minutes=20)
@@ -206,8 +206,32 @@ def test_a_dead_sink_touches_nothing_else(place: Place, tmp_path: Path, settings
     assert again.state()[0]["failing_since"] is None
 
 
+def test_nothing_waits_for_a_receiver_that_does_not_answer(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes the connection and says nothing: whoever reads mail is done before it is given up."""
+    monkeypatch.setattr("api.auditing.sending.SECONDS", 3_600.0)
+    certificate, _ = self_made_certificate(tmp_path / "tls", "localhost")
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        sink = f"siem=syslog+tls://localhost:{listening.getsockname()[1]}?ca={certificate}&from=start"
+        send, stop = forwarder(place, sink), threading.Event()
+        thread = threading.Thread(target=send.run, args=("siem", stop), daemon=True)
+        thread.start()
+        silent, _ = listening.accept()
+        try:
+            assert silent.recv(1)  # the beginning of TLS: from here on the sender waits for us
+            place.read(place.officer, *place.jane)
+            place.app.room.search(place.officer, Purpose.OPERATIONS, "zebrafinch")
+            assert send.state()[0]["why"] is None
+        finally:
+            stop.set()
+            silent.close()
+            thread.join(60)
+        assert not thread.is_alive()
+
+
 def _until(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not true():
         assert time.monotonic() < deadline
         time.sleep(0.02)

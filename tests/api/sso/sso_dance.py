@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -36,7 +37,12 @@ class Traveller:
         house.clients.append(self.there)
 
     def leave(self, path: str = "/sso/start", **form: str) -> str:
-        """Begin at one of our pages; the address at the provider to which it leads."""
+        """Begin at one of our pages; the address at the provider to which it leads.
+
+        The house's clock is set right first: what the provider says is of now, and we believe nothing that
+        is a minute ahead of us, as it would be after many tests on a slow machine.
+        """
+        self.house.clock.keep_up()
         answer = self.here.post(path, data=form, headers=OURS)
         assert answer.status_code == 200, answer.text
         return answer.headers["refresh"].removeprefix("0; url=")
@@ -123,8 +129,18 @@ def linked(house: House, provider: Provider, name: str = "ann", user: str = OFFI
 
 
 def claiming(**claims: Any) -> Callable[[dict[str, Any]], dict[str, Any]]:
-    """A twist: the token with other claims; None takes one out."""
-    return lambda told: {k: v for k, v in {**told, **claims}.items() if v is not None}
+    """A twist: the token with other claims, worked out when it is given; None takes one out."""
+
+    def twist(told: dict[str, Any]) -> dict[str, Any]:
+        given = {k: v() if callable(v) else v for k, v in claims.items()}
+        return {k: v for k, v in {**told, **given}.items() if v is not None}
+
+    return twist
+
+
+def moment(seconds: int) -> Callable[[], int]:
+    """A time so long after (or before) whenever it is asked for: a run of all tests takes its time."""
+    return lambda: int(time.time()) + seconds
 
 
 def signed_by_nobody(told: dict[str, Any]) -> str:

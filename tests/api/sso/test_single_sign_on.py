@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ from tests.api.sso.sso_dance import (
     Traveller,
     claiming,
     linked,
+    moment,
     opened,
     query_of,
     register,
@@ -203,7 +203,6 @@ def _own_key_in_header(told: dict[str, Any]) -> str:
     )
 
 
-NOW = int(time.time())
 TWISTS: dict[str, tuple[Callable[[dict[str, Any]], dict[str, Any] | str], str]] = {
     "another nonce": (claiming(nonce="n" * 43), "bad_nonce"),
     "no nonce": (claiming(nonce=None), "bad_nonce"),
@@ -212,17 +211,17 @@ TWISTS: dict[str, tuple[Callable[[dict[str, Any]], dict[str, Any] | str], str]] 
     "another audience, and nobody authorised": (claiming(aud=["somebody-else"]), "bad_azp"),
     "an audience that others share": (claiming(aud=[CLIENT, "somebody-else"], azp=CLIENT), "bad_aud"),
     "another authorised party": (claiming(azp="somebody-else"), "bad_azp"),
-    "expired": (claiming(exp=NOW - 600), "expired"),
+    "expired": (claiming(exp=moment(-600)), "expired"),
     "never expires": (claiming(exp=None), "bad_claim"),
     "an end that is no number": (claiming(exp="tomorrow"), "bad_exp"),
-    "of the future": (claiming(iat=NOW + 3_600), "bad_iat"),
-    "of long ago": (claiming(iat=NOW - 3_600, exp=NOW + 3_600), "old"),
+    "of the future": (claiming(iat=moment(3_600)), "bad_iat"),
+    "of long ago": (claiming(iat=moment(-3_600), exp=moment(3_600)), "old"),
     "nobody": (claiming(sub=None), "bad_claim"),
     "an empty name": (claiming(sub=""), "bad_sub"),
     "a name that is no text": (claiming(sub=["ann"]), "bad_sub"),
     "a name with half a character": (claiming(sub="ann\ud800"), "bad_sub"),
     "a name too long": (claiming(sub="a" * 256), "bad_sub"),
-    "signed in in the future": (claiming(auth_time=NOW + 7_200), "bad_auth_time"),
+    "signed in in the future": (claiming(auth_time=moment(7_200)), "bad_auth_time"),
     "signed by nobody": (signed_by_nobody, "bad_algorithm"),
     "signed with our own secret": (_by_client_secret, "bad_algorithm"),
     "signed with a foreign key": (signed_by_another, "bad_signature"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from tests.api.sso.sso_dance import (
     Traveller,
     claiming,
     linked,
+    moment,
     opened,
     query_of,
     register,
@@ -34,9 +35,6 @@ from tests.api.sso.sso_dance import (
     subject_of,
 )
 from tests.servers.oidc_provider import CLIENT, MULTI_FACTOR, SECRET, Provider
-
-NOW = int(time.time())
-
 
 pytestmark = pytest.mark.usefixtures("_clean")
 
@@ -94,7 +92,7 @@ def test_step_up_is_for_the_same_person_and_of_now(house: House, provider: Provi
         return str(house.entries_since(house.audit_size() - 1)[-1]["reason"])
 
     # The provider's session of this morning, as one would say who ignores what was asked.
-    provider.twist = claiming(auth_time=NOW - 3_600)
+    provider.twist = claiming(auth_time=moment(-3_600))
     assert officer.sign_in(path="/sso/step-up", form_token=token).status_code == 403
     assert reason() == "sso_not_fresh"
     provider.twist = claiming(auth_time=None)
@@ -217,17 +215,16 @@ def test_doctor_looks_at_our_proof_the_provider_and_the_clocks(
 ) -> None:
     settings = house.app.settings
 
-    def wrong(ours: provider_.Provider | None = None) -> list[str]:
+    def wrong(ours: provider_.Provider | None = None, ahead: int = 0) -> list[str]:
+        house.clock.moment = datetime.now(UTC) + timedelta(seconds=ahead)
         found = sso_findings(settings, ours or house.app.sso.provider, house.clock)
         return [bad for _, ok, _, bad in found if not ok]
 
-    house.clock.moment = datetime.now(UTC)
+    house.clock.keep_up()
     assert len(list(sso_findings(settings, house.app.sso.provider, house.clock))) == 3
     assert wrong() == []
-    house.clock.pass_(seconds=45)
-    (told,) = wrong()
+    (told,) = wrong(ahead=45)
     assert "seconds apart" in told
-    house.clock.moment = datetime.now(UTC)
     provider.discovery["token_endpoint_auth_methods_supported"] = ["private_key_jwt", "\x1b[31m"]
     (told,) = wrong()
     assert told == "the provider takes private_key_jwt alone: set oidc_client_key instead"
@@ -379,8 +376,10 @@ def test_the_provider_ends_what_it_began(house: House, provider: Provider) -> No
 
 
 BAD_LOGOUTS: dict[str, Callable[[Provider, dict[str, Any]], str]] = {
-    "expired": lambda p, c: p.logout_token({**c, "iat": NOW - 900, "exp": NOW - 600}),
-    "of long ago, good for long": lambda p, c: p.logout_token({**c, "iat": NOW - 900, "exp": NOW + 9000}),
+    "expired": lambda p, c: p.logout_token({**c, "iat": c["iat"] - 900, "exp": c["iat"] - 600}),
+    "of long ago, good for long": lambda p, c: p.logout_token(
+        {**c, "iat": c["iat"] - 900, "exp": c["iat"] + 9000}
+    ),
     "another issuer": lambda p, c: p.logout_token({**c, "iss": "https://evil.example"}),
     "another audience": lambda p, c: p.logout_token({**c, "aud": "somebody-else"}),
     "no event": lambda p, c: p.logout_token({**c, "events": {}}),

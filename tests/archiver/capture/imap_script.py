@@ -172,7 +172,10 @@ def _uids(text: str) -> list[int]:
 
 @contextmanager
 def scripted(tmp_path: Path, server: ScriptedImap) -> Iterator[ImapSource]:
-    """Serve on loopback until the block ends; give a source that reads it, with short time limits."""
+    """Serve on loopback until the block ends; give a source that reads it.
+
+    Its time limits are long: a test of one sets it, so that none runs out because the machine was busy.
+    """
     certificate, key = self_made_certificate(tmp_path / "imap-tls", "localhost")
     context = server_context(certificate, key)
     listening = socket.create_server(("127.0.0.1", 0))
@@ -199,10 +202,10 @@ def scripted(tmp_path: Path, server: ScriptedImap) -> Iterator[ImapSource]:
             port=listening.getsockname()[1],
             ca_file=certificate,
             custodian="jane@clinic.test",
-            connect_timeout=5,
-            answer_timeout=1.0,
-            transfer_timeout=20,
-            commit_timeout=2.0,
+            connect_timeout=60,
+            answer_timeout=60,
+            transfer_timeout=60,
+            commit_timeout=60,
         )
     finally:
         listening.shutdown(socket.SHUT_RDWR)
@@ -215,7 +218,7 @@ def scripted(tmp_path: Path, server: ScriptedImap) -> Iterator[ImapSource]:
 def _talk(connection: socket.socket, context: ssl.SSLContext, server: ScriptedImap) -> None:
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     with suppress(OSError, EOFError), connection, context.wrap_socket(connection, server_side=True) as tls:
-        tls.settimeout(5)
+        tls.settimeout(60)
         server.sent = 0
         _send(tls, server, server.greeting)
         with tls.makefile("rb") as lines:
@@ -227,8 +230,8 @@ def _talk(connection: socket.socket, context: ssl.SSLContext, server: ScriptedIm
 def _send(tls: ssl.SSLSocket, server: ScriptedImap, answer: bytes) -> None:
     """Send an answer, or what of it comes before the cut."""
     room = len(answer) if server.cut_after is None else max(server.cut_after - server.sent, 0)
+    server.sent += room  # before whoever gets it goes on
     tls.sendall(answer[:room])
-    server.sent += room
     if b"* BYE" in answer:
         raise EOFError
     if room < len(answer):

@@ -52,8 +52,9 @@ class ManyIntake(MemoryIntake):
 
 @pytest.mark.parametrize("prompt", [1, 9])
 def test_what_needs_no_waiting_is_taken_on_the_loop_and_the_rest_by_a_thread(
-    tmp_path: Path, prompt: int
+    tmp_path: Path, prompt: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(handover, "GATHER_SECONDS", 300.0)
     intake = ManyIntake(prompt)
     mail = [numbered(n) for n in range(handover.TOGETHER)]
     with smtp_served(tmp_path, intake) as served:
@@ -64,8 +65,7 @@ def test_what_needs_no_waiting_is_taken_on_the_loop_and_the_rest_by_a_thread(
         assert all(session.reply().startswith("250 ") for session in sessions)
         for session in sessions:
             session.__exit__(None, None, None)
-    assert sum(intake.together) <= len(mail) - 1
-    assert (not intake.together) == (prompt == 9)
+    assert intake.together == ([len(mail) - 1] if prompt == 1 else [])
     assert sorted(intake.raws) == sorted(mail)
 
 
@@ -77,7 +77,7 @@ def all_in_data(sessions: Sequence[Session]) -> None:
 
 def test_what_several_sessions_send_at_once_goes_together(tmp_path: Path, monkeypatch) -> None:
     # So long that only its number can have let the last chunk go.
-    monkeypatch.setattr(handover, "GATHER_SECONDS", 20.0)
+    monkeypatch.setattr(handover, "GATHER_SECONDS", 300.0)
     intake = ManyIntake()
     mail = [numbered(n) for n in range(handover.TOGETHER + 2)]
     with smtp_served(tmp_path, intake) as served:
@@ -108,7 +108,7 @@ def test_nobody_is_waited_for_longer_than_a_moment(tmp_path: Path) -> None:
 
 
 def test_a_session_that_gives_up_keeps_nobody_waiting(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(handover, "GATHER_SECONDS", 20.0)
+    monkeypatch.setattr(handover, "GATHER_SECONDS", 300.0)
     intake = ManyIntake()
     with smtp_served(tmp_path, intake) as served, Session(served.port) as quick:
         with Session(served.port) as gone:
@@ -152,7 +152,7 @@ class _Archive:
 
     def commit(self, batch: Sequence[Prepared]) -> list[Committed]:
         self.batches.append(len(batch))
-        assert self.go_on.wait(10)
+        assert self.go_on.wait(60)
         return [Committed(Receipt("m", "stored"), 1, fresh=True) for _ in batch]
 
 
@@ -206,19 +206,19 @@ def within(seconds: float, done: Callable[[], bool]) -> bool:
 
 def test_what_was_gathered_elsewhere_is_committed_at_once(line: _Line) -> None:
     line.hand_over(1, 2, 3)
-    assert within(5, lambda: len(line.answers.told) == 3)
+    assert within(30, lambda: len(line.answers.told) == 3)
     assert line.archive.batches == [3]
 
 
 def test_what_comes_during_a_commit_is_the_next_batch(line: _Line) -> None:
     line.archive.go_on.clear()
     line.hand_over(1)
-    assert within(5, lambda: line.archive.batches == [1])
+    assert within(30, lambda: line.archive.batches == [1])
     line.hand_over(2, 3)
     line.hand_over(4)
     assert line.answers.told == {}
     line.archive.go_on.set()
-    assert within(5, lambda: len(line.answers.told) == 4)
+    assert within(30, lambda: len(line.answers.told) == 4)
     assert line.archive.batches == [1, 3]
 
 
@@ -227,13 +227,13 @@ def test_a_full_line_holds_back_whoever_hands_over_more() -> None:
     line.archive.go_on.clear()
     with ThreadPoolExecutor(1) as thread:
         line.hand_over(1)
-        assert within(5, lambda: line.archive.batches == [1])
+        assert within(30, lambda: line.archive.batches == [1])
         line.hand_over(2, 3)
         held = thread.submit(line.hand_over, 4)
         time.sleep(0.05)
         assert not held.done()
         line.archive.go_on.set()
-        held.result(5)
+        held.result(30)
     line.intake.close()
     assert sorted(line.answers.told) == [1, 2, 3, 4]
 
@@ -243,15 +243,15 @@ def test_closing_commits_what_is_there_and_refuses_the_rest() -> None:
     line.archive.go_on.clear()
     with ThreadPoolExecutor(2) as thread:
         line.hand_over(1)
-        assert within(5, lambda: line.archive.batches == [1])
+        assert within(30, lambda: line.archive.batches == [1])
         line.hand_over(2)
         held = thread.submit(line.hand_over, 3)
         time.sleep(0.05)
         closing = thread.submit(line.intake.close)
         with pytest.raises(StoreError, match="shutting down"):
-            held.result(5)
+            held.result(30)
         line.archive.go_on.set()
-        closing.result(5)
+        closing.result(30)
     assert sorted(line.answers.told) == [1, 2]
     with pytest.raises(StoreError, match="shutting down"):
         line.hand_over(4)

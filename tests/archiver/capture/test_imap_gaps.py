@@ -471,7 +471,7 @@ def test_the_budget() -> None:
         await asyncio.sleep(0)
         assert not waiting.done()
         budget.give(60)
-        await asyncio.wait_for(waiting, 1)
+        await asyncio.wait_for(waiting, 30)
         budget.give(50)
         budget.give(3 * LARGE)
         assert budget.taken == 0

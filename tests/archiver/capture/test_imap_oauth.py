@@ -56,7 +56,6 @@ def endpoint(tokens: TokenServer, tmp_path: Path, *, refresh: bool = True) -> To
 def mailbox(server: DovecotServer, source: TokenSource, auth: Auth) -> ImapSource:
     return ImapSource(
         "imap-1", "localhost", USER, source.get, port=server.port, ca_file=server.ca_file, auth=auth,
-        connect_timeout=5, answer_timeout=5,
     )  # fmt: skip
 
 

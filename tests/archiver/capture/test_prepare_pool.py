@@ -65,11 +65,11 @@ def test_one_arrival_that_fails_takes_no_other_with_it(one: tuple[Vault, Setting
 def test_a_killed_worker_fails_what_it_was_given_and_all_that_comes(one: tuple[Vault, Settings]) -> None:
     vault, settings = one
     pool = PreparePool(vault.preparer, settings, 1)
-    assert pool(Arrival(raw=MAIL, source_id="s"), frozenset()).result(30).size == len(MAIL)
+    assert pool(Arrival(raw=MAIL, source_id="s"), frozenset()).result(120).size == len(MAIL)
     assert pool._feeder is not None
     pool._feeder._workers[0]._beside.process.kill()
     for _ in range(3 * CHUNK_MESSAGES):
-        assert isinstance(pool(Arrival(raw=MAIL, source_id="s"), frozenset()).exception(30), StoreError)
+        assert isinstance(pool(Arrival(raw=MAIL, source_id="s"), frozenset()).exception(120), StoreError)
     pool.close()
 
 
@@ -78,7 +78,7 @@ def test_workers_that_cannot_open_the_archive_fail_what_they_are_given(one: tupl
     lost = settings.model_copy(update={"root_key": f"file:{settings.home.parent / 'lost.key'}"})
     pool = PreparePool(vault.preparer, lost, 2)
     failed = [pool(Arrival(raw=MAIL, source_id="s"), frozenset()) for _ in range(3)]
-    assert all(isinstance(future.exception(30), StoreError) for future in failed)
+    assert all(isinstance(future.exception(120), StoreError) for future in failed)
     pool.close()
 
 
@@ -162,11 +162,12 @@ def test_another_process_is_begun_once_arrivals_wait(
     assert pool._feeder is not None
     assert len(pool._feeder._workers) == 1
     monkeypatch.setattr("archiver.capture.pool.WAITED_SECONDS", 0.0)
-    monkeypatch.setattr("archiver.capture.pool.IDLE_SHARE", 1.1)
+    monkeypatch.setattr("archiver.capture.pool.IDLE_SHARE", float("inf"))
     busy = [pool(Arrival(raw=MAIL + b"%d" % n, source_id="s"), frozenset()) for n in range(40, 80)]
-    assert all(isinstance(each.result(30), Prepared) for each in busy)
+    assert all(isinstance(each.result(120), Prepared) for each in busy)
     assert len(pool._feeder._workers) == 1
-    monkeypatch.setattr("archiver.capture.pool.IDLE_SHARE", 0.0)
+    # Not 0: what the system says of idle time may go back a little (proc(5), iowait).
+    monkeypatch.setattr("archiver.capture.pool.IDLE_SHARE", float("-inf"))
     done = [pool(Arrival(raw=MAIL + b"%d" % n, source_id="s"), frozenset()) for n in range(40)]
     pool.close()
     assert len(pool._feeder._workers) == 2

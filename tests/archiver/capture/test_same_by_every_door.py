@@ -58,7 +58,7 @@ class House:
         for item in open_items([path]):
             assert item.raw is not None, item.why
             arrival = Arrival(item.raw, self.files, reports=False, original=item.original)
-            self.told.append(self.intake.submit(arrival).result(30))
+            self.told.append(self.intake.submit(arrival).result(120))
 
     def by_smtp(self, raw: bytes) -> None:
         """BDAT (RFC 3030), which carries any bytes; DATA too where that carries them as they are."""

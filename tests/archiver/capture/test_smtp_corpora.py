@@ -48,6 +48,6 @@ def test_real_mail_arrives_byte_for_byte(tmp_path: Path, corpora: Path) -> None:
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(60)
+            thread.join(250)
     assert set(replies) == {b"250 2.0.0"}
     assert sorted(intake.raws) == sorted(mail)

@@ -143,7 +143,7 @@ def test_a_connection_that_comes_as_the_listener_stops_is_closed(
         with late:
             served.loop.run(stop())
             assert served.listener.connections == 0
-            late.settimeout(5)
+            late.settimeout(60)
             with contextlib.suppress(ConnectionResetError):
                 while late.recv(1000):
                     pass
@@ -338,15 +338,18 @@ def test_the_archive_connects_to_nobody(tmp_path: Path) -> None:
     plans: Iterator[object] = iter([None, StoreError("x"), ValueError("x"), "lose", "hang"])
     intake = MemoryIntake(lambda _: next(plans))
     with (
-        smtp_served(tmp_path, intake, max_size=5000, commit_timeout=0.3) as served,
+        smtp_served(tmp_path, intake, max_size=5000) as served,
         Wire(served.port) as wire,
     ):
         wire.reply()
         wire.ask(b"EHLO x")
-        for _ in range(5):
+        for number in range(5):
             wire.envelope(b"<stranger@elsewhere.test>")
+            if number == 4:
+                served.change(commit_timeout=1.0)
             wire.send(stuffed(MESSAGE))
             wire.reply()
+        served.change(commit_timeout=60.0)
         wire.envelope(b"<stranger@elsewhere.test>")
         wire.send(b"x" * 9000 + b"\r\n.\r\n")
         assert wire.reply().startswith(b"552")

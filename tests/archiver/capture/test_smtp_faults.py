@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import resource
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -43,12 +42,15 @@ def full_disk() -> StoreError:
 )
 def test_a_fault_of_ours_is_a_temporary_reply(tmp_path: Path, plan: object, reply: bytes) -> None:
     intake = MemoryIntake(lambda _: plan)
-    with smtp_served(tmp_path, intake, commit_timeout=0.4) as served, Wire(served.port) as wire:
+    with smtp_served(tmp_path, intake) as served, Wire(served.port) as wire:
         wire.open()
+        if plan in ("hang", "block"):
+            served.change(commit_timeout=1.0)
         wire.send(stuffed(MESSAGE))
         assert wire.reply().startswith(reply)
         assert served.listener.in_flight == 0
         # The session lives on, and what failed can be sent again.
+        served.change(commit_timeout=60.0)
         intake.plan = None
         intake.release.set()
         wire.envelope()
@@ -98,18 +100,19 @@ def test_failed_but_stored_is_a_duplicate_next_time(tmp_path: Path) -> None:
 
 
 def test_no_acknowledgement_before_the_archive_has_it(tmp_path: Path) -> None:
-    intake = MemoryIntake(lambda _: 0.5)
+    intake = MemoryIntake(lambda _: "wait")
     with smtp_served(tmp_path, intake) as served, Wire(served.port) as wire:
         wire.open()
-        began = time.monotonic()
         wire.send(stuffed(MESSAGE))
+        wait_for(lambda: intake.submitted == 1)
         wire.socket.settimeout(0.3)
         with pytest.raises(TimeoutError):
             wire.reply()
-        assert intake.submitted == 1
-        wire.socket.settimeout(10)
+        assert intake.arrivals == []
+        intake.release.set()
+        wire.socket.settimeout(60)
         assert wire.reply().startswith(b"250 2.0.0")
-        assert time.monotonic() - began >= 0.5
+    assert intake.raws == [MESSAGE]
 
 
 def test_one_of_two_sources_failing_acknowledges_nothing(tmp_path: Path) -> None:
@@ -240,7 +243,7 @@ def test_stopping_lets_a_message_finish(tmp_path: Path) -> None:
         busy.open()
         busy.send(stuffed(MESSAGE))
         wait_for(lambda: intake.submitted == 1)
-        served.stop(10)
+        served.stop(30)
         assert idle.reply().startswith(b"421 4.3.2")
         assert busy.reply().startswith(b"250 2.0.0")
         assert busy.reply().startswith(b"421 4.3.2")
@@ -257,9 +260,7 @@ def test_stopping_does_not_wait_for_ever(tmp_path: Path) -> None:
         sending.open()
         sending.send(b"half of it")
         wait_for(lambda: intake.submitted == 1)
-        began = time.monotonic()
-        served.stop(0.3)
-        assert time.monotonic() - began < 3
+        served.stop(0.3)  # in `Loop.run`'s time; nothing else would ever end it
         assert waiting.reply().startswith(b"421 4.3.2")
         assert sending.reply().startswith(b"421 4.3.2")
         assert served.listener.connections == 0

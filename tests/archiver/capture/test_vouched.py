@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+import time
+from datetime import UTC, datetime
 from email.utils import format_datetime
 
 import pytest
@@ -169,6 +170,6 @@ def test_the_clock_never_starts_after_the_capture(written: list[bytes], given: d
 
 def test_long_and_nested_stamps_take_no_time() -> None:
     header = b"Received: from x " + b"(" * 50_000 + b" by mx.clinic.test; " + b"a" * 50_000 + b"\r\n"
-    began = datetime.now()
+    began = time.process_time()
     assert anchor(header * 20, **NAMED) == (NOW, "captured")
-    assert datetime.now() - began < timedelta(seconds=10)
+    assert time.process_time() - began < 10

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -9,8 +10,10 @@ from sqlalchemy import select
 
 from archiver.capture.ports import Arrival
 from archiver.store.schema import messages
-from archiver.vault import Vault
+from archiver.vault import Vault, create, open_vault
 from archiver.verify import Scrubber
+from config.settings import Settings
+from tests.archiver.coverage.stage import StillClock
 
 OLD = b"From: a@x.test\r\nTo: b@x.test\r\nDate: Mon, 1 Jan 1990 00:00:00 +0000\r\nSubject: %b\r\n\r\nbody\r\n"
 STAMPED = b"Received: from x by mx.clinic.test; Tue, 1 Feb 2011 00:00:00 +0000\r\n" + OLD
@@ -35,6 +38,15 @@ def anchors(vault: Vault, arrivals: list[Arrival]) -> list[tuple[date, str]]:
         ).all()
     assert list(Scrubber(vault, full=True).run()) == []
     return [(row.anchor, row.anchor_basis) for row in rows]
+
+
+@pytest.fixture
+def vault(settings: Settings) -> Iterator[Vault]:
+    """An archive whose day doesn't end while a test runs."""
+    create(settings)
+    opened = open_vault(settings, StillClock())
+    yield opened
+    opened.close()
 
 
 @pytest.fixture

@@ -45,7 +45,7 @@ def relay(tmp_path: Path) -> Iterator[Relay]:
     loop = Loop()
     server = loop.run(
         loop.loop.create_server(
-            lambda: SMTP(made, tls_context=context, enable_SMTPUTF8=False, loop=loop.loop), "localhost", 0
+            lambda: SMTP(made, tls_context=context, enable_SMTPUTF8=False, loop=loop.loop), "127.0.0.1", 0
         )
     )
     made.port = server.sockets[0].getsockname()[1]

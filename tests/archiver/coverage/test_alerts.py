@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 from sqlalchemy import func, select
 
+from archiver.coverage import alerts as alerts_of
+from archiver.coverage.relay import send
 from archiver.coverage.watch import Watch
 from archiver.store.schema import alerts
 from archiver.vault import Vault, open_vault
@@ -14,6 +17,7 @@ from config.errors import ConfigError
 from config.relay import is_address, parse_relay
 from config.settings import load
 from tests.archiver.coverage.stage import Relay, StillClock, deliver, some
+from tests.support.bad_relay import SOON, Line, relay_that
 
 NAME = "mail of Dr Quillfeather"
 
@@ -177,3 +181,28 @@ def test_relays_and_addresses_as_people_write_them() -> None:
     assert relay.loopback
     assert is_address("a.b+c@x-y.example")
     assert not any(is_address(text) for text in ("", "a", "a@", "@b", "a b@c", "a@b\n", "<a@b>", "a@b,c@d"))
+
+
+def test_a_relay_that_hangs_is_asked_once_for_all_that_wait(
+    telling: Tell, clock: StillClock, relay: Relay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = 0
+
+    def hangs(line: Line) -> None:
+        nonlocal asked
+        asked += 1
+        line.over.wait(60)
+
+    with relay_that(hangs) as (bad, _):
+        away = telling(alert_relay=f"smtp://127.0.0.1:{bad.port}")
+        monkeypatch.setattr(alerts_of, "send", partial(send, patience=SOON))
+        watch = Watch(away)
+        for name in ("one", "two", "three"):
+            watch.gaps.open(away.sources.add("imap", name).id, "uid_hole", "aa", 3)
+        assert watch.alerts.flush() == 0
+        assert watch.alerts.waiting() == 3
+    assert asked == 1
+    monkeypatch.undo()
+    clock.pass_(minutes=2)
+    assert Watch(telling()).alerts.flush() == 3
+    assert len(relay.taken) == 3

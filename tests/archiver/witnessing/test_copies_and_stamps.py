@@ -91,7 +91,7 @@ def test_checkpoints_are_stamped_and_openssl_agrees(
         base = vault.publisher.folder(Log.AUDIT) / "stamps" / f"{3:020}"
         command = ["openssl", "ts", "-verify", "-data", base.with_suffix(".checkpoint"),
                    "-in", base.with_suffix(".tsr"), "-CAfile", authority.ca]  # fmt: skip
-        done = subprocess.run(command, capture_output=True, timeout=30)
+        done = subprocess.run(command, capture_output=True, timeout=120)
         assert b"Verification: OK" in done.stdout + done.stderr
         assert faults(vault) == []
         answer = bytearray(stamp.answer)

@@ -44,6 +44,7 @@ def by_the_byte(first: bytes, each: bytes) -> Iterator[int]:
         yield listening.getsockname()[1]
     finally:
         ended.set()
+        listening.shutdown(socket.SHUT_RDWR)  # whoever waits in `accept` is not woken by `close`
         listening.close()
 
 
@@ -55,18 +56,17 @@ def by_the_byte(first: bytes, each: bytes) -> Iterator[int]:
     ],
 )
 def test_an_answer_by_the_byte_is_cut_off(scheme: str, first: bytes, each: bytes) -> None:
-    """Each byte comes in time; the whole doesn't."""
-    with by_the_byte(first, each) as port:
-        began = time.monotonic()
-        with pytest.raises(OutsideError) as caught:
-            request("POST", f"{scheme}://127.0.0.1:{port}/add-checkpoint", b"x", seconds=0.3)
+    """Each byte comes in time; the whole never does."""
+    with by_the_byte(first, each) as port, pytest.raises(OutsideError) as caught:
+        request("POST", f"{scheme}://127.0.0.1:{port}/add-checkpoint", b"x", seconds=0.3)
     assert caught.value.reason == "unreachable"
-    assert time.monotonic() - began < 3
 
 
 def test_a_command_does_not_wait_for_one_that_has_been_failing(
-    settings: Settings, keys: list[str], one: RunningWitness
+    settings: Settings, keys: list[str], one: RunningWitness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # So long that no busy machine takes one for the other.
+    monkeypatch.setattr("archiver.witnessing.witnessing.SECONDS", 120.0)
     with by_the_byte(b"HTTP/1.1 200 OK\r\nX-Long: ", b"x") as port:
         silent = " ".join([f"http://127.0.0.1:{port}", *one.vkeys])
         vault = reopened(settings, witnesses=(silent,))
@@ -76,7 +76,7 @@ def test_a_command_does_not_wait_for_one_that_has_been_failing(
             vault.publisher.publish(Log.AUDIT)
             began = time.monotonic()
             vault.witnessing.run(at_once=True, hurry=True)
-            assert time.monotonic() - began < 4
+            assert time.monotonic() - began < 60
         finally:
             vault.close()
 

@@ -115,7 +115,7 @@ def test_an_answer_lost_between_persisting_and_hearing_is_made_up_for(
     (client,) = watched.witnessing.clients
     note = watched.publisher.published_note(Log.AUDIT)
     assert note is not None
-    client.add_checkpoint(0, [], note, 5.0)
+    client.add_checkpoint(0, [], note, 60.0)
     publish(watched)
     assert watched.witnessing.history.last_cosigned(Log.AUDIT, 1, client.name) == 6
     assert 409 in one.answers

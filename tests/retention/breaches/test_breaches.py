@@ -232,9 +232,11 @@ def test_the_database_wants_two_persons_too(looked: tuple[Office, list[str], Act
 def test_everybody_is_told_before_it_closes(looked: tuple[Office, list[str], Actor]) -> None:
     office, _, thief = looked
     service, privacy = office.cases.breaches, office.privacy
+    today = office.house.clock.now().date()
+    office.pass_(hours=9)  # an evening there, the next day in UTC
     breach = opened(office)
     exposed(office, breach, users=[thief.name])
-    today = date.fromisoformat(service.show(privacy, breach)["discovered_at"][:10])
+    assert date.fromisoformat(service.show(privacy, breach)["discovered_at"][:10]) > today
     with pytest.raises(StepMissing, match="two persons"):
         service.told(privacy, breach, "individuals", today, "by post")
     service.decide(privacy, breach, "breach", "it was exported")

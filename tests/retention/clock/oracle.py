@@ -65,8 +65,6 @@ class Oracle:
     def judge(self, facts: Facts) -> Answer:
         said: list[Said] = []
         answer = Answer()
-        if entry_day(facts) is None:
-            answer.lacking.add("anchor")
         if facts.get("record_types") is None:
             answer.lacking.add("record_types")
         places = [place for place in facts.get("jurisdictions") or () if place != "US"] or ["US"]

@@ -186,17 +186,16 @@ def start_of(event: str, facts: Facts) -> tuple[date | None, str]:
     if event == "calendar_year_end":
         return (last_day_of_year(entry), "") if entry else (None, "anchor")
     if event == "claim_submission":
+        submitted = facts.get("claim_submitted")
         if entry is None:
-            return None, "anchor"
-        return max(entry, facts.get("claim_submitted") or entry), ""
+            return (submitted, "") if submitted else (None, "anchor")
+        return max(entry, submitted or entry), ""
     if event in ("last_entry", "unspecified"):
-        if entry is None:
-            return None, "anchor"
         latest = entry
         for other in (seen, discharged):
-            if other is not None and other > latest:
+            if other is not None and (latest is None or other > latest):
                 latest = other
-        return latest, ""
+        return latest, "" if latest else "anchor"
     if event in ("last_encounter", "service_termination", "therapy_end"):
         if seen is None and discharged is None:
             return None, "last_encounter"
@@ -210,10 +209,10 @@ def start_of(event: str, facts: Facts) -> tuple[date | None, str]:
         days = [day for day in (discharged, facts.get("died")) if day]
         return (max(days), "") if days else (None, "discharged")
     if event == "later_of_creation_or_last_in_effect":
-        if entry is None:
-            return None, "anchor"
         ended = facts.get("last_in_effect")
-        return (max(entry, ended), "") if ended else (None, "last_in_effect")
+        if not ended:
+            return None, "last_in_effect"
+        return max(entry or ended, ended), ""
     if event == "contract_end_or_audit":
         ended, audited = facts.get("contract_ended"), facts.get("audit_closed")
         if ended is None:

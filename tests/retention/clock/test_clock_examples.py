@@ -30,6 +30,22 @@ def test_worked_example(facts: Any, disposal: str, rule_id: str) -> None:
     assert "missing" not in document
 
 
+@pytest.mark.parametrize(
+    "name", [name for name in EXAMPLES if name.split("-")[0] in ("1", "2", "4", "8", "13")]
+)
+def test_an_entry_of_unknown_day_where_the_law_counts_from_something_else(name: str) -> None:
+    facts, disposal, rule_id = EXAMPLES[name]
+    document = answer({**facts, "anchor": None}).to_json()
+    assert (document["disposal_date"], document["governing"]["rule_id"]) == (disposal, rule_id)
+    assert "missing" not in document
+
+
+def test_an_entry_of_unknown_day_where_the_law_counts_from_it() -> None:
+    facts, _, _ = EXAMPLES["5-md-physician-leap-entry"]
+    document = answer({**facts, "anchor": None}).to_json()
+    assert (document["disposal_date"], document["missing"]) == (None, ["anchor"])
+
+
 def test_trace_is_sorted_latest_first_with_reasons() -> None:
     facts, _, _ = EXAMPLES["8-three-states"]
     candidates = answer(facts).to_json()["candidates"]

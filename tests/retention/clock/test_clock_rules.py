@@ -287,7 +287,6 @@ def test_permanent_wins_over_missing() -> None:
         ("discharged", ["discharged"]),
         ("provider_type", ["provider_type"]),
         ("jurisdictions", ["jurisdictions"]),
-        ("anchor", ["anchor"]),
         ("record_types", ["record_types"]),
     ],
 )

@@ -33,7 +33,7 @@ def mixed(policy: PolicyHouse) -> PolicyHouse:
     house.holds.create(house.lawyer, matter, message_ids=[held.receipt.id])
     (longer,) = house.old(1)
     extensions = Extensions(house.vault, house.gate)
-    extensions.extend(house.manager, [longer.receipt.id], years=3, reason="asked for")
+    extensions.extend(house.manager, [longer.receipt.id], years=4, reason="asked for")
     policy.clinical(3)
     today = house.clock.now().date()
     house.capture(*(house.arrival(mail(sent=date(today.year - 8, 2, n + 1))) for n in range(5)))

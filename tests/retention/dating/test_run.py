@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
@@ -45,12 +46,14 @@ def test_counts_are_disjoint_and_complete(house: House) -> None:
     matter = house.matters.create(house.lawyer, "m")["id"]
     house.holds.create(house.lawyer, matter, message_ids=[kept.receipt.id])
     seen: list[int] = []
+    days = [everywhere_today(house.clock.now())]
     counts = house.runs.run(progress=seen.append)
+    days.append(everywhere_today(house.clock.now()))
+    assert date.fromisoformat(counts.pop("as_of")) in days
     assert sum(seen) == 6
     disposition = counts.pop("disposition")
     assert counts.pop("dispositions") == [disposition]
     assert counts == {
-        "as_of": everywhere_today(house.clock.now()).isoformat(),
         "examined": 6,
         "computed": 6,
         "due": 3,
@@ -147,12 +150,32 @@ def test_of_several_patients_the_longest_wins(house: House) -> None:
     assert house.explainer.explain(house.officer, one.receipt.id)["disposal_date"] is None
 
 
-def test_contact_is_never_earlier_than_the_message(house: House) -> None:
+def test_a_message_may_be_of_care_that_the_roster_does_not_know_of(house: House) -> None:
     (one,) = house.capture(house.arrival(clinical(date(2010, 6, 1))))
     stale = Patient("MRN-00123", "Pat", born=date(1950, 1, 1), last_encounter=OLD, discharged=OLD)
     house.patients.import_roster([stale])
+    told = house.explainer.explain(house.officer, one.receipt.id)
+    (facts,) = told["facts"]
+    assert facts["last_encounter"] == facts["discharged"] == ["2005-03-01", "2010-06-01"]
+    assert told["disposal_date"] == "2020-06-02", "ten years from the message, not from the discharge"
+    # What the roster knows to be later stands alone.
+    seen = date(2011, 1, 1)
+    house.patients.import_roster([replace(stale, last_encounter=seen, discharged=seen)])
     (facts,) = house.explainer.explain(house.officer, one.receipt.id)["facts"]
-    assert facts["last_encounter"] == facts["discharged"] == "2010-06-01"
+    assert facts["last_encounter"] == facts["discharged"] == "2011-01-01"
+
+
+def test_mail_about_a_stay_as_a_minor_keeps_the_minors_term_when_she_is_of_age(house: House) -> None:
+    """North Carolina, 10A NCAC 13B .3903: eleven years from discharge, a minor's until the 30th birthday.
+    Three months after the stay she is 18: the letter may be of the stay, or of care as an adult."""
+    (one,) = house.capture(house.arrival(clinical(date(2018, 8, 1))))
+    stay = date(2018, 5, 1)
+    pat = Patient(
+        "MRN-00123", "Pat", born=date(2000, 6, 30), state="NC", last_encounter=stay, discharged=stay
+    )
+    house.patients.import_roster([pat])
+    house.runs.run(propose=False)
+    assert dates(house)[one.pk] == date(2030, 7, 1), "not eleven years from the letter, 2029-08-02"
 
 
 def test_a_second_delivery_makes_the_date_anew(house: House) -> None:

@@ -133,9 +133,12 @@ def test_six_years_and_no_more(mailed: Office) -> None:
 
 @ONE_DATABASE
 def test_the_days_of_a_period_are_the_organisations(mailed: Office) -> None:
+    noon = mailed.house.clock.now()
+    mailed.pass_(hours=9)  # an evening there, the next day in UTC
     export(mailed, Purpose.PUBLIC_HEALTH)
     (line,) = account(mailed)["disclosures"]
     day = date.fromisoformat(line["date"])
+    assert day == noon.date() < mailed.house.clock.now().date()
     assert len(account(mailed, since=day, until=day)["disclosures"]) == 1
     assert account(mailed, until=day - timedelta(days=1))["disclosures"] == []
 

@@ -29,7 +29,7 @@ def test_while_it_is_gathered_and_signed_anybody_may_write(
 
         thread = threading.Thread(target=write, daemon=True)
         thread.start()
-        thread.join(10)
+        thread.join(60)
         return real(*given)
 
     monkeypatch.setattr(certificates, "issue", capturing)

@@ -24,15 +24,16 @@ def test_a_long_read_in_the_way_holds_up_no_capture(house: House, monkeypatch: p
         house.old()
         thread = threading.Thread(target=lambda: emptied.append(dialect.scrub_log(records)))
         thread.start()
-        waits = []
-        while thread.is_alive():
+        waits: list[float] = []
+        while thread.is_alive() or not waits:
             begun = time.monotonic()
             with records.write(dialect.LOCK_ARCHIVE) as connection:
                 connection.execute(text("UPDATE meta SET value = value WHERE name = 'none'"))
             waits.append(time.monotonic() - begun)
         thread.join()
     assert emptied == [False]
-    assert max(waits) < 2.0  # without a bound, as long as the read takes: 30 seconds
+    # Without a bound, as long as the read takes: 30 seconds. What a busy machine adds is less.
+    assert max(waits) < 20
     assert dialect.scrub_log(records)
     assert records.sqlite_path.with_name(records.sqlite_path.name + "-wal").stat().st_size == 0
 

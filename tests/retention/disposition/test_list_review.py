@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -11,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import select, text
 
-from archiver.clock import everywhere_today
-from archiver.errors import DestructionRefused
+from archiver.errors import DestructionRefused, StoreRefuses
 from archiver.store.schema import messages
 from retention.disposition import items as items_of
 from retention.disposition.samples import choose
@@ -27,8 +25,6 @@ from retention.refusals import (
 )
 from search.access import AccessDenied, Purpose, PurposeMissing
 from tests.retention.whole_house import House, mail, tamper
-
-TODAY = everywhere_today(datetime.now(UTC))
 
 
 def shown(house: House, disposition: str) -> dict[str, Any]:
@@ -229,9 +225,12 @@ def test_an_approved_list_does_not_change_under_its_approval(house: House) -> No
         "UPDATE dispositions SET items_sha256 = approved_sha256 || approved_sha256",
         "UPDATE dispositions SET state = 'executed'",
     ):
-        with pytest.raises(Exception) as caught, house.vault.records.write() as connection:
+        # By a guard, or because a column may not be empty.
+        with (
+            pytest.raises((DestructionRefused, StoreRefuses)),
+            house.vault.records.write() as connection,
+        ):
             connection.execute(text(sql))
-        assert isinstance(caught.value, DestructionRefused) or "NULL" in str(caught.value).upper(), sql
 
 
 def test_items_slipped_onto_an_approved_list_stop_its_execution(house: House) -> None:
@@ -324,7 +323,9 @@ def test_a_new_sample_takes_the_place_of_the_old(house: House) -> None:
     house.old(9)
     disposition = house.due(approve=False)
     old = {one["id"] for one in house.samples.draw(house.manager, disposition, 4, "a")["messages"]}
-    new = {one["id"] for one in house.samples.draw(house.manager, disposition, 4, "b")["messages"]}
+    # Ids are others in each run, and one seed in 126 chooses the same messages.
+    other = next(seed for seed in "bcdefghijk" if set(choose(ids(house, disposition), 4, seed)) != old)
+    new = {one["id"] for one in house.samples.draw(house.manager, disposition, 4, other)["messages"]}
     assert old != new
     gone = (old - new).pop()
     with pytest.raises(NotThere):

@@ -82,7 +82,7 @@ def test_a_relay_slower_than_the_claim_gets_no_copies(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as slow:
-        slow.setattr(sending, "CLAIM", timedelta(microseconds=-2))
+        slow.setattr(sending, "BUSY", timedelta(microseconds=-1))
         office.hold(ANN, BOB)
         assert office.got() == []
     office.run(minutes=2)

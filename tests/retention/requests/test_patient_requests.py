@@ -223,7 +223,10 @@ def test_a_longer_list_opens_what_was_approved_and_produced(office: Office) -> N
 @ONE_DATABASE
 def test_the_clock_runs_where_the_organisation_is(office: Office) -> None:
     cases, officer = office.cases, office.officer
+    noon = office.house.clock.now()
+    office.pass_(hours=9)  # an evening there, the next day in UTC
     today = date.fromisoformat(cases.requests.show(officer, opened(office))["received_on"])
+    assert today == noon.date() < office.house.clock.now().date()
     case = opened(office, received=today - timedelta(days=25))
     shown = cases.requests.show(officer, case)
     assert (shown["urgency"], shown["days_left"]) == ("soon", 5)

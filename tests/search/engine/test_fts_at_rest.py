@@ -247,7 +247,7 @@ def test_a_reader_follows_a_rebuilt_index(folder: Path, writer: FtsWriter) -> No
 
 def test_files_are_nobody_elses(folder: Path, writer: FtsWriter) -> None:
     writer.add(fillers(1))
-    assert {path.stat().st_mode & 0o077 for path in folder.iterdir()} == {0}
+    assert {path.stat().st_mode & 0o077 for path in (folder, *folder.iterdir())} == {0}
 
 
 def test_what_was_added_outlives_a_kill(folder: Path) -> None:

@@ -79,9 +79,10 @@ def test_html_is_escaped_and_terminals_are_safe() -> None:
     ],
 )
 def test_a_megabyte_takes_no_time(text: str) -> None:
-    start = time.process_time()
+    start = time.thread_time()
     snippet(text, {"needle", "pre*", "*fix", "n?x*e*d", "nedle~2", "日 本"})
-    assert time.process_time() - start < 1.0
+    # Half a second at most here; what looked back at each character would take hours.
+    assert time.thread_time() - start < 10
 
 
 @settings(max_examples=300, deadline=None)
