@@ -10,6 +10,7 @@ from typing import Final
 from sqlalchemy import Connection
 
 from archiver.store import guards
+from archiver.store.schema import metadata
 
 _TRIGGER: Final = re.compile(r"CREATE TRIGGER (\w+) ")
 _FUNCTION: Final = re.compile(r"CREATE FUNCTION (\w+)\(\) .* AS \$\$(.*)\$\$", re.DOTALL)
@@ -20,8 +21,8 @@ _LISTED: Final = {
     "WHERE NOT t.tgisinternal AND t.tgenabled IN ('O', 'A')",
 }
 _ALL: Final = {
-    "sqlite": "SELECT name FROM sqlite_master WHERE type = 'trigger' ORDER BY name",
-    "postgresql": "SELECT t.tgname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid "
+    "sqlite": "SELECT name, tbl_name FROM sqlite_master WHERE type = 'trigger' ORDER BY name",
+    "postgresql": "SELECT t.tgname, c.relname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid "
     "JOIN pg_namespace n ON n.oid = c.relnamespace "
     "WHERE NOT t.tgisinternal AND n.nspname IN (current_schema(), 'keys') ORDER BY t.tgname",
 }
@@ -51,4 +52,8 @@ def foreign(connection: Connection) -> Iterator[str]:
     """The names of triggers on our tables that aren't this program's, in their order."""
     dialect = connection.dialect.name
     made = {found[1] for one in guards.statements(dialect) if (found := _TRIGGER.match(one))}
-    yield from (str(row[0]) for row in connection.exec_driver_sql(_ALL[dialect]) if row[0] not in made)
+    ours = {table.name for table in metadata.tables.values()}
+    # SQLite keeps the table as whoever made the trigger spelt it.
+    for name, table in connection.exec_driver_sql(_ALL[dialect]):
+        if name not in made and table.lower() in ours:
+            yield str(name)

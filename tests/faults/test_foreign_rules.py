@@ -67,7 +67,7 @@ def ask(server: HoldfastServer, token: str) -> httpx.Response:
 def test_what_captures_write_is_refused(home: Home) -> None:
     feed = home.feed()
     with home.serving() as server:
-        do(home, RAISES, "messages")
+        do(home, RAISES, "Messages")
         with Session(server.smtp) as session:
             answer = session.deliver(feed, numbered(1))
         assert answer.startswith("451"), answer
