@@ -35,7 +35,6 @@ def left_behind(tmp_path: Path) -> list[Path]:
     return [path for path in tmp_path.rglob("*") if path.name not in ("person", "tmp")]
 
 
-@pytest.mark.timeout(600)
 def test_the_demo_checks_itself(tmp_path: Path, environment: dict[str, str]) -> None:
     done = subprocess.run(
         [*COMMAND, "--check"], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=580
@@ -48,7 +47,6 @@ def test_the_demo_checks_itself(tmp_path: Path, environment: dict[str, str]) -> 
     assert left_behind(tmp_path) == []
 
 
-@pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     ("until", "ending"),
     [("Serving until Ctrl-C", signal.SIGINT), ("operator$ holdfast import", signal.SIGTERM)],

@@ -124,7 +124,6 @@ def start(home: Home, *args: str, held_until: Path | None = None) -> subprocess.
         )
 
 
-@pytest.mark.timeout(600)
 def test_killed_at_any_moment_it_goes_on(either: Home, tmp_path: Path) -> None:
     raws = exhibits(tmp_path / "mail", 600)
     chance = random.Random(20261122)
@@ -167,7 +166,6 @@ def indexing_process(of: int) -> int | None:
     return None
 
 
-@pytest.mark.timeout(600)
 def test_an_indexer_that_dies_costs_nothing_but_time(either: Home, tmp_path: Path) -> None:
     raws = [letter(number) for number in range(2_000)]
     (tmp_path / "mail").mkdir()

@@ -48,7 +48,6 @@ def searched(home: Home, token: str, query: str) -> Any:
     return home.ok("search", query, *PURPOSE, "--json", token=token).document
 
 
-@pytest.mark.timeout(600)
 def test_words_of_attachments_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home = Home(tmp_path)
     home.init()

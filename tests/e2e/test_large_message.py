@@ -134,7 +134,6 @@ def home(tmp_path: Path) -> Home:
     return home
 
 
-@pytest.mark.timeout(600)
 @pytest.mark.parametrize("mib", SIZES)
 def test_by_smtp_and_out_by_http_and_command_line(home: Home, mib: int) -> None:
     size = mib * 2**20
@@ -174,7 +173,6 @@ def test_by_smtp_and_out_by_http_and_command_line(home: Home, mib: int) -> None:
     assert list(home.settings.spool_dir.iterdir()) == []
 
 
-@pytest.mark.timeout(600)
 @pytest.mark.parametrize("mib", SIZES)
 @pytest.mark.parametrize("kind", ["eml", "mbox"])
 def test_by_import(home: Home, tmp_path: Path, kind: str, mib: int) -> None:

@@ -7,7 +7,6 @@ import re
 import time
 from pathlib import Path
 
-import pytest
 from sqlalchemy import func, select
 
 from archiver.capture.files.doors import open_items
@@ -37,7 +36,6 @@ def wait_until(home: Home, received: int, timeout: float = 200.0) -> None:
         time.sleep(0.02)
 
 
-@pytest.mark.timeout(500)
 def test_three_thousand_messages(tmp_path: Path, corpora: Path) -> None:
     paths = [corpora / "enron" / "part-01.mbox", corpora / "spamassassin-public"]
     raws = [item.raw for item in open_items(paths) if item.raw][:3_000]

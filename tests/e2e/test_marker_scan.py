@@ -168,7 +168,6 @@ def wait_for_mail(home: Home, stored: int) -> None:
         time.sleep(0.1)
 
 
-@pytest.mark.timeout(400)
 def test_no_marker_in_anything_written(tmp_path: Path, database_url: str) -> None:
     sqlite = database_url.startswith("sqlite")
     data = None

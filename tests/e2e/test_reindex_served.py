@@ -12,7 +12,6 @@ from pathlib import Path
 
 import apsw
 import httpx
-import pytest
 from sqlalchemy import select
 
 from archiver.store.schema import messages
@@ -63,7 +62,6 @@ def settled(http: int, token: str, wanted: int) -> None:
         time.sleep(0.1)
 
 
-@pytest.mark.timeout(600)
 def test_a_server_answers_and_takes_mail_all_the_while(tmp_path: Path) -> None:
     home = Home(tmp_path)
     home.init()
@@ -142,7 +140,6 @@ def wait_for(process: subprocess.Popen[bytes], phase: str, least: int) -> None:
     raise AssertionError("it ended before that")
 
 
-@pytest.mark.timeout(600)
 def test_a_server_builds_what_is_lost_or_of_another_layout(tmp_path: Path) -> None:
     home = Home(tmp_path)
     home.init()

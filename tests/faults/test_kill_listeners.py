@@ -10,7 +10,6 @@ import time
 from itertools import takewhile
 from pathlib import Path
 
-import pytest
 from sqlalchemy import select
 
 from archiver.capture.smtp.listener import GRACE_SECONDS
@@ -56,7 +55,6 @@ def ended(pids: list[int], seconds: float) -> bool:
     return False
 
 
-@pytest.mark.timeout(900)
 def test_killed_listeners_lose_nothing_and_come_back(tmp_path: Path) -> None:
     home = Home(tmp_path, extra={"HOLDFAST_SMTP_PROCESSES": "2"})
     home.init()
@@ -103,7 +101,6 @@ def test_killed_listeners_lose_nothing_and_come_back(tmp_path: Path) -> None:
     assert home.verify() == []
 
 
-@pytest.mark.timeout(900)
 def test_a_killed_server_takes_its_listeners_with_it(tmp_path: Path) -> None:
     home = Home(tmp_path, extra={"HOLDFAST_SMTP_PROCESSES": "2"})
     home.init()
@@ -132,7 +129,6 @@ def test_a_killed_server_takes_its_listeners_with_it(tmp_path: Path) -> None:
     assert home.verify() == []
 
 
-@pytest.mark.timeout(300)
 def test_a_stop_under_load_answers_what_it_took_in(tmp_path: Path) -> None:
     home = Home(tmp_path)
     home.init()

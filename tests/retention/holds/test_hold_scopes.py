@@ -9,7 +9,6 @@ from datetime import date
 from itertools import product
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -84,7 +83,6 @@ def exhibit(house: House, sources: list[str], number: int = 0) -> dict[int, One]
     return shown
 
 
-@pytest.mark.timeout(600)
 def test_every_combination_on_old_mail_and_new(house: House, matter: str) -> None:
     sources = [house.source, house.vault.sources.add("import", "cellar").id]
     shown = exhibit(house, sources)

@@ -137,7 +137,6 @@ def check(settings: Settings, raws: Sequence[bytes], made_up: int) -> None:
         compare(house.reader, oracle, fewer)
 
 
-@pytest.mark.timeout(900)
 def test_the_index_finds_what_reading_everything_finds(corpora: Path, settings: Settings) -> None:
     # The index is the same beside both databases, so one of them gets the most of the mail.
     whole = settings.database_url.startswith("sqlite")
