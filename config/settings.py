@@ -12,6 +12,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from contextlib import suppress
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -279,8 +280,9 @@ def _validate(values: dict[str, Any]) -> Settings:
         first = error.errors()[0]
         name = str(first["loc"][0]) if first["loc"] else ""
         if first["type"] == "extra_forbidden":
-            known = ", ".join(sorted(Settings.model_fields))
-            raise ConfigError(f"unknown setting {name!r}; the settings are: {known}") from None
+            near = " or ".join(get_close_matches(name, sorted(Settings.model_fields), cutoff=0.5))
+            hint = f"did you mean {near}? " if near else ""
+            raise ConfigError(f"unknown setting {name!r}; {hint}config/default.toml has them all") from None
         reason = first["msg"].removeprefix("Value error, ")
         where = f"setting {name!r}" if name else "settings"
         raise ConfigError(f"{where}: {reason}") from None

@@ -22,3 +22,8 @@ def test_what_only_looks_like_a_list_is_read_as_it_stands(tmp_path: Path) -> Non
         load({"home": tmp_path}, environ={"HOLDFAST_JURISDICTIONS": '["NC"'})
     with pytest.raises(ConfigError, match="time_zone"):
         load({"home": tmp_path}, environ={"HOLDFAST_TIME_ZONE": '["UTC"]'})
+
+
+def test_a_setting_mistyped_is_told_what_it_may_be(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"unknown setting 'http'; did you mean http_listen\?"):
+        load({"home": tmp_path}, environ={"HOLDFAST_HTTP": "127.0.0.1:8025"})
