@@ -215,8 +215,9 @@ def _decisions(context: Context, args: argparse.Namespace) -> int:
         return "\n".join(lines)
 
     context.say_list(found["items"], line, "nobody has decided on a match")
-    if found["next"] and not context.json:
-        print(f"more: --after {found['next']}")
+    if found["next"]:
+        # No line of the JSON holds it: an id alone doesn't say when.
+        print(f"more: --after {found['next']}", file=sys.stderr if context.json else sys.stdout)
     return 0
 
 

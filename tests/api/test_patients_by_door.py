@@ -249,6 +249,8 @@ def test_two_systems_on_the_command_line_and_the_desk(
     assert main(["roster", "decisions", "--purpose", "operations", "--limit", "1"]) == 0
     shown = capsys.readouterr().out
     assert f"more: --after {first['next']}" in shown
+    assert main(["roster", "decisions", "--purpose", "operations", "--limit", "1", "--json"]) == 0
+    assert capsys.readouterr().err == f"more: --after {first['next']}\n"
     assert "not about" in shown
     page = browser.post("/patients/decisions", data=data).text
     assert "a &lt;b&gt;neighbour&lt;/b&gt;" in page
